@@ -1,0 +1,1 @@
+"""Carrying an action out once, in time, or not at all."""

@@ -1,0 +1,133 @@
+"""Settings, their defaults and units: flag > environment > greenops.yaml > pyproject > default."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from greenops.errors import InvalidFile, Location, UsageError, nearest
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What a deployment may choose. Every default is safe: loopback only, no network elsewhere."""
+
+    state: Path = field(default=Path(".greenops"))
+    """Folder of lake, ledger, keys and control state."""
+    policies: Path = field(default=Path("policies"))
+    """Folder of policy and workload files (`*.yaml`, searched through)."""
+    host: str = "127.0.0.1"
+    """Address the doors listen on."""
+    api_port: int = 8710
+    """Port of the decision API and of `/metrics`; 0 takes a free one."""
+    otlp_grpc_port: int = 4317
+    """Port of the OTLP receiver, gRPC."""
+    otlp_http_port: int = 4318
+    """Port of the OTLP receiver, HTTP."""
+    console_port: int = 8501
+    """Port of the console."""
+    provider: str = "shipped"
+    """Grid provider, by its entry point's name."""
+    tick_s: float = 0.5
+    """Wall seconds between two looks of the control loop [s]."""
+    flush_s: float = 2.0
+    """Wall seconds between two flushes of the lake [s]."""
+    checkpoint_entries: int = 100
+    """Ledger entries between two signed checkpoints."""
+    forecast_max_age_s: float = 36 * 3600
+    """Oldest forecast a decision may rest on [simulated s]; older means run now."""
+    actor: str = "loop"
+    """Who sends the loop's actions."""
+    mode: str = "act"
+    """`recommend` writes decisions only; `act` sends them to their targets."""
+
+
+PREFIX = "GREENOPS_"
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a setting's value came from, for `greenops config show --origin`."""
+
+    name: str
+    value: object
+    origin: str
+
+
+def load_settings(
+    environ: Mapping[str, str] | None = None,
+    folder: Path | None = None,
+    flags: Mapping[str, object] | None = None,
+) -> Settings:
+    """The settings in force.
+
+    Raises:
+        UsageError: A value is of the wrong kind.
+        InvalidFile: The settings file has an unknown key; names the nearest known one.
+    """
+    values: dict[str, Any] = {o.name: o.value for o in load_origins(environ, folder, flags)}
+    return Settings(**values)
+
+
+def load_origins(
+    environ: Mapping[str, str] | None = None,
+    folder: Path | None = None,
+    flags: Mapping[str, object] | None = None,
+) -> list[Origin]:
+    """Each setting's value with its origin, defaults included, strongest last per name."""
+    environ = os.environ if environ is None else environ
+    folder = folder or Path.cwd()
+    found = {f.name: Origin(f.name, f.default, "default") for f in fields(Settings)}
+    for name, text, origin in [*_from_files(folder), *_from_environ(environ)]:
+        found[name] = Origin(name, _convert(name, text, origin), str(origin))
+    for name, given in (flags or {}).items():
+        if given is not None:
+            found[name] = Origin(name, _convert(name, given, "flag"), "flag")
+    return list(found.values())
+
+
+def _from_environ(environ: Mapping[str, str]) -> list[tuple[str, Any, str]]:
+    known = {f.name for f in fields(Settings)}
+    pairs = ((key.removeprefix(PREFIX).lower(), key) for key in environ if key.startswith(PREFIX))
+    return [(name, environ[key], key) for name, key in pairs if name in known]
+
+
+def _from_files(folder: Path) -> list[tuple[str, Any, Location]]:
+    found: list[tuple[str, Any, Location]] = []
+    project = folder / "pyproject.toml"
+    if project.is_file():
+        table = tomllib.loads(project.read_text()).get("tool", {}).get("greenops", {})
+        found += _known(table, str(project))
+    own = folder / "greenops.yaml"
+    if own.is_file():
+        found += _known(yaml.safe_load(own.read_text()) or {}, str(own))
+    return found
+
+
+def _known(table: Mapping[str, Any], file: str) -> list[tuple[str, Any, Location]]:
+    known = {f.name for f in fields(Settings)}
+    for key in table:
+        if key not in known:
+            near = nearest(key, known)
+            hint = f"did you mean `{near}`?" if near else f"known keys: {', '.join(sorted(known))}"
+            raise InvalidFile("GO0803", f"unknown key `{key}`", at=Location(file), fix=hint)
+    return [(key, value, Location(file)) for key, value in table.items()]
+
+
+def _convert(name: str, value: Any, origin: object) -> Any:
+    default = getattr(Settings(), name)
+    try:
+        if isinstance(default, Path):
+            return Path(str(value))
+        return type(default)(value)
+    except ValueError as error:
+        wanted = type(default).__name__
+        raise UsageError(
+            "GO0804", f"`{name}` must be {wanted}, not `{value}` (from {origin})"
+        ) from error

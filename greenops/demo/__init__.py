@@ -1,0 +1,1 @@
+"""A shop on real input: search, assistant, checkout scoring, nightly enrichment."""

@@ -1,0 +1,157 @@
+"""What the doors show and take: the overview, the what-if question, the order to send."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from greenops.domain.action import Receipt
+from greenops.domain.decision import Candidate, Decision, Verdict
+from greenops.domain.evidence import AvoidedEmissions, Verification
+from greenops.units import Grams, GramsPerKwh, Joules, Usd
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceFootprint:
+    """Energy and carbon of one service so far; None means not known, never zero.
+
+    Attributes:
+        requests: Spans of kind SERVER, else root spans.
+        energy_low_j, energy_high_j: 90 % range [J]; spans of one meter err together.
+        method: The weakest method among its spans.
+    """
+
+    service: str
+    workload: str | None
+    regions: tuple[str, ...]
+    requests: int
+    spans: int
+    energy_j: Joules | None
+    energy_low_j: Joules | None
+    energy_high_j: Joules | None
+    carbon_g: Grams | None
+    cost_usd: Usd | None
+    energy_j_per_request: Joules | None
+    carbon_g_per_request: Grams | None
+    method: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """One screen: what was used, where it went, what was decided, whether it adds up.
+
+    Attributes:
+        energy: Category → energy [J], summed over all reporting processes.
+        conservation_residual_ratio: |metered - accounted| / metered; none before the first tick.
+        attributed_share: Attributed over dynamic energy of the instrumented processes.
+        intensity: Region → carbon intensity now [gCO2e/kWh].
+        routes: Route → backend → percent.
+        replay: The replay in force, as its variable says; none for live data.
+    """
+
+    now: datetime
+    replay: str | None
+    services: tuple[ServiceFootprint, ...]
+    spans: int
+    spans_with_energy: int
+    spans_unknown: int
+    energy: Mapping[str, Joules]
+    conservation_residual_ratio: float | None
+    attributed_share: float | None
+    intensity: Mapping[str, GramsPerKwh]
+    routes: Mapping[str, Mapping[str, int]]
+    decisions: int
+    receipts: int
+    avoided: AvoidedEmissions | None
+    ledger: Verification | None
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionRecord:
+    """A decision with all it rested on; deciding again from it gives the same bytes.
+
+    Attributes:
+        policies: The policy documents that were in force, name → text.
+    """
+
+    decision: Decision
+    candidates: tuple[Candidate, ...]
+    verdicts: tuple[Verdict, ...]
+    policies: Mapping[str, str]
+    receipts: tuple[Receipt, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class WhatIfQuestion:
+    """What would be chosen for a workload under other bounds; policies hold all the same.
+
+    Attributes:
+        max_delay_h: Longest wait for the end after submission [h].
+        max_cost_increase: Most above the baseline's cost, 0.10 for 10 %.
+        move_regions: Whether other allowed regions count.
+    """
+
+    workload: str
+    max_delay_h: float
+    max_cost_increase: float
+    move_regions: bool
+
+
+@dataclass(frozen=True, slots=True)
+class FrontierPoint:
+    """The best choice for one longest delay."""
+
+    max_delay_h: float
+    carbon_g: Grams
+    cost_usd: Usd
+
+
+@dataclass(frozen=True, slots=True)
+class WhatIfAnswer:
+    """The choice, what it would save, and what other delays would give.
+
+    Attributes:
+        id: Name of this answer; `SendOrder` refers to it.
+        sendable: A target can carry it out and the policies allow it.
+        why_not: Why it is not sendable.
+    """
+
+    id: str
+    question: WhatIfQuestion
+    decision: Decision
+    avoided: AvoidedEmissions
+    extra_cost_usd: Usd
+    frontier: tuple[FrontierPoint, ...]
+    sendable: bool
+    why_not: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SendOrder:
+    """A person sends a what-if answer to its target.
+
+    Attributes:
+        actor: Who sends it, an e-mail address.
+    """
+
+    answer_id: str
+    actor: str
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class JobRequest:
+    """Someone wants to run a workload.
+
+    Attributes:
+        workload: Name of a declared workload.
+        run_key: Idempotency key of the run.
+        submitted: When it is submitted (simulated time).
+        labels: Values for the workload's declared labels.
+    """
+
+    workload: str
+    run_key: str
+    submitted: datetime
+    labels: Mapping[str, str] = field(default_factory=dict)

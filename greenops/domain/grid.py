@@ -1,0 +1,112 @@
+"""The grid: zones, intensity series, forecasts, prices; every series knows its kind and source."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from greenops.units import GramsPerKwh, Usd
+
+
+class Signal(StrEnum):
+    """Average and marginal intensity are different quantities."""
+
+    AVERAGE = "average"
+    MARGINAL = "marginal"
+
+
+class Factors(StrEnum):
+    """Which emissions the factors count."""
+
+    LIFECYCLE = "lifecycle"
+    DIRECT = "direct"
+
+
+@dataclass(frozen=True, slots=True)
+class GridZone:
+    """A grid zone, named as its source names it: `CISO`, `DE`."""
+
+    id: str
+    name: str
+    time_zone: str = "UTC"
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesKind:
+    """What a series is; series of two kinds must not be added or compared.
+
+    Attributes:
+        signal: Average or marginal.
+        factors: Lifecycle or direct.
+        source: Who says so, for example `carboncast-eia930`.
+        replay: True for recorded history that is played back, never shown as live.
+    """
+
+    signal: Signal
+    factors: Factors
+    source: str
+    replay: bool
+
+
+@dataclass(frozen=True, slots=True)
+class IntensitySeries:
+    """Carbon intensity on a regular grid of time: value `i` holds from `start + i * step`.
+
+    Attributes:
+        values: Intensity [gCO2e/kWh]; none where the source has a gap.
+    """
+
+    zone: str
+    kind: SeriesKind
+    start: datetime
+    step: timedelta
+    values: tuple[GramsPerKwh | None, ...]
+
+    @property
+    def end(self) -> datetime:
+        """First instant after the last value."""
+        return self.start + self.step * len(self.values)
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast(IntensitySeries):
+    """An intensity series said ahead of time.
+
+    Attributes:
+        issued_at: When the source said it; nothing later than this was known.
+        id: Stable name of this issue, for example `carboncast/CISO/2021-10-08T00:00Z`.
+        error: Relative 90 % half width of the source's past errors; none where unknown.
+    """
+
+    issued_at: datetime = field(kw_only=True)
+    id: str = field(kw_only=True)
+    error: float | None = field(kw_only=True, default=None)
+
+
+@dataclass(frozen=True, slots=True)
+class Region:
+    """A cloud region: where it is, which grid feeds it, what running there costs.
+
+    Attributes:
+        id: The provider's name, `eu-central-1`.
+        provider: `aws`, `gcp`, `azure`.
+        location: Where the data lies in law: `EU`, `US`, `CH` …
+        zone: Grid zone id, or none where no shipped series fits.
+        pue: Power usage effectiveness, 1.0 or more.
+        pue_source: Where `pue` is from, with its year.
+        usd_per_hour: Price of one instance by pool [USD/h]: `{"ondemand": .., "spot": ..}`.
+        usd_per_gb: Price of moving data out to another region [USD/GB].
+        price_source: Where the prices are from, with their date and region.
+    """
+
+    id: str
+    provider: str
+    location: str
+    zone: str | None
+    pue: float
+    pue_source: str
+    usd_per_hour: Mapping[str, Usd]
+    usd_per_gb: Usd
+    price_source: str

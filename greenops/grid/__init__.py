@@ -1,0 +1,1 @@
+"""Arithmetic on carbon intensity, forecasts, regions and prices."""

@@ -1,0 +1,1 @@
+"""Energy on spans: the meter thread, attribution, and what the SDK attaches."""

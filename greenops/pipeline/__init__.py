@@ -1,0 +1,1 @@
+"""Wiring: the loops that carry values between rooms."""

@@ -1,0 +1,1 @@
+"""Candidates, the exact choice among them, and the guards around it."""

@@ -1,0 +1,1 @@
+"""Policies: read, checked, compiled to canonical CEL, evaluated."""

@@ -1,0 +1,203 @@
+"""What an outside system must offer. A new meter, provider, actuator or store fits one of these."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Protocol, runtime_checkable
+
+from greenops.domain.action import Action, Diff, Receipt, SetWeights, StartJob, TargetState
+from greenops.domain.console import (
+    DecisionRecord,
+    JobRequest,
+    Overview,
+    SendOrder,
+    WhatIfAnswer,
+    WhatIfQuestion,
+)
+from greenops.domain.decision import Decision
+from greenops.domain.energy import EnergyReading, MeterInfo
+from greenops.domain.evidence import EntryKind, LedgerEntry
+from greenops.domain.grid import Forecast, GridZone, IntensitySeries
+from greenops.domain.replay import Replay
+from greenops.domain.spans import EnergyAccount, SpanRow
+
+
+@runtime_checkable
+class Clock(Protocol):
+    """Time, passed in so that tests own it."""
+
+    @property
+    def replay(self) -> Replay | None:
+        """How simulated time runs; none where it is wall time."""
+
+    def now(self) -> datetime:
+        """Simulated instant, aware UTC; wall time where nothing is replayed."""
+
+    def wall(self) -> datetime:
+        """Wall instant, aware UTC."""
+
+    def monotonic_ns(self) -> int:
+        """Monotonic clock [ns]."""
+
+    def sleep(self, duration: timedelta) -> None:
+        """Wait a simulated duration (shorter on the wall in a replay)."""
+
+
+@runtime_checkable
+class EnergyMeter(Protocol):
+    """A cumulative energy counter of one device."""
+
+    @property
+    def info(self) -> MeterInfo:
+        """What it is."""
+
+    def read(self) -> EnergyReading:
+        """Read the counter now.
+
+        Raises:
+            AdapterUnavailable: It cannot be read now.
+        """
+
+    def close(self) -> None:
+        """Let go of files and handles; twice is once."""
+
+
+@runtime_checkable
+class GridProvider(Protocol):
+    """Carbon intensity of grid zones, as it was and as it was foretold."""
+
+    @property
+    def name(self) -> str:
+        """Short name, such as `shipped`."""
+
+    def zones(self) -> Sequence[GridZone]:
+        """Zones it knows."""
+
+    def actual(self, zone: str, start: datetime, end: datetime) -> IntensitySeries:
+        """Intensity that covers `[start, end)`.
+
+        Raises:
+            DataMissing: The zone or a part of the time is not known.
+        """
+
+    def forecast(self, zone: str, at: datetime) -> Forecast:
+        """Newest forecast issued at or before `at`.
+
+        Raises:
+            DataMissing: None was issued, or it ended before `at`.
+        """
+
+
+@runtime_checkable
+class Actuator(Protocol):
+    """A target that carries out one kind of change, at most once per action id."""
+
+    @property
+    def name(self) -> str:
+        """Name of the target, as workload files use it."""
+
+    def observe(self, scope: str) -> TargetState:
+        """What a route or run is set to now.
+
+        Raises:
+            AdapterUnavailable: The target does not answer.
+        """
+
+    def plan(self, change: StartJob | SetWeights) -> Diff:
+        """What `change` would alter."""
+
+    def validate(self, diff: Diff) -> None:
+        """Refuse what the target would refuse.
+
+        Raises:
+            AdapterUnsupported: The target cannot do this.
+        """
+
+    def apply(self, action: Action) -> Receipt:
+        """Carry it out; the same `action.id` again returns the first receipt and changes nothing.
+
+        A changed version gives a receipt `conflict`, never a second writer's fight.
+        """
+
+    def verify(self, action: Action, within: timedelta) -> bool:
+        """True once the target shows the change, false where it does not in time."""
+
+    def rollback(self, decision_id: str) -> Receipt:
+        """Put back what stood before the decision."""
+
+    def freeze(self, scope: str, ttl: timedelta) -> None:
+        """Refuse every change to the scope until the time is over."""
+
+
+@runtime_checkable
+class LedgerStore(Protocol):
+    """Append-only evidence, one writer."""
+
+    def append(self, kind: EntryKind, body: Mapping[str, object]) -> LedgerEntry:
+        """Add one entry durably, then return it.
+
+        Raises:
+            Unreachable: The disk is full or gone; nothing was added.
+        """
+
+    def read(self) -> Iterator[LedgerEntry]:
+        """Every entry, oldest first."""
+
+    def checkpoint(self) -> str:
+        """Sign and keep the root of all entries; the C2SP note text."""
+
+
+@runtime_checkable
+class Lake(Protocol):
+    """Telemetry that stays: spans and energy accounts by simulated day."""
+
+    def write_spans(self, rows: Sequence[SpanRow]) -> None:
+        """Keep spans; the same (trace_id, span_id) again is one row."""
+
+    def write_accounts(self, rows: Sequence[EnergyAccount]) -> None:
+        """Keep readings of energy accounts."""
+
+    def spans(self) -> Iterator[SpanRow]:
+        """Every span.
+
+        Raises:
+            DataMissing: A file is damaged; the error names it.
+        """
+
+    def accounts(self) -> Iterator[EnergyAccount]:
+        """Every reading of an energy account."""
+
+
+@runtime_checkable
+class ControlPlane(Protocol):
+    """What the doors (HTTP API, console) ask of the control loop."""
+
+    def overview(self) -> Overview:
+        """What is going on."""
+
+    def decisions(self) -> Sequence[Decision]:
+        """Every decision, newest first."""
+
+    def decision(self, decision_id: str) -> DecisionRecord:
+        """One decision with all it rested on.
+
+        Raises:
+            DataMissing: No such decision.
+        """
+
+    def submit(self, request: JobRequest) -> Decision:
+        """Decide one run and send the decision to its target; the same run key again is the same.
+
+        Raises:
+            UsageError: The workload is not declared.
+        """
+
+    def what_if(self, question: WhatIfQuestion) -> WhatIfAnswer:
+        """Answer without acting."""
+
+    def send(self, order: SendOrder) -> Receipt:
+        """Check the policies again, act, and keep order and receipt in the ledger."""
+
+    def accept(self, receipt: Receipt) -> None:
+        """Keep a receipt that a holder brings; the same again is one."""

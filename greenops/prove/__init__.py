@@ -1,0 +1,1 @@
+"""The hash chain, its checkpoints, and avoided emissions that can be recomputed."""

@@ -1,0 +1,1 @@
+"""Doors: the OTLP receiver, the decision API, the metrics page."""

@@ -1,0 +1,1 @@
+"""Fakes, and the suites that every adapter must pass."""

@@ -1,0 +1,60 @@
+"""Shared by all tests: the feature report."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections import defaultdict
+from pathlib import Path
+
+import pytest
+
+REFERENCE = Path(
+    os.environ.get("GREENOPS_REFERENCE_DATA", Path(__file__).parents[2] / "shared" / "data")
+)
+ROW = re.compile(r"^\| (?P<id>[A-P]\d+) \| [^|]* \| (?P<item>[^|]*) \|", re.MULTILINE)
+
+
+@pytest.fixture(scope="session")
+def reference_data() -> Path:
+    """Folder of the reference data, or a skip that says how to get it."""
+    if not REFERENCE.is_dir():
+        pytest.skip("no reference data; set GREENOPS_REFERENCE_DATA to its folder")
+    return REFERENCE
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--feature-report", action="store_true", help="list feature rows with tests")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.get_closest_marker("network") or item.get_closest_marker("peer"):
+            item.add_marker(pytest.mark.enable_socket)
+
+
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
+    if not config.getoption("--feature-report"):
+        return
+    outcome = {
+        report.nodeid: report.outcome
+        for reports in terminalreporter.stats.values()
+        for report in reports
+        if isinstance(report, pytest.TestReport) and (report.when == "call" or report.skipped)
+    }
+    tests: defaultdict[str, list[str]] = defaultdict(list)
+    for item in getattr(terminalreporter._session, "items", []):
+        for mark in item.iter_markers("feature"):
+            for row in mark.args:
+                tests[row].append(f"{outcome.get(item.nodeid, 'not run')}: {item.nodeid}")
+    table = REFERENCE.parent / "FEATURES.md"
+    titles = dict(ROW.findall(table.read_text())) if table.is_file() else {}
+    terminalreporter.section("features")
+    for row in sorted(tests, key=lambda r: (r[0], int(r[1:]))):
+        terminalreporter.write_line(f"{row} {titles.get(row, '').strip()}")
+        for line in tests[row]:
+            terminalreporter.write_line(f"   {line}")
+    rows = f" of {len(titles)}" if titles else ""
+    terminalreporter.write_line(f"{len(tests)}{rows} rows have tests")

@@ -125,6 +125,9 @@ class WhatIfAnswer:
     frontier: tuple[FrontierPoint, ...]
     sendable: bool
     why_not: str | None = None
+    candidates: tuple[Candidate, ...] = ()
+    verdicts: tuple[Verdict, ...] = ()
+    policies: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

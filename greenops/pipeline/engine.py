@@ -1,0 +1,223 @@
+"""The control loop: decides, sends, takes receipts, looks after routes, keeps evidence.
+
+Every step is written down before it is taken, so that the loop may die between any two of them:
+a decision is kept before its action is written, an action before its target is called.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Protocol
+
+from greenops.act.keys import action_id
+from greenops.adapters.spool import Spool
+from greenops.adapters.state import StateDb
+from greenops.config import Settings
+from greenops.domain.action import Action, Receipt, SetWeights, StartJob
+from greenops.domain.console import (
+    DecisionRecord,
+    JobRequest,
+    Overview,
+    SendOrder,
+    WhatIfAnswer,
+    WhatIfQuestion,
+)
+from greenops.domain.decision import Decision
+from greenops.errors import AdapterUnavailable, DataMissing, UsageError
+from greenops.pipeline.decide import Decider
+from greenops.pipeline.evidence_book import Evidence
+from greenops.pipeline.outbox import Outbox
+from greenops.plan.choice import effective
+from greenops.ports import Clock
+
+ORDER_LIFE = timedelta(hours=1)
+"""How long an order may wait for its target before it is stale (simulated time)."""
+
+
+class Telemetry(Protocol):
+    """Where the loop reports what it did; the metrics page is one such place."""
+
+    def decision(self, decision: Decision) -> None:
+        """One decision was made."""
+
+    def action(self, receipt: Receipt) -> None:
+        """One action ended."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What an engine is made of; `pipeline.assemble` puts it together."""
+
+    settings: Settings
+    clock: Clock
+    decider: Decider
+    db: StateDb
+    evidence: Evidence
+    outbox: Outbox
+    spool: Spool
+    telemetry: Telemetry
+    view: Callable[[], Overview]
+
+
+class Engine:
+    """What the doors ask of the loop, and the loop itself; safe to call from several threads."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._lock = threading.RLock()
+        self._answers: dict[str, WhatIfAnswer] = {}
+
+    # -- decisions and actions
+
+    def submit(self, request: JobRequest) -> Decision:
+        """Decide one run and send it; the same run key again gives the first decision.
+
+        Raises:
+            UsageError: The workload is not declared.
+        """
+        with self._lock:
+            known = self._parts.db.decision_of(request.run_key)
+            record = known or self.keep(self._parts.decider.decide(request))
+            change = self._start(record.decision)
+            target = self._target(record.decision)
+            if change is not None and target is not None:
+                self.act(record.decision, target, change)
+            return record.decision
+
+    def keep(self, record: DecisionRecord) -> DecisionRecord:
+        """Write a decision down; a job that was decided before keeps its first decision."""
+        with self._lock:
+            kept = self._parts.db.keep_decision(record)
+            if self._parts.evidence.decision(kept):
+                self._parts.telemetry.decision(kept.decision)
+            return kept
+
+    def _start(self, decision: Decision) -> StartJob | None:
+        placed, latest = effective(decision), decision.latest_safe_start
+        if placed.start is None or latest is None:
+            return None
+        return StartJob(decision.job_id, placed.start, latest)
+
+    def _target(self, decision: Decision) -> str | None:
+        return self._parts.decider.policies.workloads[decision.workload].target
+
+    def act(
+        self,
+        decision: Decision,
+        target: str,
+        change: StartJob | SetWeights,
+        actor: str | None = None,
+    ) -> Receipt | None:
+        """Send one change through the outbox; none where it waits for its target."""
+        parts = self._parts
+        latest = change.latest_safe_start if isinstance(change, StartJob) else None
+        action = Action(
+            id=action_id(decision.id, change),
+            target=target,
+            change=change,
+            decision_id=decision.id,
+            expires=latest or parts.clock.now() + ORDER_LIFE,
+            actor=actor or parts.settings.actor,
+        )
+        with self._lock:
+            parts.evidence.action(action)
+            receipt = parts.outbox.send(action)
+            if receipt is not None:
+                self.accept(receipt)
+            return receipt
+
+    def accept(self, receipt: Receipt) -> None:
+        """Keep a receipt; the same one again is one."""
+        with self._lock:
+            self._parts.db.keep_receipt(receipt)
+            if self._parts.evidence.receipt(receipt):
+                self._parts.telemetry.action(receipt)
+
+    def tick(self) -> None:
+        """One look around: finish what a crash left, take in receipts that holders left."""
+        parts = self._parts
+        with self._lock:
+            for name, receipt in parts.spool.pending():
+                self.accept(receipt)
+                parts.spool.done(name)
+            for receipt in parts.outbox.replay():
+                self.accept(receipt)
+
+    def recover(self) -> None:
+        """After a start: bring into the ledger what was kept but not yet evidence."""
+        with self._lock:
+            for record in reversed(self._parts.db.decisions()):
+                self._parts.evidence.decision(record)
+            for receipt in self._parts.db.receipts():
+                self._parts.evidence.receipt(receipt)
+            self.tick()
+
+    # -- what the doors show
+
+    def overview(self) -> Overview:
+        """What is going on."""
+        return self._parts.view()
+
+    def decisions(self) -> Sequence[Decision]:
+        """Every decision, newest first."""
+        return [record.decision for record in self._parts.db.decisions()]
+
+    def decision(self, decision_id: str) -> DecisionRecord:
+        """One decision with its receipts.
+
+        Raises:
+            DataMissing: No such decision.
+        """
+        record = self._parts.db.decision(decision_id)
+        if record is None:
+            raise DataMissing("GO0601", f"no decision `{decision_id}`")
+        return replace(record, receipts=tuple(self._parts.db.receipts(decision_id)))
+
+    # -- what if
+
+    def what_if(self, question: WhatIfQuestion) -> WhatIfAnswer:
+        """Answer without acting; the answer is remembered so that it can be sent."""
+        from greenops.pipeline.what_if import answer
+
+        given = answer(self._parts.decider, question)
+        with self._lock:
+            self._answers[given.id] = given
+            while len(self._answers) > 100:  # noqa: PLR2004  (the oldest go)
+                self._answers.pop(next(iter(self._answers)))
+        return given
+
+    def send(self, order: SendOrder) -> Receipt:
+        """Decide the remembered answer again, act, keep order and receipt.
+
+        Raises:
+            DataMissing: The answer is not remembered any more; ask again.
+            UsageError: It cannot be sent; says why. The refusal is in the ledger too.
+        """
+        with self._lock:
+            given = self._answers.get(order.answer_id)
+        if given is None:
+            raise DataMissing("GO0602", "this answer is not remembered", fix="ask what-if again")
+        again = self.what_if(given.question)
+        change = self._start(again.decision)
+        target = self._target(again.decision)
+        why = again.why_not or _why_not(order, change, target)
+        if why or change is None or target is None:
+            self._parts.evidence.refusal(order, why or "no target")
+            raise UsageError("GO0603", f"not sent: {why}")
+        self._parts.evidence.order(order, again)
+        self.keep(DecisionRecord(again.decision, again.candidates, again.verdicts, again.policies))
+        receipt = self.act(again.decision, target, change, actor=order.actor)
+        if receipt is None:
+            raise AdapterUnavailable("GO0604", f"`{target}` does not answer; it is tried again")
+        return receipt
+
+
+def _why_not(order: SendOrder, change: StartJob | None, target: str | None) -> str | None:
+    if "@" not in order.actor:
+        return "an order needs its sender's e-mail address"
+    if target is None:
+        return "the workload names no target"
+    return None if change else "there is no start that a target could be given"

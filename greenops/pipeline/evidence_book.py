@@ -16,13 +16,11 @@ class Evidence:
     """The ledger, with a memory of what it already holds; the one writer of a deployment.
 
     Args:
-        ledger: Where entries go.
-        checkpoint_entries: Entries between two signed checkpoints.
+        ledger: Where entries go; it signs its own checkpoints.
     """
 
-    def __init__(self, ledger: LedgerStore, checkpoint_entries: int = 100) -> None:
+    def __init__(self, ledger: LedgerStore) -> None:
         self._ledger = ledger
-        self._every = checkpoint_entries
         self._lock = threading.Lock()
         self._known = {(entry.kind, str(entry.body.get("id", ""))) for entry in ledger.read()}
 

@@ -1,0 +1,130 @@
+"""The demo's processes: started on free loopback ports, ended by the process id we started."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+
+import requests
+
+from greenops.errors import Unreachable
+
+READY_WITHIN_S = 60.0
+"""Longest wait for a service to answer [s]; loading the models takes 3 s on a quiet machine."""
+END_WITHIN_S = 12.0
+"""Longest wait for a process to flush and end before it is killed [s]."""
+
+
+def free_ports(count: int) -> list[int]:
+    """Loopback ports that nothing listens on now, all different."""
+    held = [socket.socket() for _ in range(count)]
+    try:
+        for each in held:
+            each.bind(("127.0.0.1", 0))
+        return [each.getsockname()[1] for each in held]
+    finally:
+        for each in held:
+            each.close()
+
+
+@dataclass(slots=True)
+class Child:
+    """One process and the file that holds what it said."""
+
+    name: str
+    process: subprocess.Popen[bytes]
+    log: Path
+
+    def last_words(self) -> str:
+        """The last line it wrote."""
+        lines = self.log.read_text(errors="replace").strip().splitlines()
+        return lines[-1] if lines else "it said nothing"
+
+
+@dataclass(slots=True)
+class Household:
+    """Every process of one demo; leaving the `with` ends them all, newest first."""
+
+    logs: Path
+    environ: Mapping[str, str]
+    children: list[Child] = field(default_factory=list)
+
+    def __enter__(self) -> Household:
+        """Make the folder of the logs."""
+        self.logs.mkdir(parents=True, exist_ok=True)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
+    ) -> None:
+        """End what still runs."""
+        self.end(*[each.name for each in reversed(self.children)])
+
+    def start(self, name: str, *argv: str, environ: Mapping[str, str] | None = None) -> Child:
+        """Start `python -m …` (or a path) under a name; its output goes to `<name>.log`."""
+        log = self.logs / f"{name}.log"
+        command = [*argv] if argv[0].startswith("/") else [sys.executable, "-m", *argv]
+        with log.open("ab") as out:
+            process = subprocess.Popen(  # noqa: S603  (our own modules)
+                command,
+                env={**os.environ, **self.environ, **(environ or {})},
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        child = Child(name, process, log)
+        self.children.append(child)
+        return child
+
+    def wait_ready(self, child: Child, url: str) -> None:
+        """Wait until a service answers.
+
+        Raises:
+            Unreachable: It ended, or did not answer in time; gives its last line.
+        """
+        until = time.monotonic() + READY_WITHIN_S
+        while time.monotonic() < until:
+            if child.process.poll() is not None:
+                break
+            if answers(url):
+                return
+            time.sleep(0.05)
+        raise Unreachable(
+            "GO0911",
+            f"`{child.name}` did not start: {child.last_words()}",
+            fix=f"see {child.log}",
+        )
+
+    def end(self, *names: str) -> None:
+        """SIGTERM, a while to flush, then SIGKILL; all named ones at once."""
+        ours = [each for each in self.children if each.name in names]
+        for each in ours:
+            if each.process.poll() is None:
+                each.process.terminate()
+        until = time.monotonic() + END_WITHIN_S
+        for each in ours:
+            try:
+                each.process.wait(max(0.1, until - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                each.process.kill()
+                each.process.wait()
+        self.children = [each for each in self.children if each not in ours]
+
+
+def answers(url: str) -> bool:
+    """Whether a URL answers with success now."""
+    try:
+        return requests.get(url, timeout=1).ok
+    except requests.RequestException:
+        return False

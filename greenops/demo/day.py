@@ -85,7 +85,7 @@ def environment(state: Path, policies: Path, ports: Ports, replay: Replay) -> di
     }
 
 
-def routes_text(envoy: bool) -> str:  # noqa: FBT001  (one flag, named at its one call)
+def routes_text(envoy: bool) -> str:
     """The file that tells the loop about the search route."""
     targets = "[route-table, envoy]" if envoy else "[route-table]"
     backends = "\n".join(

@@ -65,12 +65,14 @@ class Verification:
         checkpoints: Signed checkpoints that were checked.
         recomputed: Numbers that were computed again from their inputs.
         problems: One sentence each; empty means verified.
+        signed: Entries that a checkpoint vouches for; later ones are only chained so far.
     """
 
     entries: int
     checkpoints: int
     recomputed: int
     problems: tuple[str, ...] = field(default=())
+    signed: int = 0
 
     @property
     def verified(self) -> bool:

@@ -1,0 +1,117 @@
+"""Check a ledger as a third party would: the chain, the signatures, and the numbers themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+from greenops.domain.action import Outcome
+from greenops.domain.evidence import EntryKind, LedgerEntry, Verification
+from greenops.prove.chain import Chain, parse
+from greenops.prove.checkpoint import Notary
+from greenops.prove.evidence import recompute, recompute_decision
+
+
+def verify_ledger(
+    lines: Iterable[bytes], checkpoints: Iterable[str], notary: Notary
+) -> Verification:
+    """Check stored lines against each other, against checkpoints, and against their own inputs.
+
+    Args:
+        lines: As stored, newline included; hashes are over these bytes.
+        checkpoints: Signed notes, from the ledger's folder, a mirror, or both.
+        notary: Holds the public key, pinned outside the ledger.
+
+    Returns:
+        What was found; never raises for what the bytes hold.
+    """
+    check = _Check()
+    for number, note in enumerate(checkpoints, 1):
+        check.open(number, note, notary)
+    for number, line in enumerate(lines, 1):
+        check.read(number, line)
+    return check.result()
+
+
+@dataclass(slots=True)
+class _Check:
+    chain: Chain = field(default_factory=Chain)
+    wanted: dict[int, bytes] = field(default_factory=dict)
+    problems: list[str] = field(default_factory=list)
+    applied: dict[str, int] = field(default_factory=dict)
+    outcomes: dict[str, int] = field(default_factory=dict)
+    notes: int = 0
+    opened: int = 0
+    entries: int = 0
+    recomputed: int = 0
+
+    def open(self, number: int, note: str, notary: Notary) -> None:
+        """Remember what a checkpoint vouches for."""
+        self.notes += 1
+        try:
+            size, root = notary.open(note)
+        except ValueError as error:
+            self.problems.append(f"checkpoint {number} {error}")
+            return
+        self.opened += 1
+        if self.wanted.setdefault(size, root) != root:
+            self.problems.append(
+                f"checkpoint {number} contradicts another one: two roots for {size} entries"
+            )
+
+    def read(self, number: int, line: bytes) -> None:
+        """Check one line and go on from its stored bytes, so that one fault is told once."""
+        self.entries += 1
+        self.problems += [f"line {number} {fault}" for fault in self._faults(number, line)]
+        signed = self.wanted.get(number)
+        if signed is not None and signed != self.chain.root():
+            self.problems.append(f"line {number} ends a ledger that its checkpoint did not see")
+
+    def _faults(self, number: int, line: bytes) -> Iterator[str]:
+        stored = line.removesuffix(b"\n")
+        if stored == line:
+            yield "is cut off: it has no end of line"
+        try:
+            entry = parse(stored)
+        except ValueError as error:
+            yield str(error)
+            self.chain.follow(stored, None)
+            return
+        yield from self.chain.faults(entry)
+        self.chain.follow(stored, entry.seq)
+        yield from self._meaning(number, entry)
+
+    def _meaning(self, number: int, entry: LedgerEntry) -> Iterator[str]:
+        match entry.kind:
+            case EntryKind.OUTCOME:
+                self.recomputed += 1
+                yield from recompute(entry.body)
+                yield from _again(self.outcomes, entry.body.get("run_key"), number, "outcome")
+            case EntryKind.DECISION if "sha256" in entry.body:
+                self.recomputed += 1
+                yield from recompute_decision(entry.body)
+            case EntryKind.RECEIPT if entry.body.get("outcome") == Outcome.APPLIED:
+                yield from _again(self.applied, entry.body.get("action_id"), number, "action")
+
+    def result(self) -> Verification:
+        """Sum up, once all lines are read."""
+        seen = max(self.wanted, default=0)
+        if seen > self.entries:
+            self.problems.append(
+                f"line {self.entries} is the last, but a checkpoint saw {seen} entries: cut off"
+            )
+        if self.entries and not self.opened:
+            self.problems.append("no checkpoint vouches for any line: nothing is signed")
+        return Verification(
+            entries=self.entries,
+            checkpoints=self.opened,
+            recomputed=self.recomputed,
+            problems=tuple(self.problems),
+            signed=min(seen, self.entries),
+        )
+
+
+def _again(seen: dict[str, int], key: object, number: int, what: str) -> Iterator[str]:
+    first = seen.setdefault(str(key), number)
+    if first != number:
+        yield f"repeats the {what} of line {first} (`{key}`), which happens at most once"

@@ -1,0 +1,179 @@
+"""Every way to run a job: a place, a pool and a start, with all its figures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from greenops.domain.decision import Candidate
+from greenops.domain.grid import Forecast, Region
+from greenops.domain.workload import Job
+from greenops.errors import UsageError
+from greenops.plan.guard import latest_safe_start, run_time, scheduled_start
+from greenops.plan.intensity import MeanIntensity
+from greenops.units import Grams, GramsPerKwh, Seconds, Usd, emissions, to_joules
+
+SLOT = timedelta(minutes=30)
+"""Distance between two starts that are considered."""
+ON_DEMAND = "ondemand"
+BASELINE = "baseline"
+
+
+@dataclass(frozen=True, slots=True)
+class RegionOption:
+    """A region with what was foretold of its grid.
+
+    Attributes:
+        forecast: Newest forecast for its zone; none where there is none: carbon is then absent.
+    """
+
+    region: Region
+    forecast: Forecast | None = None
+
+
+def batch_candidates(
+    job: Job, options: Sequence[RegionOption], now: datetime, slot: timedelta = SLOT
+) -> tuple[Candidate, tuple[Candidate, ...]]:
+    """The baseline, and one candidate per region, pool and start slot.
+
+    Starts are aligned to whole slots of UTC, from now or the submission (the later) up to the
+    latest safe start; the first is at once.
+
+    Raises:
+        UsageError: The home region is not among the options, or the job has no run time.
+    """
+    longest = run_time(job.workload)
+    home = next((o for o in options if o.region.id == job.workload.home_region), None)
+    if longest is None or home is None:
+        lacks = "no run time" if longest is None else f"unknown region `{job.workload.home_region}`"
+        raise UsageError("GO0605", f"`{job.workload.name}` cannot be planned: {lacks}")
+    usual = timedelta(seconds=job.workload.duration_s or longest.total_seconds())
+    earliest = max(now, job.submitted)
+    scheduled = max(earliest, scheduled_start(job.workload, job.submitted))
+    baseline = _Place(job, home, usual, now).candidate(scheduled, ON_DEMAND, BASELINE)
+    latest = latest_safe_start(job) or scheduled
+    found = [
+        place.candidate(start, pool)
+        for option in _allowed(job, options)
+        for place in (_Place(job, option, usual, now),)
+        for pool in sorted(option.region.usd_per_hour) or [ON_DEMAND]
+        for start in _starts(earliest, latest, slot)
+        if not _same(option, pool, start, baseline)
+    ]
+    return baseline, tuple(found)
+
+
+def placement_candidates(
+    job: Job, options: Sequence[RegionOption], now: datetime, p95_ms: float | None = None
+) -> tuple[Candidate, tuple[Candidate, ...]]:
+    """Where a service could run for the next hour: its home as baseline, and every other region.
+
+    Args:
+        job: The service's workload; its energy is that of one hour.
+        options: Regions to consider; policies say which may be used.
+        now: Start of the hour.
+        p95_ms: Latency that its callers see, P95 [ms]; taken as equal everywhere.
+
+    Raises:
+        UsageError: The home region is not among the options.
+    """
+    home = next((o for o in options if o.region.id == job.workload.home_region), None)
+    if home is None:
+        name = job.workload.home_region
+        raise UsageError("GO0605", f"`{job.workload.name}`: unknown region `{name}`")
+    hour = timedelta(hours=1)
+
+    def at(option: RegionOption, name: str) -> Candidate:
+        return _Place(job, option, hour, now, p95_ms).candidate(now, ON_DEMAND, name)
+
+    others = [at(option, option.region.id) for option in options if option is not home]
+    return at(home, BASELINE), tuple(others)
+
+
+def _allowed(job: Job, options: Sequence[RegionOption]) -> list[RegionOption]:
+    names = {job.workload.home_region, *job.workload.allowed_regions}
+    return [option for option in options if option.region.id in names]
+
+
+def _starts(earliest: datetime, latest: datetime, slot: timedelta) -> Iterator[datetime]:
+    if earliest > latest:
+        return
+    yield earliest
+    epoch = datetime(1970, 1, 1, tzinfo=UTC)
+    start = epoch + ((earliest - epoch) // slot + 1) * slot
+    while start <= latest:
+        yield start
+        start += slot
+
+
+def _same(option: RegionOption, pool: str, start: datetime, baseline: Candidate) -> bool:
+    place = (option.region.id, pool, start)
+    return place == (baseline.region, baseline.pool, baseline.start)
+
+
+class _Place:
+    """A job in one region; knows the figures of any start there."""
+
+    def __init__(
+        self,
+        job: Job,
+        option: RegionOption,
+        duration: timedelta,
+        now: datetime,
+        p95_ms: float | None = None,
+    ) -> None:
+        self._job = job
+        self._region = option.region
+        self._forecast = option.forecast
+        self._mean = MeanIntensity(option.forecast) if option.forecast else None
+        self._duration = duration
+        self._now = now
+        self._p95_ms = p95_ms
+
+    def candidate(self, start: datetime, pool: str, name: str | None = None) -> Candidate:
+        region, forecast, workload = self._region, self._forecast, self._job.workload
+        end = start + self._duration
+        mean = self._mean(start, end) if self._mean else None
+        carbon = self._carbon(mean)
+        error = forecast.error if forecast and forecast.error is not None else None
+        away = region.id != workload.home_region
+        return Candidate(
+            id=name or f"{region.id}/{pool}/{start:%Y-%m-%dT%H:%MZ}",
+            region=region.id,
+            location=region.location,
+            provider=region.provider,
+            pool=pool,
+            zone=region.zone,
+            start=start,
+            end=end,
+            energy_kwh=workload.energy_kwh,
+            carbon_g=carbon,
+            carbon_low_g=_scaled(carbon, 1 - error) if error is not None else None,
+            carbon_high_g=_scaled(carbon, 1 + error) if error is not None else None,
+            intensity=mean,
+            cost_usd=self._cost(pool, away=away),
+            p95_ms=self._p95_ms,
+            transfer_gb=workload.transfer_gb if away else 0.0,
+            forecast_age_s=Seconds((self._now - forecast.issued_at).total_seconds())
+            if forecast
+            else None,
+        )
+
+    def _carbon(self, mean: GramsPerKwh | None) -> Grams | None:
+        energy = self._job.workload.energy_kwh
+        if mean is None or energy is None:
+            return None
+        return emissions(to_joules(energy), mean, self._region.pue)
+
+    def _cost(self, pool: str, *, away: bool) -> Usd | None:
+        hourly = self._region.usd_per_hour.get(pool)
+        if hourly is None:
+            return None
+        moved = (self._job.workload.transfer_gb or 0.0) if away else 0.0
+        hours = self._duration.total_seconds() / 3600
+        return Usd(hourly * hours + moved * self._region.usd_per_gb)
+
+
+def _scaled(carbon: Grams | None, factor: float) -> Grams | None:
+    return None if carbon is None else Grams(carbon * max(0.0, factor))

@@ -1,0 +1,56 @@
+"""Deadlines and starts on local wall clocks, and the latest start that still keeps a deadline."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from greenops.domain.workload import ClockTime, Job, Workload
+
+
+def next_local(clock: ClockTime, after: datetime) -> datetime:
+    """First instant after `after` at which a wall clock shows a time of day; aware UTC.
+
+    A time that a change to daylight saving skips counts as the instant the clocks jump to it;
+    a time that happens twice counts the first time.
+    """
+    zone = ZoneInfo(clock.time_zone)
+    day = after.astimezone(zone).date()
+    while True:
+        # The offset before a gap, applied to a skipped time, lands as far behind it as the gap.
+        instant = datetime.combine(day, clock.at, tzinfo=zone).astimezone(UTC)
+        if instant > after:
+            return instant
+        day += timedelta(days=1)
+
+
+def deadline_of(workload: Workload, submitted: datetime) -> datetime | None:
+    """Latest end of a run: the earlier of the two forms of the limit; none where there is none."""
+    limits = workload.limits
+    ends = []
+    if limits.deadline_within is not None:
+        ends.append(submitted + limits.deadline_within)
+    if limits.deadline_at is not None:
+        ends.append(next_local(limits.deadline_at, submitted))
+    return min(ends, default=None)
+
+
+def scheduled_start(workload: Workload, submitted: datetime) -> datetime:
+    """When a run would start without GreenOps: at its schedule's next time, else when submitted."""
+    if workload.schedule is None:
+        return submitted
+    return next_local(workload.schedule, submitted - timedelta(microseconds=1))
+
+
+def run_time(workload: Workload) -> timedelta | None:
+    """The P95 run time, else the usual one; none where neither is declared."""
+    longest = workload.duration_p95_s or workload.duration_s
+    return None if longest is None else timedelta(seconds=longest)
+
+
+def latest_safe_start(job: Job) -> datetime | None:
+    """Start after which the P95 run would miss the deadline; none without a deadline."""
+    longest = run_time(job.workload)
+    if job.deadline is None or longest is None:
+        return None
+    return job.deadline - longest

@@ -1,0 +1,69 @@
+"""Energy accounts as OpenTelemetry metrics: cumulative joules by category, residual and coverage."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from opentelemetry.metrics import CallbackOptions, MeterProvider, Observation
+
+from greenops.domain.energy import Category
+from greenops.observe import attributes as names
+from greenops.observe.observer import Account, Observer
+
+
+def register(provider: MeterProvider, observer: Observer, workload: str | None) -> None:
+    """Let a meter provider observe the books whenever it collects."""
+    meter = provider.get_meter("greenops")
+    books = _Books(observer, {names.WORKLOAD: workload} if workload else {})
+    meter.create_observable_counter(
+        names.METRIC_ENERGY,
+        [books.energy],
+        "J",
+        "Energy by where it went; parts add up to the meter",
+    )
+    meter.create_observable_gauge(
+        names.METRIC_RESIDUAL, [books.residual], "1", "What the parts leave of the measured energy"
+    )
+    meter.create_observable_gauge(
+        names.METRIC_COVERAGE, [books.coverage], "1", "Part of this process's energy that spans got"
+    )
+    meter.create_observable_counter(
+        names.METRIC_UNKNOWN, [books.unknown], "{span}", "Spans that lack a number, by reason"
+    )
+
+
+class _Books:
+    """Callbacks of the instruments; `fixed` goes on every data point."""
+
+    def __init__(self, observer: Observer, fixed: dict[str, str]) -> None:
+        self._observer, self._fixed = observer, fixed
+
+    def energy(self, _: CallbackOptions) -> Iterable[Observation]:
+        for account in self._observer.accounts():
+            # Method and source stay on the data point: who reads an account has no span to ask.
+            more = {
+                **self._labels(account),
+                names.ENERGY_METHOD: str(account.info.method),
+                names.ENERGY_SOURCE: account.info.name,
+            }
+            for category, joules in account.parts.items():
+                yield Observation(joules, {**more, names.ENERGY_CATEGORY: str(category)})
+
+    def residual(self, _: CallbackOptions) -> Iterable[Observation]:
+        for each in self._observer.accounts():
+            yield Observation(each.residual, self._labels(each))
+
+    def coverage(self, _: CallbackOptions) -> Iterable[Observation]:
+        for each in self._observer.accounts():
+            given = each.parts[Category.ATTRIBUTED]
+            whole = given + each.parts[Category.UNATTRIBUTED]
+            if whole > 0:
+                yield Observation(given / whole, self._labels(each))
+
+    def unknown(self, _: CallbackOptions) -> Iterable[Observation]:
+        for reason, count in self._observer.unknowns():
+            yield Observation(count, {names.REASON: reason, **self._fixed})
+
+    def _labels(self, account: Account) -> dict[str, str]:
+        info = account.info
+        return {names.DEVICE: info.device, names.HW_TYPE: info.device_kind, **self._fixed}

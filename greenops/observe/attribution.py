@@ -1,0 +1,380 @@
+"""Who used the energy: splits each tick of each device among spans, and loses nothing.
+
+Energy is counted in whole quanta, so every split is exact and sums do not depend on order. Clocks come in as
+arguments: cumulative nanoseconds of CPU time and of the monotonic clock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from greenops.domain.energy import (
+    Category,
+    EnergyReading,
+    MeterInfo,
+    Method,
+    SpanEnergy,
+    Unknown,
+)
+from greenops.observe.device import DeviceAccount, joules, share
+from greenops.units import Joules
+
+SLACK_NS: Final = 200_000_000
+"""How far host and process clocks may drift before the difference is forgotten [ns]; /proc/stat counts 10 ms."""
+
+Rate = Callable[[str], float]
+"""Relative power of an operation while it is on the CPU; 1.0 for every operation is the flat rule."""
+
+
+def flat(operation: str) -> float:  # noqa: ARG001
+    """Every operation draws alike."""
+    return 1.0
+
+
+class ThreadState:
+    """Open spans of one thread, innermost last, and how far its clocks are charged."""
+
+    __slots__ = ("at_ns", "charged_ns", "cpu_ns", "stack")
+
+    def __init__(self, cpu_ns: int, at_ns: int) -> None:
+        self.stack: list[OpenSpan] = []
+        self.cpu_ns = cpu_ns
+        self.at_ns = at_ns
+        self.charged_ns = 0
+
+    def charge(self, cpu_ns: int, at_ns: int) -> None:
+        """Give the time since the cursor to the innermost open span, then move the cursor."""
+        if self.stack:
+            top = self.stack[-1]
+            if cpu_ns > self.cpu_ns:
+                top.cpu_ns += cpu_ns - self.cpu_ns
+                self.charged_ns += cpu_ns - self.cpu_ns
+            if at_ns > self.at_ns:
+                top.wall_ns += at_ns - self.at_ns
+        self.cpu_ns = cpu_ns
+        self.at_ns = at_ns
+
+
+class OpenSpan:
+    """What a span has gathered so far; energy in quanta."""
+
+    __slots__ = (
+        "below", "cpu_ns", "devices", "into", "keep", "key", "name", "parent", "periods",
+        "read", "shared", "thread", "used_ns", "wall_ns",
+    )  # fmt: skip
+
+    def __init__(self, key: int, name: str, thread: ThreadState, parent: OpenSpan | None) -> None:
+        self.key = key
+        self.name = name
+        self.thread = thread
+        self.parent = parent
+        self.cpu_ns = 0
+        """CPU time in the tick that runs [ns]."""
+        self.wall_ns = 0
+        """Wall time as the innermost span of its thread in the tick that runs [ns]."""
+        self.used_ns = 0
+        """CPU time of its own, settled ticks [ns]."""
+        self.devices: dict[str, int] = {}
+        self.periods: dict[int, int] = {}
+        self.shared = 0
+        """Part of its energy that was shared by wall time, not by CPU time."""
+        self.below = 0
+        """Energy of descendants that ended before it."""
+        self.into: OpenSpan | None = None
+        self.keep = True
+        self.read = False
+        """True once a tick with a reading has covered it."""
+
+    @property
+    def quanta(self) -> int:
+        """Energy of its own."""
+        return sum(self.devices.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """One look at all clocks; every time is cumulative [ns].
+
+    Attributes:
+        at_ns: Monotonic clock.
+        period: Name of the stretch of time this tick's energy belongs to, for carbon.
+        readings: By device; none where a meter could not be read.
+        host_ns: Busy CPU time of the whole machine; none where unknown.
+        process_ns: CPU time of this process.
+        threads: CPU time of every thread of the interpreter.
+        overhead: Threads that are our own cost: meter and exporters.
+        native: True where the process has threads the interpreter does not know.
+    """
+
+    at_ns: int
+    period: int
+    readings: Mapping[str, EnergyReading | None]
+    host_ns: int | None
+    process_ns: int
+    threads: Mapping[int, int]
+    overhead: frozenset[int] = frozenset()
+    native: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """A span that is settled.
+
+    Attributes:
+        energy: What it got; none where no meter was read while it ran.
+        unknown: Why there is none.
+        cpu_ns: CPU time of its own, its part of native threads included [ns].
+        periods: Its own energy by period [J].
+    """
+
+    key: int
+    energy: SpanEnergy | None
+    unknown: Unknown | None
+    cpu_ns: int
+    periods: Mapping[int, Joules]
+
+
+@dataclass(slots=True)
+class _Shares:
+    """One tick's CPU time by who used it [ns]."""
+
+    process_ns: int
+    other_ns: int
+    spans: list[OpenSpan]
+    cpu: list[int]
+    native: list[int]
+    unattributed_ns: int
+    overhead_ns: int
+
+
+class Attribution:
+    """The books of one process. Not thread-safe: the caller holds one lock around every call."""
+
+    def __init__(self, meters: Iterable[MeterInfo], rate: Rate = flat) -> None:
+        self.devices = {info.device: DeviceAccount(info) for info in meters}
+        self._rate = rate
+        self._open: dict[int, OpenSpan] = {}
+        self._ended: list[OpenSpan] = []
+        self._threads: dict[int, ThreadState] = {}
+        self._seen: dict[int, int] | None = None
+        self._process_ns = 0
+        self._host_ns: int | None = None
+        self._ahead_ns = 0
+        self._native_ns = 0
+
+    @property
+    def open_spans(self) -> int:
+        """How many spans are open."""
+        return len(self._open)
+
+    def start(  # noqa: PLR0917 - names would cost time on the request path
+        self, key: int, name: str, parent: int | None, thread: int, cpu_ns: int, at_ns: int
+    ) -> None:
+        """A span starts on a thread and becomes its innermost."""
+        state = self._threads.get(thread)
+        if state is None:
+            state = self._threads[thread] = ThreadState(cpu_ns, at_ns)
+        state.charge(cpu_ns, at_ns)
+        span = OpenSpan(key, name, state, self._open.get(parent) if parent else None)
+        self._open[key] = span
+        state.stack.append(span)
+
+    def owner(self, key: int) -> ThreadState | None:
+        """State of the thread a span was started on; none where the span is not open."""
+        span = self._open.get(key)
+        return None if span is None else span.thread
+
+    def thread_of(self, key: int) -> int | None:
+        """Thread a span was started on; none where the span is not open."""
+        owner = self.owner(key)
+        return next((thread for thread, each in self._threads.items() if each is owner), None)
+
+    def pending(self, keys: Iterable[int]) -> bool:
+        """True where one of these spans has ended after the last tick."""
+        waiting = {span.key for span in self._ended}
+        return any(key in waiting for key in keys)
+
+    def state(self, thread: int) -> ThreadState | None:
+        """State of a thread that has had spans."""
+        return self._threads.get(thread)
+
+    def end(self, key: int, cpu_ns: int | None, at_ns: int, *, keep: bool = True) -> bool:
+        """A span ends; false where it is not open here.
+
+        Args:
+            key: As given at its start.
+            cpu_ns: CPU clock of the thread it started on [ns]; none where that cannot be read.
+            at_ns: Monotonic clock [ns].
+            keep: False where nobody will ask for the result, as for unsampled spans.
+        """
+        span = self._open.pop(key, None)
+        if span is None:
+            return False
+        state = span.thread
+        state.charge(state.cpu_ns if cpu_ns is None else cpu_ns, at_ns)
+        if state.stack[-1] is span:
+            state.stack.pop()
+        else:
+            state.stack.remove(span)
+        # A child that outlives its parent adds to nobody's total.
+        if span.parent is not None and span.parent.key in self._open:
+            span.into = span.parent
+        span.parent = None
+        span.keep = keep
+        self._ended.append(span)
+        return True
+
+    def tick(self, tick: Tick) -> list[Finished]:
+        """Settle everything since the last tick; the spans that ended before this one, in that order."""
+        shares = self._shares(tick)
+        read = False
+        for device, account in self.devices.items():
+            reading = tick.readings.get(device)
+            if reading is None:
+                continue
+            read = True
+            first = account.last is None
+            moved = account.advance(reading)
+            if not first:
+                self._split(account, moved, shares, tick.period)
+        return self._settle(shares, read)
+
+    def close(self) -> None:
+        """No more ticks: energy of spans that are still open becomes unattributed."""
+        for span in [*self._open.values(), *self._ended]:
+            for device, quanta in span.devices.items():
+                parts = self.devices[device].parts
+                parts[Category.ATTRIBUTED] -= quanta
+                parts[Category.UNATTRIBUTED] += quanta
+        self._open.clear()
+        self._ended.clear()
+        self._threads.clear()
+
+    def _shares(self, tick: Tick) -> _Shares:
+        first, seen = self._seen is None, self._seen or {}
+        known = unattributed = overhead = 0
+        for thread, state in list(self._threads.items()):
+            if thread in tick.threads:
+                state.charge(max(state.cpu_ns, tick.threads[thread]), tick.at_ns)
+            elif state.stack:
+                state.charge(state.cpu_ns, tick.at_ns)
+            if thread not in tick.threads:
+                known += state.charged_ns
+        for thread, cpu_ns in tick.threads.items():
+            used = cpu_ns - seen.get(thread, cpu_ns if first else 0)
+            used = cpu_ns if used < 0 else used
+            charged = self._threads[thread].charged_ns if thread in self._threads else 0
+            known += max(used, charged)
+            if thread in tick.overhead:
+                overhead += max(0, used - charged)
+            else:
+                unattributed += max(0, used - charged)
+        process_ns = 0 if first else max(0, tick.process_ns - self._process_ns)
+        residual = 0 if first else self._residual(process_ns - known)
+        self._seen, self._process_ns = dict(tick.threads), tick.process_ns
+        ended, self._ended = self._ended, []
+        spans = [*ended, *self._open.values()]
+        walls = [span.wall_ns for span in spans]
+        native = share(residual if tick.native else 0, walls)
+        return _Shares(
+            process_ns=process_ns,
+            other_ns=self._other(tick.host_ns, process_ns),
+            spans=spans,
+            cpu=[span.cpu_ns for span in spans],
+            native=native,
+            unattributed_ns=unattributed + residual - sum(native),
+            overhead_ns=overhead,
+        )
+
+    def _residual(self, difference: int) -> int:
+        # Clocks are read one after the other: what one tick sees too much of, the next sees too little of.
+        self._native_ns = max(-SLACK_NS, self._native_ns + difference)
+        found = max(0, self._native_ns)
+        self._native_ns -= found
+        return found
+
+    def _other(self, host_ns: int | None, process_ns: int) -> int:
+        before, self._host_ns = self._host_ns, host_ns
+        if host_ns is None or before is None:
+            return 0
+        self._ahead_ns = max(-SLACK_NS, self._ahead_ns + max(0, host_ns - before) - process_ns)
+        found = max(0, self._ahead_ns)
+        self._ahead_ns -= found
+        return found
+
+    def _split(
+        self, account: DeviceAccount, moved: tuple[int, int], shares: _Shares, period: int
+    ) -> None:
+        delta, dt_ns = moved
+        idle = account.idle(delta, dt_ns)
+        own = delta - idle
+        parts = account.parts
+        parts[Category.IDLE] += idle
+        spans = shares.spans
+        if account.info.device_kind == "gpu":
+            weights = [span.wall_ns for span in spans]
+            shared, rest = weights, [0, 0]
+        else:
+            running = shares.process_ns + shares.other_ns
+            mine = own * shares.process_ns // running if running else own
+            parts[Category.OTHER_PROCESS] += own - mine
+            own, shared = mine, shares.native
+            weights = [c + n for c, n in zip(self._rated(shares), shared, strict=True)]
+            rest = [shares.unattributed_ns, shares.overhead_ns]
+        given = share(own, [*weights, *rest])
+        for span, quanta, weight, wall in zip(spans, given, weights, shared, strict=False):
+            if quanta:
+                span.devices[account.info.device] = (
+                    span.devices.get(account.info.device, 0) + quanta
+                )
+                span.periods[period] = span.periods.get(period, 0) + quanta
+                span.shared += quanta * wall // weight
+        attributed, overhead = sum(given[: len(spans)]), given[-1]
+        parts[Category.ATTRIBUTED] += attributed
+        parts[Category.OVERHEAD] += overhead
+        parts[Category.UNATTRIBUTED] += own - attributed - overhead
+
+    def _rated(self, shares: _Shares) -> list[int]:
+        if self._rate is flat:
+            return shares.cpu
+        return [
+            int(ns * self._rate(span.name))
+            for span, ns in zip(shares.spans, shares.cpu, strict=True)
+        ]
+
+    def _settle(self, shares: _Shares, read: bool) -> list[Finished]:
+        finished = []
+        for span, cpu_ns, native_ns in zip(shares.spans, shares.cpu, shares.native, strict=True):
+            span.used_ns += cpu_ns + native_ns
+            span.cpu_ns = span.wall_ns = 0
+            span.read = span.read or read
+            if span.key not in self._open:
+                if span.into is not None:
+                    span.into.below += span.quanta + span.below
+                if span.keep:
+                    finished.append(self._finish(span))
+        for thread, state in list(self._threads.items()):
+            state.charged_ns = 0
+            if not state.stack:
+                del self._threads[thread]
+        return finished
+
+    def _finish(self, span: OpenSpan) -> Finished:
+        if not self.devices or not span.read:
+            why = Unknown.METER_FAILED if self.devices else Unknown.NO_METER
+            return Finished(span.key, None, why, span.used_ns, {})
+        own = joules(span.quanta)
+        spread = sum(joules(q) * self.devices[d].info.uncertainty for d, q in span.devices.items())
+        methods = [account.info.method for account in self.devices.values()]
+        energy = SpanEnergy(
+            self_j=own,
+            total_j=joules(span.quanta + span.below),
+            low_j=Joules(max(0.0, own - spread)),
+            high_j=Joules(own + spread),
+            method=max(methods, key=list(Method).index),
+            attribution="wall_share" if 2 * span.shared > span.quanta else "cpu_time",
+        )
+        periods = {period: joules(quanta) for period, quanta in span.periods.items()}
+        return Finished(span.key, energy, None, span.used_ns, periods)

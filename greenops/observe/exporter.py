@@ -1,0 +1,220 @@
+"""Adds energy, carbon and cost to spans on their way out, on the exporter's thread."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import ReadableSpan
+from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
+from opentelemetry.util.types import AttributeValue
+
+from greenops.domain.energy import Method
+from greenops.domain.factors import FactorTable
+from greenops.observe import attributes as names
+from greenops.observe.attribution import Finished
+from greenops.observe.emissions import instant, price
+from greenops.observe.observer import PERIOD_S, Observer
+from greenops.ports import Clock
+from greenops.units import seconds
+
+Attributes = dict[str, AttributeValue]
+_log = logging.getLogger(__name__)
+
+
+class EnrichedSpan(ReadableSpan):
+    """A finished span with more attributes; what its source dropped stays counted."""
+
+    def __init__(self, span: ReadableSpan, more: Attributes, resource: Resource) -> None:
+        super().__init__(
+            name=span.name,
+            context=span.context,
+            parent=span.parent,
+            resource=resource,
+            attributes={**(span.attributes or {}), **more},
+            events=span.events,
+            links=span.links,
+            kind=span.kind,
+            status=span.status,
+            start_time=span.start_time,
+            end_time=span.end_time,
+            instrumentation_scope=span.instrumentation_scope,
+        )
+        self._dropped = (span.dropped_attributes, span.dropped_events, span.dropped_links)
+
+    @property
+    def dropped_attributes(self) -> int:
+        """As the source counted."""
+        return self._dropped[0]
+
+    @property
+    def dropped_events(self) -> int:
+        """As the source counted."""
+        return self._dropped[1]
+
+    @property
+    def dropped_links(self) -> int:
+        """As the source counted."""
+        return self._dropped[2]
+
+
+class EnergySpanExporter(SpanExporter):
+    """Wraps an exporter. Stability: beta.
+
+    Args:
+        inner: Where the spans go.
+        observer: Keeps the books.
+        factors: Gives the table in force; must be cheap.
+        clock: Maps wall to simulated time.
+        region: Cloud region where neither span nor resource names one.
+        workload: `greenops.workload` where the resource has none.
+        instance: `service.instance.id` where the resource has none.
+        total: Adds `greenops.energy.total`.
+        after_shutdown: Called once the inner exporter has everything.
+    """
+
+    def __init__(
+        self,
+        inner: SpanExporter,
+        observer: Observer,
+        factors: Callable[[], FactorTable],
+        *,
+        clock: Clock,
+        region: str | None = None,
+        workload: str | None = None,
+        instance: Callable[[], str] | None = None,
+        total: bool = False,
+        after_shutdown: Callable[[], None] | None = None,
+    ) -> None:
+        self.inner = inner
+        self._observer, self._factors, self._clock = observer, factors, clock
+        self._region, self._workload, self._instance = region, workload, instance
+        self._total, self._after_shutdown = total, after_shutdown
+        self._resource: tuple[Resource, str, str, Resource] | None = None
+
+    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+        """Enrich, then export; spans go out as they are if enriching fails."""
+        try:
+            out: Sequence[ReadableSpan] = self._enrich(spans)
+        except Exception:  # noqa: BLE001 - telemetry must go out whatever happens to ours
+            _log.warning("GO0703 spans go out without energy", exc_info=True)
+            out = spans
+        return self.inner.export(out)
+
+    def shutdown(self) -> None:
+        """Shut the inner exporter down."""
+        self.inner.shutdown()
+        if self._after_shutdown is not None:
+            self._after_shutdown()
+
+    def force_flush(self, timeout_millis: int = 30000) -> bool:
+        """Flush the inner exporter."""
+        return self.inner.force_flush(timeout_millis)
+
+    def _enrich(self, spans: Sequence[ReadableSpan]) -> list[ReadableSpan]:
+        keys = [span.context.span_id for span in spans if span.context]
+        self._observer.settle(keys)
+        table = self._factors()
+        return [
+            EnrichedSpan(span, self._numbers(span, table), self._enriched(span.resource, table))
+            for span in spans
+        ]
+
+    def _numbers(self, span: ReadableSpan, table: FactorTable) -> Attributes:
+        more: Attributes = {}
+        end = self._simulated(span.end_time or 0)
+        if self._clock.replay is not None:
+            more[names.TIME] = end.isoformat().replace("+00:00", "Z")
+        found = self._observer.take(span.context.span_id if span.context else 0)
+        if found.energy is None:
+            more[names.ENERGY_UNKNOWN] = str(found.unknown)
+            return more
+        more[names.ENERGY_SELF] = found.energy.self_j
+        more[names.ENERGY_LOW] = found.energy.low_j
+        more[names.ENERGY_HIGH] = found.energy.high_j
+        if self._total:
+            more[names.ENERGY_TOTAL] = found.energy.total_j
+        if found.energy.method is not self._method():
+            more[names.ENERGY_METHOD] = str(found.energy.method)
+        self._add_price(more, span, found, table, end)
+        return more
+
+    def _add_price(
+        self,
+        more: Attributes,
+        span: ReadableSpan,
+        found: Finished,
+        table: FactorTable,
+        end: datetime,
+    ) -> None:
+        if found.energy is None:
+            return
+        cost = price(
+            table,
+            self._region_of(span),
+            found.energy.self_j,
+            cpu=seconds(found.cpu_ns),
+            start=self._simulated(span.start_time or 0),
+            end=end,
+            periods={
+                datetime.fromtimestamp(p * PERIOD_S, UTC): e for p, e in found.periods.items()
+            },
+        )
+        for name, value, missing, why in (
+            (names.CARBON_SELF, cost.carbon, names.CARBON_UNKNOWN, cost.carbon_unknown),
+            (names.COST_SELF, cost.cost, names.COST_UNKNOWN, cost.cost_unknown),
+        ):
+            if value is not None:
+                more[name] = value
+            elif why is not None:
+                more[missing] = why
+                self._observer.count_unknown(why)
+
+    def _simulated(self, ns: int) -> datetime:
+        wall, replay = instant(ns), self._clock.replay
+        return replay.simulated(wall) if replay else wall
+
+    def _region_of(self, span: ReadableSpan) -> str | None:
+        found = (span.attributes or {}).get(names.CLOUD_REGION) or span.resource.attributes.get(
+            names.CLOUD_REGION
+        )
+        return str(found) if found else self._region
+
+    def _method(self) -> Method | None:
+        methods = [info.method for info in self._observer.meters]
+        return max(methods, key=list(Method).index) if methods else None
+
+    def _enriched(self, resource: Resource, table: FactorTable) -> Resource:
+        instance = self._instance() if self._instance else ""
+        kept = self._resource
+        if kept and kept[0] is resource and kept[1:3] == (table.version, instance):
+            return kept[3]
+        more = self._constants(resource, table, instance)
+        full = resource.merge(Resource(more))
+        self._resource = (resource, table.version, instance, full)
+        return full
+
+    def _constants(self, resource: Resource, table: FactorTable, instance: str) -> Attributes:
+        more: Attributes = {names.FACTORS_VERSION: table.version}
+        meters = self._observer.meters
+        method = self._method()
+        if method is not None:
+            more[names.ENERGY_METHOD] = str(method)
+            more[names.ENERGY_SOURCE] = ",".join(sorted({info.name for info in meters}))
+            more[names.ENERGY_UNCERTAINTY] = max(info.uncertainty for info in meters)
+        region = resource.attributes.get(names.CLOUD_REGION) or self._region
+        factors = table.regions.get(str(region)) if region else None
+        if factors is not None:
+            more[names.PUE] = factors.pue
+            if factors.zone is not None:
+                more[names.GRID_ZONE] = factors.zone
+        for name, value in (
+            (names.WORKLOAD, self._workload),
+            (names.SERVICE_INSTANCE_ID, instance),
+            (names.CLOUD_REGION, self._region),
+        ):
+            if value and name not in resource.attributes:
+                more[name] = value
+        return more

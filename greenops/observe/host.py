@@ -1,0 +1,104 @@
+"""The clocks of this machine and this process, as Linux keeps them."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from greenops.units import NS_PER_S
+
+OVERHEAD_THREADS = (
+    "greenops-meter",
+    "OtelBatchSpanRecordProcessor",
+    "OtelPeriodicExportingMetricReader",
+)
+"""Names of threads that are the cost of looking: our meter thread and the SDK's two exporters."""
+
+
+@dataclass(frozen=True, slots=True)
+class Clocks:
+    """Cumulative CPU times at one moment [ns]; see `greenops.observe.attribution.Tick`."""
+
+    host_ns: int | None
+    process_ns: int
+    threads: dict[int, int]
+    overhead: frozenset[int]
+    native: bool
+
+
+class Host:
+    """Reads `/proc/stat` through one kept descriptor and the CPU clocks of threads.
+
+    Args:
+        stat: The machine's CPU times; a machine without it has no host clock.
+        tasks: Folder with one entry per thread of this process.
+    """
+
+    def __init__(
+        self, stat: Path = Path("/proc/stat"), tasks: Path = Path("/proc/self/task")
+    ) -> None:
+        self._native_ids: dict[int, int] = {}
+        self._tasks = tasks
+        self._unit = NS_PER_S // os.sysconf("SC_CLK_TCK")
+        try:
+            self._stat: int | None = os.open(stat, os.O_RDONLY | os.O_CLOEXEC)
+        except OSError:
+            self._stat = None
+
+    def close(self) -> None:
+        """Let go of the descriptor; twice is once."""
+        stat, self._stat = self._stat, None
+        if stat is not None:
+            os.close(stat)
+
+    def know(self, thread: int) -> None:
+        """Remember the calling thread, whose identity is `thread`."""
+        if thread not in self._native_ids:
+            self._native_ids[thread] = threading.get_native_id()
+
+    def thread_ns(self, thread: int) -> int | None:
+        """CPU clock of any known thread [ns]; none where it is gone."""
+        native = self._native_ids.get(thread)
+        if native is None:
+            return None
+        try:
+            # The kernel's clock id of a thread, as glibc's pthread_getcpuclockid builds it; an id
+            # that is gone is an error here, where the glibc call would read freed memory.
+            return time.clock_gettime_ns((~native << 3) | 6)
+        except OSError:
+            del self._native_ids[thread]
+            return None
+
+    def read(self) -> Clocks:
+        """All clocks, the process first so that threads never seem to exceed it for long."""
+        host_ns = self._busy_ns()
+        process_ns = time.process_time_ns()
+        overhead = set()
+        for thread in threading.enumerate():
+            if thread.ident is not None and thread.native_id is not None:
+                self._native_ids[thread.ident] = thread.native_id
+                if thread.name.startswith(OVERHEAD_THREADS):
+                    overhead.add(thread.ident)
+        times = {ident: self.thread_ns(ident) for ident in list(self._native_ids)}
+        known = {ident: ns for ident, ns in times.items() if ns is not None}
+        return Clocks(host_ns, process_ns, known, frozenset(overhead), self._has_native(len(known)))
+
+    def _busy_ns(self) -> int | None:
+        if self._stat is None:
+            return None
+        try:
+            first = os.pread(self._stat, 256, 0).split(b"\n", 1)[0].split()
+            user, nice, system, _idle, _iowait, irq, softirq = (int(f) for f in first[1:8])
+        except (OSError, ValueError):
+            return None
+        # Guest time is inside user time; stolen time ran elsewhere and is left out.
+        return (user + nice + system + irq + softirq) * self._unit
+
+    def _has_native(self, known: int) -> bool:
+        try:
+            return len(os.listdir(self._tasks)) > known  # noqa: PTH208 - paths would cost more than names
+        except OSError:
+            return False

@@ -1,0 +1,110 @@
+"""One process's instrumentation: providers joined, meter thread running, accounts flushed last."""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import os
+import threading
+import uuid
+from collections.abc import Callable, Sequence
+
+from opentelemetry import metrics
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace.export import SpanExporter
+
+from greenops.domain.energy import Unknown
+from greenops.domain.factors import FactorTable
+from greenops.observe import accounts, join
+from greenops.observe import attributes as names
+from greenops.observe.exporter import EnergySpanExporter
+from greenops.observe.observer import Observer
+from greenops.observe.processor import EnergySpanProcessor
+from greenops.ports import Clock, EnergyMeter
+
+_log = logging.getLogger(__name__)
+
+
+class Instance:
+    """`service.instance.id` for resources without one: random, new in a forked child."""
+
+    def __init__(self) -> None:
+        self._made: tuple[int, str] | None = None
+
+    def __call__(self) -> str:
+        """The id of this process."""
+        if self._made is None or self._made[0] != os.getpid():
+            self._made = (os.getpid(), str(uuid.uuid4()))
+        return self._made[1]
+
+
+class Session:
+    """What `greenops.init()` set up; ends itself at exit or with its tracer provider. Stability: beta."""
+
+    def __init__(
+        self,
+        meters: Callable[[], Sequence[EnergyMeter]],
+        factors: Callable[[], FactorTable],
+        *,
+        clock: Clock,
+        service: str | None = None,
+        workload: str | None = None,
+        region: str | None = None,
+    ) -> None:
+        self._factors, self._clock = factors, clock
+        self._workload, self._region = workload, region
+        self._instance = Instance()
+        self._ended = threading.Lock()
+        self.observer = Observer(meters, clock=clock)
+        self._traces = join.tracer_provider(service, workload, region)
+        found = self._traces.resource
+        self._workload = workload or _text(found, names.WORKLOAD)
+        processor = EnergySpanProcessor(self.observer)
+        if join.attach(self._traces, processor, self.wrap):
+            self.observer.run()
+        else:
+            self.observer.blind(Unknown.CLOCK_UNAVAILABLE)
+            _log.warning(
+                "GO0704 a concurrent span processor hides thread clocks; spans get no energy"
+            )
+        if names.SERVICE_INSTANCE_ID not in found.attributes:
+            found = found.merge(Resource({names.SERVICE_INSTANCE_ID: self._instance()}))
+        self._metrics: metrics.MeterProvider = join.meter_provider(found)
+        accounts.register(self._metrics, self.observer, self._workload)
+        atexit.register(self.end)
+
+    def wrap(self, exporter: SpanExporter) -> SpanExporter:
+        """An exporter whose spans carry energy, carbon and cost."""
+        return EnergySpanExporter(
+            exporter,
+            self.observer,
+            self._factors,
+            clock=self._clock,
+            region=self._region,
+            workload=self._workload,
+            instance=self._instance,
+            after_shutdown=self._flush_accounts,
+        )
+
+    def end(self) -> None:
+        """Last look, spans out, then the accounts: their sums agree. Twice is once."""
+        if not self._ended.acquire(blocking=False):
+            return
+        atexit.unregister(self.end)
+        self.observer.close()
+        self._traces.force_flush()
+        self._flush_accounts()
+
+    def _flush_accounts(self) -> None:
+        flush = getattr(self._metrics, "force_flush", None)
+        if flush is None:
+            return
+        try:
+            flush()
+        except Exception:  # noqa: BLE001 - the SDK raises a bare Exception when a reader fails
+            _log.warning("GO0705 the last energy accounts could not be sent", exc_info=True)
+
+
+def _text(resource: Resource, name: str) -> str | None:
+    value = resource.attributes.get(name)
+    return str(value) if value else None

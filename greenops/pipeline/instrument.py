@@ -1,0 +1,139 @@
+"""Two lines instrument a service: finds meters and factors, hands them to `observe`."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from collections.abc import Callable, Sequence
+from functools import partial
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from greenops import plugins
+from greenops.config import Settings
+from greenops.domain.factors import FactorTable
+from greenops.errors import GreenOpsError
+from greenops.observe.operations import Spanned, batch, operation
+from greenops.ports import EnergyMeter
+
+if TYPE_CHECKING:
+    from opentelemetry.sdk.trace.export import SpanExporter
+
+    from greenops.observe.session import Session
+
+__all__ = ["Spanned", "batch", "discover", "init", "operation", "shutdown", "wrap"]
+
+FALLBACK = ("spec_model",)
+"""Meters that model a processor; used only where no meter reads one."""
+OWN = {
+    "nvml": "greenops.adapters.nvml",
+    "rapl": "greenops.adapters.powercap",
+    "spec_model": "greenops.adapters.cpu_model",
+}
+"""Modules with our own `discover`, in the order they are asked."""
+
+_log = logging.getLogger(__name__)
+_lock = threading.RLock()
+_session: Session | None = None
+
+
+def init(
+    *, service: str | None = None, workload: str | None = None, region: str | None = None
+) -> None:
+    """Put energy, carbon and cost on the spans of this process; twice is once, and it never raises.
+
+    Args:
+        service: `service.name` where the provider is made here.
+        workload: `greenops.workload` where the resource has none.
+        region: `cloud.region` where neither span nor resource has one.
+    """
+    global _session  # noqa: PLW0603 - one instrumentation per process, as OpenTelemetry has one provider
+    with _lock:
+        if _session is not None:
+            return
+        try:
+            _session = _start(service, workload, region)
+        except Exception:  # noqa: BLE001 - a service must start whatever happens to its telemetry
+            _log.warning("GO0701 spans of this process get no energy", exc_info=True)
+
+
+def wrap(exporter: SpanExporter) -> SpanExporter:
+    """An exporter whose spans carry energy; for exporters added after `init` or that `init` cannot see."""
+    init()
+    return exporter if _session is None else _session.wrap(exporter)
+
+
+def shutdown() -> None:
+    """Last look at the meters, spans out, then the accounts; a later `init` starts anew."""
+    global _session
+    with _lock:
+        session, _session = _session, None
+    if session is not None:
+        session.end()
+
+
+def discover(service: str = "service") -> Sequence[EnergyMeter]:
+    """Every meter of this machine: read ones first, a modeled processor only where none is read."""
+    found: list[EnergyMeter] = []
+    for name, load in _discoverers().items():
+        if name in FALLBACK and any(meter.info.device_kind == "cpu" for meter in found):
+            continue
+        try:
+            found += load()()
+        except GreenOpsError as error:
+            _log.info("%s", error)
+        except Exception:  # noqa: BLE001 - a driver may raise anything when it loads
+            _log.warning("GO0702 energy meters `%s` cannot be used", name, exc_info=True)
+    return _logged(found, service)
+
+
+def _discoverers() -> dict[str, Callable[[], Callable[[], Sequence[EnergyMeter]]]]:
+    """Loaders by name: our own, those of other distributions, models last.
+
+    Our own are named here too, so that a source tree without package metadata measures as well.
+    """
+    found: dict[str, Callable[[], Callable[[], Sequence[EnergyMeter]]]] = {}
+    for name, module in OWN.items():
+        found[name] = partial(_own, module)
+    for name, entry in plugins.registered(plugins.METERS).items():
+        found.setdefault(name, entry.load)
+    return dict(sorted(found.items(), key=lambda each: each[0] in FALLBACK))
+
+
+def _own(module: str) -> Callable[[], Sequence[EnergyMeter]]:
+    discover_meters: Callable[[], Sequence[EnergyMeter]] = import_module(module).discover
+    return discover_meters
+
+
+def _logged(meters: list[EnergyMeter], service: str) -> list[EnergyMeter]:
+    folder = os.environ.get("GREENOPS_METER_LOG")
+    if not folder:
+        return meters
+    from greenops.adapters.meter_log import MeterLog
+
+    path = Path(folder) / f"{service}-{os.getpid()}.jsonl"
+    return [MeterLog(meter, path) for meter in meters]
+
+
+def _start(service: str | None, workload: str | None, region: str | None) -> Session:
+    from greenops.adapters.clock import SystemClock
+    from greenops.observe.session import Session
+
+    name = service or os.environ.get("OTEL_SERVICE_NAME") or workload or "service"
+    return Session(
+        lambda: discover(name),
+        _factors(),
+        clock=SystemClock.from_environment(),
+        service=service,
+        workload=workload,
+        region=region,
+    )
+
+
+def _factors() -> Callable[[], FactorTable]:
+    from greenops.adapters.factor_file import FactorFile
+
+    state = Path(os.environ.get("GREENOPS_STATE") or Settings().state)
+    return FactorFile(state / "factors.json").table

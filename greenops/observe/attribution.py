@@ -36,9 +36,10 @@ def flat(operation: str) -> float:  # noqa: ARG001
 class ThreadState:
     """Open spans of one thread, innermost last, and how far its clocks are charged."""
 
-    __slots__ = ("at_ns", "charged_ns", "cpu_ns", "stack")
+    __slots__ = ("at_ns", "charged_ns", "cpu_ns", "ident", "stack")
 
-    def __init__(self, cpu_ns: int, at_ns: int) -> None:
+    def __init__(self, ident: int, cpu_ns: int, at_ns: int) -> None:
+        self.ident = ident
         self.stack: list[OpenSpan] = []
         self.cpu_ns = cpu_ns
         self.at_ns = at_ns
@@ -155,52 +156,36 @@ class Attribution:
     def __init__(self, meters: Iterable[MeterInfo], rate: Rate = flat) -> None:
         self.devices = {info.device: DeviceAccount(info) for info in meters}
         self._rate = rate
-        self._open: dict[int, OpenSpan] = {}
+        self.open: dict[int, OpenSpan] = {}
+        """Spans that are open, by key."""
         self._ended: list[OpenSpan] = []
-        self._threads: dict[int, ThreadState] = {}
+        self.threads: dict[int, ThreadState] = {}
+        """Threads that have had spans since the last tick, or have some open."""
         self._seen: dict[int, int] | None = None
         self._process_ns = 0
         self._host_ns: int | None = None
         self._ahead_ns = 0
         self._native_ns = 0
 
-    @property
-    def open_spans(self) -> int:
-        """How many spans are open."""
-        return len(self._open)
-
     def start(  # noqa: PLR0917 - names would cost time on the request path
         self, key: int, name: str, parent: int | None, thread: int, cpu_ns: int, at_ns: int
     ) -> None:
         """A span starts on a thread and becomes its innermost."""
-        state = self._threads.get(thread)
+        state = self.threads.get(thread)
         if state is None:
-            state = self._threads[thread] = ThreadState(cpu_ns, at_ns)
-        state.charge(cpu_ns, at_ns)
-        span = OpenSpan(key, name, state, self._open.get(parent) if parent else None)
-        self._open[key] = span
+            state = self.threads[thread] = ThreadState(thread, cpu_ns, at_ns)
+        else:
+            state.charge(cpu_ns, at_ns)
+        span = OpenSpan(key, name, state, self.open.get(parent) if parent else None)
+        self.open[key] = span
         state.stack.append(span)
-
-    def owner(self, key: int) -> ThreadState | None:
-        """State of the thread a span was started on; none where the span is not open."""
-        span = self._open.get(key)
-        return None if span is None else span.thread
-
-    def thread_of(self, key: int) -> int | None:
-        """Thread a span was started on; none where the span is not open."""
-        owner = self.owner(key)
-        return next((thread for thread, each in self._threads.items() if each is owner), None)
 
     def pending(self, keys: Iterable[int]) -> bool:
         """True where one of these spans has ended after the last tick."""
         waiting = {span.key for span in self._ended}
         return any(key in waiting for key in keys)
 
-    def state(self, thread: int) -> ThreadState | None:
-        """State of a thread that has had spans."""
-        return self._threads.get(thread)
-
-    def end(self, key: int, cpu_ns: int | None, at_ns: int, *, keep: bool = True) -> bool:
+    def end(self, key: int, cpu_ns: int | None, at_ns: int, keep: bool = True) -> bool:
         """A span ends; false where it is not open here.
 
         Args:
@@ -209,7 +194,7 @@ class Attribution:
             at_ns: Monotonic clock [ns].
             keep: False where nobody will ask for the result, as for unsampled spans.
         """
-        span = self._open.pop(key, None)
+        span = self.open.pop(key, None)
         if span is None:
             return False
         state = span.thread
@@ -219,7 +204,7 @@ class Attribution:
         else:
             state.stack.remove(span)
         # A child that outlives its parent adds to nobody's total.
-        if span.parent is not None and span.parent.key in self._open:
+        if span.parent is not None and span.parent.key in self.open:
             span.into = span.parent
         span.parent = None
         span.keep = keep
@@ -243,19 +228,19 @@ class Attribution:
 
     def close(self) -> None:
         """No more ticks: energy of spans that are still open becomes unattributed."""
-        for span in [*self._open.values(), *self._ended]:
+        for span in [*self.open.values(), *self._ended]:
             for device, quanta in span.devices.items():
                 parts = self.devices[device].parts
                 parts[Category.ATTRIBUTED] -= quanta
                 parts[Category.UNATTRIBUTED] += quanta
-        self._open.clear()
+        self.open.clear()
         self._ended.clear()
-        self._threads.clear()
+        self.threads.clear()
 
     def _shares(self, tick: Tick) -> _Shares:
         first, seen = self._seen is None, self._seen or {}
         known = unattributed = overhead = 0
-        for thread, state in list(self._threads.items()):
+        for thread, state in list(self.threads.items()):
             if thread in tick.threads:
                 state.charge(max(state.cpu_ns, tick.threads[thread]), tick.at_ns)
             elif state.stack:
@@ -265,7 +250,7 @@ class Attribution:
         for thread, cpu_ns in tick.threads.items():
             used = cpu_ns - seen.get(thread, cpu_ns if first else 0)
             used = cpu_ns if used < 0 else used
-            charged = self._threads[thread].charged_ns if thread in self._threads else 0
+            charged = self.threads[thread].charged_ns if thread in self.threads else 0
             known += max(used, charged)
             if thread in tick.overhead:
                 overhead += max(0, used - charged)
@@ -275,7 +260,7 @@ class Attribution:
         residual = 0 if first else self._residual(process_ns - known)
         self._seen, self._process_ns = dict(tick.threads), tick.process_ns
         ended, self._ended = self._ended, []
-        spans = [*ended, *self._open.values()]
+        spans = [*ended, *self.open.values()]
         walls = [span.wall_ns for span in spans]
         native = share(residual if tick.native else 0, walls)
         return _Shares(
@@ -350,15 +335,15 @@ class Attribution:
             span.used_ns += cpu_ns + native_ns
             span.cpu_ns = span.wall_ns = 0
             span.read = span.read or read
-            if span.key not in self._open:
+            if span.key not in self.open:
                 if span.into is not None:
                     span.into.below += span.quanta + span.below
                 if span.keep:
                     finished.append(self._finish(span))
-        for thread, state in list(self._threads.items()):
+        for thread, state in list(self.threads.items()):
             state.charged_ns = 0
             if not state.stack:
-                del self._threads[thread]
+                del self.threads[thread]
         return finished
 
     def _finish(self, span: OpenSpan) -> Finished:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import logging
 import os
 import threading
-import time
 import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from threading import get_ident
+from time import monotonic_ns, thread_time_ns
 from typing import Final
 
 from greenops.domain.energy import Category, EnergyReading, MeterInfo, Unknown
@@ -45,7 +46,7 @@ class Observer:
 
     Args:
         meters: Opens the meters; called again in a forked child.
-        clock: Monotonic and simulated time.
+        clock: Simulated time.
         interval_s: Time between two looks [s].
         rate: Relative power of operations.
         host: CPU clocks; opened again in a forked child.
@@ -117,31 +118,25 @@ class Observer:
 
     def span_started(self, key: int, name: str, parent: int | None) -> None:
         """A span starts on the calling thread."""
-        thread = threading.get_ident()
+        thread = get_ident()
         with self._lock:
             if self._closed:
                 return
-            self._host.know(thread)
-            self._books.start(
-                key, name, parent, thread, time.thread_time_ns(), self._clock.monotonic_ns()
-            )
+            books = self._books
+            if thread not in books.threads:
+                self._host.know(thread)
+            books.start(key, name, parent, thread, thread_time_ns(), monotonic_ns())
 
-    def span_ended(self, key: int, *, keep: bool) -> None:
+    def span_ended(self, key: int, keep: bool) -> None:
         """A span ends, on whatever thread."""
-        thread = threading.get_ident()
         with self._lock:
-            owner = self._books.owner(key)
-            if owner is None:
+            books = self._books
+            span = books.open.get(key)
+            if span is None:
                 return
-            if owner is self._books.state(thread):
-                cpu_ns: int | None = time.thread_time_ns()
-            else:
-                cpu_ns = self._foreign_ns(key)
-            self._books.end(key, cpu_ns, self._clock.monotonic_ns(), keep=keep)
-
-    def _foreign_ns(self, key: int) -> int | None:
-        thread = self._books.thread_of(key)
-        return None if thread is None else self._host.thread_ns(thread)
+            ident = span.thread.ident
+            cpu_ns = thread_time_ns() if ident == get_ident() else self._host.thread_ns(ident)
+            books.end(key, cpu_ns, monotonic_ns(), keep)
 
     def tick(self) -> None:
         """Look once, now."""
@@ -154,7 +149,7 @@ class Observer:
                 clocks = self._host.read()
                 finished = self._books.tick(
                     Tick(
-                        at_ns=self._clock.monotonic_ns(),
+                        at_ns=monotonic_ns(),
                         period=period,
                         readings=readings,
                         host_ns=clocks.host_ns,

@@ -36,7 +36,7 @@ class EnergySpanProcessor(SpanProcessor):
     def on_end(self, span: ReadableSpan) -> None:
         """Give the span what its thread used, and wait for the next look at the meters."""
         context = span.context
-        self._ended(context.span_id, keep=context.trace_flags.sampled)
+        self._ended(context.span_id, context.trace_flags.sampled)
 
     def shutdown(self) -> None:
         """Look once more, then close the books."""

@@ -22,7 +22,11 @@ MS = 1_000_000
 
 
 def meter(
-    *, kind: str = "cpu", idle: float | None = 0.0, wrap: float | None = None, rated: float | None = None
+    *,
+    kind: str = "cpu",
+    idle: float | None = 0.0,
+    wrap: float | None = None,
+    rated: float | None = None,
 ) -> MeterInfo:
     return MeterInfo(
         name="rapl",
@@ -408,7 +412,7 @@ def test_energy_is_conserved_never_negative_and_self_is_within_total(
     world.native = native
 
     play(world, steps)
-    gathered = sum(span.quanta for span in world.books._open.values())
+    gathered = sum(span.quanta for span in world.books.open.values())
     if close:
         world.books.close()
         gathered = 0
@@ -430,7 +434,11 @@ def test_shares_sum_to_the_whole_and_are_fair(total: int, weights: list[int]) ->
 
     whole = sum(weights)
     assert sum(parts) == (total if whole else 0)
-    assert all(abs(p - total * w / whole) <= 2 + total * 1e-15 for p, w in zip(parts, weights, strict=True) if whole)
+    assert all(
+        abs(p - total * w / whole) <= 2 + total * 1e-15
+        for p, w in zip(parts, weights, strict=True)
+        if whole
+    )
 
 
 @given(st.permutations([(1, 10), (2, 25), (3, 5)]))

@@ -1,0 +1,44 @@
+"""Every energy meter keeps the port's promises."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from greenops.adapters import cpu_model, powercap
+from greenops.adapters.meter_log import MeterLog
+from greenops.ports import EnergyMeter
+from greenops.testing.meters import SyntheticMeter
+
+
+def modeled(folder: Path) -> EnergyMeter:
+    return cpu_model.discover()[0]
+
+
+def rapl(folder: Path) -> EnergyMeter:
+    zone = folder / "intel-rapl:0"
+    zone.mkdir()
+    for name, text in (("name", "package-0"), ("energy_uj", "1"), ("max_energy_range_uj", "9")):
+        (zone / name).write_text(text)
+    return powercap.discover(folder)[0]
+
+
+def logged(folder: Path) -> EnergyMeter:
+    return MeterLog(SyntheticMeter(), folder / "log.jsonl")
+
+
+@pytest.mark.parametrize("make", [modeled, rapl, logged, lambda _: SyntheticMeter()])
+def test_an_energy_meter_is_cumulative_names_its_device_and_closes_twice(make, tmp_path: Path) -> None:
+    meter: EnergyMeter = make(tmp_path)
+
+    first, second = meter.read(), meter.read()
+
+    assert isinstance(meter, EnergyMeter)
+    assert first.device == second.device == meter.info.device
+    assert second.at_ns >= first.at_ns
+    assert second.joules >= first.joules >= 0
+    assert 0 < meter.info.uncertainty < 1
+    assert meter.info.device_kind in {"cpu", "gpu", "memory", "host"}
+    meter.close()
+    meter.close()

@@ -31,7 +31,7 @@ def _heading(text: str) -> str:
 
 def number(value: float | None, unit: str, factor: float = 1.0) -> str:
     """A number with three figures and its unit; a dash where it is not known."""
-    return "–" if value is None else f"{value * factor:.3g} {unit}"
+    return "-" if value is None else f"{value * factor:.3g} {unit}"
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -50,7 +50,7 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def _is_number(cell: str) -> bool:
-    return cell[:1].isdigit() or cell.startswith("–")
+    return cell[:1].isdigit() or cell == "-"
 
 
 def _services(found: dict[str, Any]) -> str:
@@ -60,7 +60,7 @@ def _services(found: dict[str, Any]) -> str:
             ", ".join(each["regions"]),
             str(each["requests"]),
             number(each["energy_j_per_request"], "J"),
-            f"{number(each['low'], '')}– {number(each['high'], 'J')}",
+            f"{number(each['low'], '')}to {number(each['high'], 'J')}",
             number(each["carbon_g_per_request"], "mg", 1e3),
             each["method"] or "unknown",
         )
@@ -98,7 +98,7 @@ def _decision(each: dict[str, Any]) -> str:
         place = each[name]
         begin = (place["start"] or "")[:16].replace("T", " ")
         lines.append(
-            f"  {name:<9} {place['region'] or '–':<14} {begin:<17} "
+            f"  {name:<9} {place['region'] or '-':<14} {begin:<17} "
             f"{number(place['carbon_g'], 'mg', 1e3):>10}  {number(place['cost_usd'], 'USD')}"
         )
     refused = Counter(rule for rules in each["rejected"].values() for rule in rules)
@@ -114,7 +114,7 @@ def _actions(found: dict[str, Any]) -> str:
             each["target"],
             each["kind"],
             each["outcome"],
-            (each["started_at"] or "–")[:16].replace("T", " "),
+            (each["started_at"] or "-")[:16].replace("T", " "),
             {True: "on time", False: "LATE", None: ""}[each["on_time"]],
             each["detail"][:36],
         )
@@ -130,7 +130,7 @@ def _proof(found: dict[str, Any]) -> str:
         if avoided is None
         else (
             f"{number(avoided['estimate'], 'mg', 1e3)} CO2e avoided (90 %: "
-            f"{number(avoided['low'], '', 1e3)}– {number(avoided['high'], 'mg', 1e3)}, "
+            f"{number(avoided['low'], '', 1e3)}to {number(avoided['high'], 'mg', 1e3)}, "
             f"grade {avoided['grade']})"
         )
     )

@@ -1,0 +1,206 @@
+"""Control state in one SQLite file: what is to be sent, what came back, what was decided.
+
+Every method is one transaction, in WAL mode with full synchronisation: after SIGKILL or a power
+cut the file holds whole transactions only, and what a method returned from is on the disk.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from threading import RLock
+from typing import Final, TypeVar
+
+from greenops.domain.action import Receipt
+from greenops.domain.console import DecisionRecord
+from greenops.domain.outbox import OutboxRow, OutboxState
+from greenops.domain.record import canonical, restore
+from greenops.errors import DataMissing, Location, Unreachable
+
+R = TypeVar("R")
+
+BUSY_S: Final = 2.0
+"""Longest wait for another process's transaction [s]."""
+
+SCHEMA: Final = """
+CREATE TABLE IF NOT EXISTS outbox (
+  id TEXT PRIMARY KEY, state TEXT NOT NULL, seq INTEGER NOT NULL, row TEXT NOT NULL
+) STRICT;
+CREATE TABLE IF NOT EXISTS receipts (
+  seq INTEGER PRIMARY KEY, action_id TEXT NOT NULL, decision_id TEXT NOT NULL, row TEXT NOT NULL,
+  UNIQUE (action_id, row)
+) STRICT;
+CREATE TABLE IF NOT EXISTS decisions (
+  seq INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, job_id TEXT NOT NULL UNIQUE, row TEXT NOT NULL
+) STRICT;
+PRAGMA user_version = 1;
+"""
+
+
+class StateDb:
+    """The control loop's memory; one object per process, safe to call from several threads.
+
+    Raises:
+        Unreachable: The disk is full or gone, or another process holds the file for too long.
+        DataMissing: The file is damaged.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._lock = RLock()
+        with self._told():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._db = sqlite3.connect(
+                path, timeout=BUSY_S, isolation_level=None, check_same_thread=False
+            )
+            self._db.execute("PRAGMA journal_mode = WAL")
+            self._db.execute("PRAGMA synchronous = FULL")
+            self._db.executescript(SCHEMA)
+
+    def close(self) -> None:
+        """Let go of the file; twice is once."""
+        with self._lock, suppress(sqlite3.Error):
+            self._db.close()
+
+    # -- outbox ---------------------------------------------------------------
+
+    def write_action(self, row: OutboxRow) -> OutboxRow:
+        """Keep a new action before anything is called; a known id gives the row that is there."""
+        with self._transaction() as db:
+            known = self._one(db, OutboxRow, "SELECT row FROM outbox WHERE id = ?", row.action.id)
+            if known is None:
+                db.execute(
+                    "INSERT INTO outbox SELECT ?, ?, COALESCE(MAX(seq), 0) + 1, ? FROM outbox",
+                    (row.action.id, row.state.value, _text(row)),
+                )
+            return known or row
+
+    def update_action(self, row: OutboxRow) -> None:
+        """Keep how far an action came."""
+        with self._transaction() as db:
+            db.execute(
+                "UPDATE outbox SET state = ?, row = ? WHERE id = ?",
+                (row.state.value, _text(row), row.action.id),
+            )
+
+    def action(self, action_id: str) -> OutboxRow | None:
+        """One action; none where it was never written."""
+        with self._transaction() as db:
+            return self._one(db, OutboxRow, "SELECT row FROM outbox WHERE id = ?", action_id)
+
+    def actions(self, *states: OutboxState) -> list[OutboxRow]:
+        """Actions in these states (all where none is given), in the order they were written."""
+        wanted = [state.value for state in states or tuple(OutboxState)]
+        marks = ",".join("?" * len(wanted))
+        query = f"SELECT row FROM outbox WHERE state IN ({marks}) ORDER BY seq"  # noqa: S608
+        with self._transaction() as db:
+            return self._all(db, OutboxRow, query, wanted)
+
+    # -- receipts and decisions -----------------------------------------------
+
+    def keep_receipt(self, receipt: Receipt) -> bool:
+        """Keep a receipt; false where exactly this one is there already."""
+        with self._transaction() as db:
+            done = db.execute(
+                "INSERT OR IGNORE INTO receipts (action_id, decision_id, row) VALUES (?, ?, ?)",
+                (receipt.action_id, receipt.decision_id, _text(receipt)),
+            )
+            return done.rowcount == 1
+
+    def receipts(self, decision_id: str | None = None) -> list[Receipt]:
+        """Receipts of a decision (of all where none is given), oldest first."""
+        query = "SELECT row FROM receipts WHERE ? IS NULL OR decision_id = ? ORDER BY seq"
+        with self._transaction() as db:
+            return self._all(db, Receipt, query, [decision_id, decision_id])
+
+    def keep_decision(self, record: DecisionRecord) -> DecisionRecord:
+        """Keep a decision; a job that was decided before keeps its first decision."""
+        decision = record.decision
+        with self._transaction() as db:
+            db.execute(
+                "INSERT OR IGNORE INTO decisions (id, job_id, row) VALUES (?, ?, ?)",
+                (decision.id, decision.job_id, _text(record)),
+            )
+            query = "SELECT row FROM decisions WHERE job_id = ?"
+            return self._one(db, DecisionRecord, query, decision.job_id) or record
+
+    def decision(self, decision_id: str) -> DecisionRecord | None:
+        """One decision; none where there is no such."""
+        with self._transaction() as db:
+            return self._one(
+                db, DecisionRecord, "SELECT row FROM decisions WHERE id = ?", decision_id
+            )
+
+    def decision_of(self, job_id: str) -> DecisionRecord | None:
+        """The decision of a run key; none where it was not decided."""
+        with self._transaction() as db:
+            query = "SELECT row FROM decisions WHERE job_id = ?"
+            return self._one(db, DecisionRecord, query, job_id)
+
+    def decisions(self) -> list[DecisionRecord]:
+        """Every decision, newest first."""
+        with self._transaction() as db:
+            query = "SELECT row FROM decisions ORDER BY seq DESC"
+            return self._all(db, DecisionRecord, query, [])
+
+    # -- inside ---------------------------------------------------------------
+
+    def _one(self, db: sqlite3.Connection, kind: type[R], query: str, key: str) -> R | None:
+        found = self._all(db, kind, query, [key])
+        return found[0] if found else None
+
+    def _all(
+        self, db: sqlite3.Connection, kind: type[R], query: str, values: Sequence[str | None]
+    ) -> list[R]:
+        try:
+            return [restore(kind, json.loads(text)) for (text,) in db.execute(query, values)]
+        except (ValueError, TypeError, AttributeError) as error:
+            raise self._damaged(str(error)) from error
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        with self._lock, self._told():
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._db
+                self._db.execute("COMMIT")
+            except BaseException:
+                with suppress(sqlite3.Error):
+                    self._db.execute("ROLLBACK")
+                raise
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.OperationalError as error:
+            code, fix = "GO0601", "free the disk, or set `GREENOPS_STATE`"
+            if "locked" in str(error) or "busy" in str(error):
+                code, fix = "GO0602", "another process holds it; end it, or try again"
+            at = Location(str(self._path))
+            raise Unreachable(
+                code, f"control state cannot be used: {error}", at=at, fix=fix
+            ) from error
+        except OSError as error:
+            raise Unreachable(
+                "GO0601",
+                f"control state cannot be used: {error.strerror or error}",
+                at=Location(str(self._path)),
+            ) from error
+        except sqlite3.DatabaseError as error:
+            raise self._damaged(str(error)) from error
+
+    def _damaged(self, why: str) -> DataMissing:
+        return DataMissing(
+            "GO0606",
+            f"control state is damaged: {why}",
+            at=Location(str(self._path)),
+            fix="move it away; decisions and receipts also stand in the ledger",
+        )
+
+
+def _text(record: object) -> str:
+    return canonical(record).decode()

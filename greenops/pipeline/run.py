@@ -1,0 +1,332 @@
+"""`greenops run`: hold a command until its planned start, and start it at most once per key.
+
+Everything fails open: no server, no policies, no data, no disk means that the command runs now.
+The one thing that stops it is the claim of another holder of the same key.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from greenops.act.hold import Hold, at_once, hold_for, obey, on_time, remaining
+from greenops.act.keys import action_id
+from greenops.adapters.command import SHELL_NOT_FOUND, SHELL_SIGNAL, Command, Stopped, found
+from greenops.adapters.local_process import RunFolder, RunReceipt, alive
+from greenops.adapters.spool import Spool
+from greenops.config import Settings
+from greenops.domain.action import Outcome, Receipt, StartJob
+from greenops.domain.console import JobRequest
+from greenops.domain.decision import Decision
+from greenops.domain.workload import Workload
+from greenops.errors import ExitCode, GreenOpsError, InvalidFile, Location
+from greenops.ports import Clock, ControlPlane
+
+STEP: Final = timedelta(seconds=0.2)
+"""Longest wall time between two looks at the orders."""
+MARGIN: Final = timedelta(seconds=0.25)
+"""Wall time kept clear before the latest safe start, for claiming and starting."""
+
+Say = Callable[[str], None]
+Decide = Callable[[JobRequest, Workload], Decision]
+
+
+@dataclass(frozen=True, slots=True)
+class HeldRun:
+    """One run to hold.
+
+    Attributes:
+        server: Control loop to ask first; none: decide here.
+        decide: Decides here where the server does not.
+    """
+
+    workload: Workload
+    run_key: str
+    command: tuple[str, ...]
+    decide: Decide
+    server: ControlPlane | None = None
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+
+def say(line: str) -> None:
+    """Tell a person one line; a terminal that is gone is no reason to stop."""
+    with suppress(OSError, ValueError):
+        sys.stderr.write(f"greenops: {line}\n")
+        sys.stderr.flush()
+
+
+def read_workload(path: Path, name: str | None = None) -> Workload:
+    """The workload of a file.
+
+    Args:
+        path: A workload file.
+        name: Which one, where the file declares several.
+
+    Raises:
+        InvalidFile: The file cannot be read, is invalid, or does not declare exactly that.
+    """
+    from greenops.policy import compile_policies
+
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+        raise InvalidFile(
+            "GO0620", f"workload file cannot be read: {why}", at=Location(str(path))
+        ) from error
+    declared = _named(compile_policies([(str(path), text)]).workloads)
+    if name is None and len(declared) == 1:
+        return next(iter(declared.values()))
+    if name is not None and name in declared:
+        return declared[name]
+    known = ", ".join(sorted(declared)) or "none"
+    raise InvalidFile(
+        "GO0621",
+        f"no workload `{name}` here" if name else "need exactly one workload here",
+        at=Location(str(path)),
+        fix=f"name one as `--workload FILE#NAME`; declared: {known}",
+    )
+
+
+def _named(workloads: Mapping[str, Workload] | Sequence[Workload]) -> dict[str, Workload]:
+    each = workloads.values() if isinstance(workloads, Mapping) else workloads
+    return {workload.name: workload for workload in each}
+
+
+def local_decider(settings: Settings, clock: Clock) -> Decide:
+    """Decide on this machine, by the policies and grid data that are here; loaded when first asked."""
+
+    def decide(request: JobRequest, workload: Workload) -> Decision:
+        from greenops.pipeline.decide import Decider
+
+        return Decider.from_settings(settings, clock).decide(request, workload).decision
+
+    return decide
+
+
+def default_key(workload: Workload, now: datetime) -> str:
+    """`<workload>/<date>`: the simulated date where the workload's clock hangs, else UTC."""
+    zone = workload.schedule.time_zone if workload.schedule else "UTC"
+    return f"{workload.name}/{now.astimezone(ZoneInfo(zone)).date().isoformat()}"
+
+
+def run_held(run: HeldRun, settings: Settings, clock: Clock, tell: Say = say) -> int:
+    """Hold the command, start it once, and give its exit code.
+
+    Returns:
+        The command's exit code, 128 + signal; 0 where the key has run already; 127 where there is
+        no such command; 3 where the key was started and nobody saw it end.
+    """
+    folder = RunFolder(settings.state, run.run_key)
+    if not found(run.command):
+        tell(f"GO0622 no command `{run.command[0]}`; nothing was held")
+        return SHELL_NOT_FOUND
+    if folder.claimed():
+        return _again(folder, settings, tell)
+    environ = {"GREENOPS_RUN_KEY": run.run_key, "GREENOPS_WORKLOAD": run.workload.name}
+    command = Command(run.command, environ)
+    command.listen()
+    claimed = False
+    try:
+        hold = _wait(run, folder, _first_hold(run, settings, folder, clock, tell), clock, tell)
+        claimed = _claim(folder, clock, tell)
+        if not claimed:
+            return _again(folder, settings, tell)
+        return _carry_out(run, hold, folder, settings, clock, command, tell)
+    except Stopped as stop:
+        if claimed:
+            folder.give_claim_back()
+        tell(f"`{run.run_key}` was called off by {stop} before its start; nothing ran")
+        return SHELL_SIGNAL + stop.number
+
+
+# -- what to wait for ---------------------------------------------------------
+
+
+def _first_hold(
+    run: HeldRun, settings: Settings, folder: RunFolder, clock: Clock, tell: Say
+) -> Hold:
+    kept = folder.decision()
+    order = folder.order()
+    if kept is None and order is not None:
+        hold = Hold(order.change.start_at, order.change.latest_safe_start, "ordered", None)
+        return obey(hold, order.change, order.action_id, order.decision_id)
+    decision = kept or _ask(run, clock, tell)
+    now = clock.now()
+    if decision is None:
+        return at_once(now, "no decision could be made")
+    if kept is None:
+        try:
+            folder.keep_decision(decision)
+        except OSError as error:
+            tell(
+                f"GO0601 decision cannot be kept: {error.strerror or error}; it holds all the same"
+            )
+    return hold_for(decision, now, settings.mode)
+
+
+def _ask(run: HeldRun, clock: Clock, tell: Say) -> Decision | None:
+    request = JobRequest(run.workload.name, run.run_key, clock.now(), run.labels)
+    if run.server is not None:
+        try:
+            return run.server.submit(request)
+        except GreenOpsError as error:
+            tell(f"{error}; deciding here")
+    try:
+        return run.decide(request, run.workload)
+    except GreenOpsError as error:
+        tell(f"{error}; running now")
+    except Exception as error:  # noqa: BLE001  (law: whatever fails here, the work runs on)
+        tell(f"GO0623 deciding failed ({type(error).__name__}: {error}); running now")
+    return None
+
+
+# -- waiting ------------------------------------------------------------------
+
+
+def _wait(run: HeldRun, folder: RunFolder, hold: Hold, clock: Clock, tell: Say) -> Hold:
+    rate = clock.replay.rate if clock.replay else 1.0
+    hold = _ordered(folder, hold)
+    if remaining(hold, clock.now(), MARGIN * rate) > timedelta():
+        tell(_held(run.run_key, hold))
+    while (left := remaining(hold, clock.now(), MARGIN * rate)) > timedelta():
+        if folder.claimed():
+            return hold
+        clock.sleep(min(left, STEP * rate))
+        changed = _ordered(folder, hold)
+        if changed != hold:
+            hold = changed
+            tell(_held(run.run_key, hold))
+    if on_time(hold, clock.now()) is False:
+        tell(
+            f"`{run.run_key}` is late: latest safe start was {hold.latest_safe_start}; running now"
+        )
+    return hold
+
+
+def _ordered(folder: RunFolder, hold: Hold) -> Hold:
+    order = folder.order()
+    if order is None or order.action_id == hold.action_id:
+        return hold
+    return replace(obey(hold, order.change, order.action_id, order.decision_id), why="ordered")
+
+
+def _held(run_key: str, hold: Hold) -> str:
+    latest = hold.latest_safe_start
+    bound = f", at the latest {_short(latest)}" if latest else ""
+    return f"holding `{run_key}` until {_short(hold.start_at)}{bound}: {hold.why}"
+
+
+def _short(instant: datetime) -> str:
+    return instant.isoformat(timespec="minutes").replace("+00:00", "Z")
+
+
+# -- starting once ------------------------------------------------------------
+
+
+def _claim(folder: RunFolder, clock: Clock, tell: Say) -> bool:
+    try:
+        return folder.take_claim(clock.now())
+    except OSError as error:
+        if folder.claimed():
+            return False
+        why = error.strerror or error
+        tell(f"GO0601 state cannot be written ({why}); running `{folder.run_key}` now, unclaimed")
+        return True
+
+
+def _carry_out(  # noqa: PLR0917
+    run: HeldRun,
+    hold: Hold,
+    folder: RunFolder,
+    settings: Settings,
+    clock: Clock,
+    command: Command,
+    tell: Say,
+) -> int:
+    started = clock.now()
+    try:
+        pid = command.start(_environ(hold))
+    except OSError as error:
+        folder.give_claim_back()
+        tell(f"GO0622 `{run.command[0]}` cannot be started: {error.strerror or error}")
+        return SHELL_NOT_FOUND - isinstance(error, PermissionError)
+    made = RunReceipt(
+        run_key=run.run_key,
+        workload=run.workload.name,
+        started_at=started,
+        on_time=on_time(hold, started),
+        decision_id=hold.decision_id,
+        action_id=hold.action_id,
+        pid=pid,
+    )
+    _keep(folder, made, tell)
+    code = command.wait()
+    made = replace(made, ended_at=clock.now(), exit_code=code)
+    _keep(folder, made, tell)
+    _report(made, run.server, settings, tell)
+    return code
+
+
+def _environ(hold: Hold) -> dict[str, str]:
+    return {"GREENOPS_DECISION_ID": hold.decision_id} if hold.decision_id else {}
+
+
+def _keep(folder: RunFolder, made: RunReceipt, tell: Say) -> None:
+    try:
+        folder.keep_receipt(made)
+    except OSError as error:
+        tell(f"GO0601 receipt of `{made.run_key}` cannot be kept: {error.strerror or error}")
+
+
+def _report(made: RunReceipt, server: ControlPlane | None, settings: Settings, tell: Say) -> None:
+    if made.decision_id is None:
+        return
+    receipt = as_receipt(made, made.decision_id)
+    try:
+        Spool(settings.state / "spool").drop(receipt)
+    except GreenOpsError as error:
+        tell(f"{error}; the receipt stays in `runs`")
+    if server is not None:
+        # Silent: the spool has it, and the loop takes it from there.
+        with suppress(GreenOpsError):
+            server.accept(receipt)
+
+
+def as_receipt(made: RunReceipt, decision_id: str) -> Receipt:
+    """A run's receipt in the ledger's words."""
+    change = StartJob(made.run_key, made.started_at, made.started_at)
+    end = "its end was not seen" if made.exit_code is None else f"exit code {made.exit_code}"
+    return Receipt(
+        action_id=made.action_id or action_id(decision_id, change),
+        decision_id=decision_id,
+        target="local-process",
+        kind="start_job",
+        outcome=Outcome.APPLIED,
+        detail=f"`{made.run_key}` started; {end}",
+        at=made.started_at,
+        on_time=made.on_time,
+    )
+
+
+def _again(folder: RunFolder, settings: Settings, tell: Say) -> int:
+    made, holder = folder.receipt(), folder.claim_holder()
+    if made is not None and made.exit_code is not None:
+        tell(f"`{folder.run_key}` ran already, exit code {made.exit_code}; nothing was started")
+        return ExitCode.OK
+    if holder is None or alive(holder):
+        tell(f"`{folder.run_key}` is running already; nothing was started")
+        return ExitCode.OK
+    if made is not None:
+        _report(made, None, settings, tell)
+    tell(
+        f"GO0624 `{folder.run_key}` was started by process {holder.pid}, and nobody saw it end; "
+        f"nothing was started; to run it again remove `{folder.path / 'claim'}`"
+    )
+    return ExitCode.DATA

@@ -4,12 +4,23 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
+from dataclasses import replace
 
 from greenops.domain.action import Action, Receipt
 from greenops.domain.console import DecisionRecord, SendOrder, WhatIfAnswer
-from greenops.domain.evidence import EntryKind
-from greenops.domain.record import plain
+from greenops.domain.evidence import AvoidedEmissions, EntryKind
+from greenops.domain.record import plain, restore
 from greenops.ports import LedgerStore
+from greenops.prove.evidence import OutcomeEvidence, decision_body
+from greenops.prove.savings import total
+
+KEYS: Mapping[EntryKind, tuple[str, ...]] = {
+    EntryKind.DECISION: ("id",),
+    EntryKind.ACTION: ("id",),
+    EntryKind.RECEIPT: ("action_id", "outcome"),
+    EntryKind.OUTCOME: ("run_key",),
+}
+"""The fields of a body that name it; what is named here is written once."""
 
 
 class Evidence:
@@ -22,43 +33,69 @@ class Evidence:
     def __init__(self, ledger: LedgerStore) -> None:
         self._ledger = ledger
         self._lock = threading.Lock()
-        self._known = {(entry.kind, str(entry.body.get("id", ""))) for entry in ledger.read()}
+        self._known: set[tuple[EntryKind, tuple[str, ...]]] = set()
+        self._outcomes: list[OutcomeEvidence] = []
+        for entry in ledger.read():
+            self._remember(entry.kind, entry.body)
 
     def decision(self, record: DecisionRecord) -> bool:
-        """Keep a decision with the policies it rests on; false where it is there already."""
-        body = {"decision": plain(record.decision), "policies": plain(record.policies)}
-        return self._once(EntryKind.DECISION, record.decision.id, body)
+        """Keep a decision with all it rests on; false where it is there already."""
+        return self._once(EntryKind.DECISION, decision_body(replace(record, receipts=())))
 
     def action(self, action: Action) -> bool:
         """Keep an action before it is sent."""
-        return self._once(EntryKind.ACTION, action.id, {"action": plain(action)})
+        return self._once(EntryKind.ACTION, plain(action))
 
     def receipt(self, receipt: Receipt) -> bool:
-        """Keep a receipt; an action has one receipt per outcome and instant."""
-        key = f"{receipt.action_id}/{receipt.outcome}/{plain(receipt.at)}"
-        return self._once(EntryKind.RECEIPT, key, {"receipt": plain(receipt)})
+        """Keep a receipt; an action has one per outcome."""
+        return self._once(EntryKind.RECEIPT, plain(receipt))
 
-    def outcome(self, run_key: str, body: Mapping[str, object]) -> bool:
+    def outcome(self, outcome: OutcomeEvidence) -> bool:
         """Keep what a run came to, with every input of its numbers."""
-        return self._once(EntryKind.OUTCOME, run_key, body)
+        return self._once(EntryKind.OUTCOME, plain(outcome))
+
+    def has_outcome(self, run_key: str) -> bool:
+        """Whether a run's outcome is known."""
+        return (EntryKind.OUTCOME, (run_key,)) in self._known
 
     def order(self, order: SendOrder, answer: WhatIfAnswer) -> None:
         """Keep who sent what."""
-        body = {"order": plain(order), "question": plain(answer.question)}
-        self._append(EntryKind.OVERRIDE, {"id": order.answer_id, **body})
+        self._append(
+            EntryKind.OVERRIDE,
+            {
+                "order": plain(order),
+                "question": plain(answer.question),
+                "decision": answer.decision.id,
+            },
+        )
 
     def refusal(self, order: SendOrder, why: str) -> None:
         """Keep an order that was refused, and why."""
-        self._append(EntryKind.REFUSAL, {"id": order.answer_id, "order": plain(order), "why": why})
+        self._append(EntryKind.REFUSAL, {"order": plain(order), "why": why})
 
-    def _once(self, kind: EntryKind, key: str, body: Mapping[str, object]) -> bool:
+    def avoided(self) -> AvoidedEmissions | None:
+        """Sum over all outcomes; none before the first."""
         with self._lock:
-            if (kind, key) in self._known:
+            return total((each.energy.meter, each.avoided) for each in self._outcomes)
+
+    def _once(self, kind: EntryKind, body: Mapping[str, object]) -> bool:
+        with self._lock:
+            if (kind, _key(kind, body)) in self._known:
                 return False
-            self._ledger.append(kind, {"id": key, **body})
-            self._known.add((kind, key))
+            self._ledger.append(kind, body)
+            self._remember(kind, body)
             return True
 
     def _append(self, kind: EntryKind, body: Mapping[str, object]) -> None:
         with self._lock:
             self._ledger.append(kind, body)
+
+    def _remember(self, kind: EntryKind, body: Mapping[str, object]) -> None:
+        if kind in KEYS:
+            self._known.add((kind, _key(kind, body)))
+        if kind is EntryKind.OUTCOME:
+            self._outcomes.append(restore(OutcomeEvidence, body))
+
+
+def _key(kind: EntryKind, body: Mapping[str, object]) -> tuple[str, ...]:
+    return tuple(str(body.get(name)) for name in KEYS[kind])

@@ -1,0 +1,147 @@
+"""What the control loop does by itself, at its own pace: routes, placements, factors, outcomes."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from greenops.act.guardrails import step_towards
+from greenops.adapters.factor_file import FactorFile
+from greenops.domain.action import Outcome, SetWeights
+from greenops.domain.console import DecisionRecord, JobRequest
+from greenops.domain.decision import Decision
+from greenops.domain.spans import SpanRow
+from greenops.domain.workload import WorkloadKind
+from greenops.errors import GreenOpsError
+from greenops.pipeline.decide import Decider
+from greenops.pipeline.engine import Engine
+from greenops.pipeline.evidence_book import Evidence
+from greenops.pipeline.fronts import Front
+from greenops.pipeline.grid import GridContext, fresh_factors
+from greenops.pipeline.outcomes import outcome_of
+from greenops.plan.choice import effective
+from greenops.ports import Actuator, Clock
+
+log = logging.getLogger("greenops.loop")
+
+ROUTES_EVERY = timedelta(minutes=30)
+PLACEMENTS_EVERY = timedelta(hours=12)
+FACTORS_EVERY = timedelta(hours=1)
+"""Simulated time between two looks; the grid's own step is an hour."""
+MAX_STEP = 10
+"""Most that one backend's share moves per change [percentage points]."""
+
+
+@dataclass(slots=True)
+class Pace:
+    """When something is due again."""
+
+    every: timedelta
+    last: datetime | None = None
+
+    def due(self, now: datetime) -> bool:
+        """Whether it is due; asking counts as doing."""
+        if self.last is not None and now - self.last < self.every:
+            return False
+        self.last = now
+        return True
+
+
+class Loop:
+    """One thread that looks around; an error that we know is logged, and the loop goes on."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        decider: Decider,
+        evidence: Evidence,
+        grid: GridContext,
+        actuators: Mapping[str, Actuator],
+        fronts: Sequence[Front],
+        factors: FactorFile,
+        clock: Clock,
+        spans: Callable[[], Iterable[SpanRow]],
+    ) -> None:
+        self._engine, self._decider, self._evidence = engine, decider, evidence
+        self._grid, self._actuators, self._fronts = grid, actuators, fronts
+        self._factors, self._clock, self._spans = factors, clock, spans
+        self._paces = {
+            "routes": Pace(ROUTES_EVERY),
+            "placements": Pace(PLACEMENTS_EVERY),
+            "factors": Pace(FACTORS_EVERY),
+        }
+
+    def run(self, stop: threading.Event, tick_s: float) -> None:
+        """Look around until told to stop."""
+        while not stop.wait(tick_s):
+            self.tick()
+
+    def tick(self) -> None:
+        """One look around."""
+        now = self._clock.now()
+        self._quietly("open actions", self._engine.tick)
+        if self._paces["factors"].due(now):
+            self._quietly("factors", lambda: self._factors.write(fresh_factors(self._grid, now)))
+        if self._paces["placements"].due(now):
+            self._quietly("placements", lambda: self.place(now))
+        if self._paces["routes"].due(now):
+            for front in self._fronts:
+                self._quietly(f"route {front.name}", lambda front=front: self.route(front))
+        self._quietly("outcomes", self.settle)
+
+    def _quietly(self, what: str, step: Callable[[], None]) -> None:
+        try:
+            step()
+        except GreenOpsError as error:
+            log.warning("%s: %s", what, error)
+        except Exception:
+            # A fault of ours must not end the loop: what was decided still has to be sent.
+            log.exception("%s: unexpected", what)
+
+    def place(self, now: datetime) -> None:
+        """Decide where each service without a route should run; policies say what may move."""
+        routed = {front.workload for front in self._fronts}
+        for workload in self._decider.policies.workloads.values():
+            if workload.kind is WorkloadKind.INFERENCE and workload.name not in routed:
+                key = f"{workload.name}/{now:%Y-%m-%dT%HZ}"
+                self._engine.submit(JobRequest(workload.name, key, now))
+
+    def route(self, front: Front) -> None:
+        """Judge a route's weights, and move one step where a better share is worth it."""
+        shown = self._actuators[front.targets[0]].observe(front.name).change
+        current = shown.weights if isinstance(shown, SetWeights) else _even(front)
+        record, goal = self._decider.decide_route(front, current)
+        wanted = goal if effective(record.decision) == record.decision.chosen else current
+        step = step_towards(current, wanted, MAX_STEP)
+        if shown is not None and dict(step) == dict(current):
+            return
+        self._engine.keep(record)
+        for target in front.targets:
+            self._send(record, target, SetWeights(front.name, step))
+
+    def _send(self, record: DecisionRecord, target: str, change: SetWeights) -> None:
+        receipt = self._engine.act(record.decision, target, change)
+        if receipt is not None and receipt.outcome in (Outcome.CONFLICT, Outcome.FAILED):
+            log.warning("%s: %s", target, receipt.detail)
+
+    def settle(self) -> None:
+        """Compute the outcome of every run that started and whose spans have arrived."""
+        for decision in self._engine.decisions():
+            if self._evidence.has_outcome(decision.job_id):
+                continue
+            for receipt in self._engine.decision(decision.id).receipts:
+                if receipt.kind == "start_job" and receipt.on_time is not None:
+                    self._settle(decision, receipt.action_id)
+
+    def _settle(self, decision: Decision, receipt_id: str) -> None:
+        found = outcome_of(decision, receipt_id, self._spans(), self._grid, self._clock.replay)
+        if found is not None:
+            self._evidence.outcome(found)
+
+
+def _even(front: Front) -> dict[str, int]:
+    share, rest = divmod(100, len(front.backends))
+    return {each.name: share + (index < rest) for index, each in enumerate(front.backends)}

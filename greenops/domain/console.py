@@ -9,6 +9,7 @@ from datetime import datetime
 from greenops.domain.action import Receipt
 from greenops.domain.decision import Candidate, Decision, Verdict
 from greenops.domain.evidence import AvoidedEmissions, Verification
+from greenops.domain.workload import Job
 from greenops.units import Grams, GramsPerKwh, Joules, Usd
 
 
@@ -80,6 +81,7 @@ class DecisionRecord:
     verdicts: tuple[Verdict, ...]
     policies: Mapping[str, str]
     receipts: tuple[Receipt, ...] = ()
+    job: Job | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,6 +55,7 @@ class Loop:
 
     def __init__(
         self,
+        *,
         engine: Engine,
         decider: Decider,
         evidence: Evidence,

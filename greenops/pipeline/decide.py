@@ -1,0 +1,152 @@
+"""Deciding: candidates from the plan room, verdicts from the policies, the choice of both."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Final
+
+from greenops.config import Settings
+from greenops.domain.console import DecisionRecord, JobRequest
+from greenops.domain.decision import Candidate, Decision
+from greenops.domain.grid import Forecast
+from greenops.domain.workload import Job, Workload, WorkloadKind
+from greenops.errors import DataMissing, UsageError, nearest
+from greenops.pipeline.fronts import Front
+from greenops.pipeline.grid import GridContext
+from greenops.plan.candidates import RegionOption, batch_candidates, placement_candidates
+from greenops.plan.choice import choose
+from greenops.plan.guard import deadline_of
+from greenops.plan.routes import Backend, Weights, route_candidates
+from greenops.policy import PolicySet
+from greenops.ports import Clock
+
+PLACEMENT_P95_MS: Final = 80.0
+"""Latency taken for a service that declares none [ms]: equal everywhere, so that it decides nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Decider:
+    """Decides one thing at a time; what it was given is all it knows."""
+
+    settings: Settings
+    clock: Clock
+    policies: PolicySet
+    grid: GridContext
+
+    def decide(self, request: JobRequest) -> DecisionRecord:
+        """Decide one run, or where a service runs.
+
+        Raises:
+            UsageError: The workload is not declared, or lacks what a plan needs.
+        """
+        job = self.job(request)
+        now = max(self.clock.now(), request.submitted)
+        options = self.options(now)
+        if job.workload.kind is WorkloadKind.BATCH:
+            baseline, candidates = batch_candidates(job, options, now)
+        else:
+            baseline, candidates = placement_candidates(job, options, now, PLACEMENT_P95_MS)
+        return self.judge(job, baseline, candidates, now)
+
+    def decide_route(self, front: Front, current: Weights) -> tuple[DecisionRecord, Weights]:
+        """Decide how a route is shared among its backends from now on.
+
+        Returns:
+            The record, and the weights of its choice [percent].
+        """
+        now = self.clock.now()
+        workload = self.workload(front.workload)
+        options = {each.region.id: each for each in self.options(now)}
+        backends = [Backend(b.name, options[b.region], b.p95_ms) for b in front.backends]
+        found = route_candidates(backends, current, workload.energy_kwh, now)
+        baseline, candidates, weights = found
+        job = Job(f"{front.name}/{now:%Y-%m-%dT%H:%M}Z", workload, now)
+        record = self.judge(job, baseline, candidates, now)
+        return record, weights[record.decision.chosen.id]
+
+    def judge(
+        self, job: Job, baseline: Candidate, candidates: Sequence[Candidate], now: datetime
+    ) -> DecisionRecord:
+        """Ask the policies, choose, and keep all that the choice rests on."""
+        judgement = self.policies.judge(job, baseline, candidates, now)
+        zones = {each.zone for each in (baseline, *candidates) if each.zone}
+        decision = choose(
+            job,
+            baseline,
+            candidates,
+            judgement,
+            now,
+            forecast_ids=self._forecast_ids(zones, now),
+            replay=self.clock.replay is not None,
+        )
+        return DecisionRecord(
+            decision=decision,
+            candidates=(baseline, *candidates),
+            verdicts=judgement.verdicts,
+            policies=dict(self.policies.documents),
+            job=job,
+        )
+
+    def job(self, request: JobRequest) -> Job:
+        """The run that a request asks for."""
+        workload = self.workload(request.workload)
+        labelled = replace(workload, labels={**workload.labels, **request.labels})
+        deadline = deadline_of(workload, request.submitted)
+        return Job(request.run_key, labelled, request.submitted, deadline)
+
+    def workload(self, name: str) -> Workload:
+        """A declared workload.
+
+        Raises:
+            UsageError: None has this name; names the nearest.
+        """
+        known = self.policies.workloads
+        if name not in known:
+            near = nearest(name, known)
+            hint = f"did you mean `{near}`?" if near else "declare it with `kind: Workload`"
+            raise UsageError("GO0605", f"no workload `{name}` is declared", fix=hint)
+        return known[name]
+
+    def options(self, now: datetime) -> list[RegionOption]:
+        """Every region, with the newest forecast that is fresh enough."""
+        forecasts: dict[str, Forecast | None] = {}
+        for region in self.grid.regions:
+            if region.zone and region.zone not in forecasts:
+                forecasts[region.zone] = self._forecast(region.zone, now)
+        return [RegionOption(r, forecasts.get(r.zone or "")) for r in self.grid.regions]
+
+    def _forecast(self, zone: str, now: datetime) -> Forecast | None:
+        try:
+            found = self.grid.forecast(zone, now)
+        except DataMissing:
+            return None
+        age = (now - found.issued_at).total_seconds()
+        return found if age <= self.settings.forecast_max_age_s else None
+
+    def _forecast_ids(self, zones: set[str], now: datetime) -> Mapping[str, str]:
+        found = {zone: self._forecast(zone, now) for zone in sorted(zones)}
+        return {zone: forecast.id for zone, forecast in found.items() if forecast}
+
+
+def decide_again(record: DecisionRecord, policies: PolicySet) -> Decision:
+    """Decide from a record alone; the same policies give the same bytes.
+
+    Raises:
+        UsageError: The record does not hold its job.
+    """
+    if record.job is None:
+        raise UsageError("GO0606", f"record of `{record.decision.id}` does not hold its job")
+    made = record.decision
+    baseline, *candidates = record.candidates
+    judgement = policies.judge(record.job, baseline, candidates, made.decided_at)
+    return choose(
+        record.job,
+        baseline,
+        candidates,
+        judgement,
+        made.decided_at,
+        forecast_ids=made.forecast_ids,
+        replay=made.replay,
+    )

@@ -1,0 +1,129 @@
+"""What would be chosen under other bounds; the policies hold all the same."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import timedelta
+from typing import Final
+
+from greenops.domain.console import (
+    DecisionRecord,
+    FrontierPoint,
+    WhatIfAnswer,
+    WhatIfQuestion,
+)
+from greenops.domain.decision import Candidate, Decision, Mode
+from greenops.domain.evidence import AvoidedEmissions, Grade
+from greenops.domain.record import canonical
+from greenops.domain.workload import Job, WorkloadKind
+from greenops.errors import UsageError
+from greenops.pipeline.decide import Decider
+from greenops.plan.candidates import batch_candidates
+from greenops.plan.guard import scheduled_start
+from greenops.units import Grams, Usd
+
+FRONTIER: Final = 12
+"""Points of the frontier: longest delays from none to the question's own, evenly spaced."""
+
+
+def answer(decider: Decider, question: WhatIfQuestion) -> WhatIfAnswer:
+    """Decide the workload's next run as if the bounds of the question were its own.
+
+    Raises:
+        UsageError: The workload is not declared or is no batch workload.
+    """
+    job = _job(decider, question)
+    now = max(decider.clock.now(), job.submitted)
+    baseline, candidates = batch_candidates(job, decider.options(now), now)
+    within = [each for each in candidates if _within(each, baseline, question)]
+    record = decider.judge(job, baseline, within, now)
+    decision = record.decision
+    name = hashlib.sha256(canonical(question) + canonical(decision)).hexdigest()[:24]
+    why_not = _why_not(decision)
+    return WhatIfAnswer(
+        id=f"ask-{name}",
+        question=question,
+        decision=decision,
+        avoided=avoided(decision),
+        extra_cost_usd=Usd((decision.chosen.cost_usd or 0.0) - (baseline.cost_usd or 0.0)),
+        frontier=_frontier(record, question, job),
+        sendable=why_not is None,
+        why_not=why_not,
+        candidates=record.candidates,
+        verdicts=record.verdicts,
+        policies=record.policies,
+    )
+
+
+def _job(decider: Decider, question: WhatIfQuestion) -> Job:
+    workload = decider.workload(question.workload)
+    if workload.kind is not WorkloadKind.BATCH:
+        raise UsageError("GO0607", f"`{workload.name}` serves; only batch workloads can wait")
+    submitted = scheduled_start(workload, decider.clock.now())
+    key = f"{workload.name}/what-if/{submitted:%Y-%m-%dT%H:%MZ}"
+    regions = workload.allowed_regions if question.move_regions else (workload.home_region,)
+    asked = replace(workload, allowed_regions=regions)
+    deadline = submitted + timedelta(hours=question.max_delay_h)
+    return Job(key, asked, submitted, deadline)
+
+
+def _within(candidate: Candidate, baseline: Candidate, question: WhatIfQuestion) -> bool:
+    if candidate.cost_usd is None or baseline.cost_usd is None:
+        return False
+    return candidate.cost_usd <= baseline.cost_usd * (1 + question.max_cost_increase)
+
+
+def avoided(decision: Decision) -> AvoidedEmissions:
+    """What a decision is expected to avoid: on forecasts, so of grade D [gCO2e]."""
+    chosen, baseline = decision.chosen, decision.baseline
+    if chosen.carbon_g is None or baseline.carbon_g is None or chosen == baseline:
+        nothing = Grams(0.0)
+        return AvoidedEmissions(nothing, nothing, nothing, Grade.D)
+    low = (baseline.carbon_low_g or baseline.carbon_g) - (chosen.carbon_high_g or chosen.carbon_g)
+    high = (baseline.carbon_high_g or baseline.carbon_g) - (chosen.carbon_low_g or chosen.carbon_g)
+    estimate = Grams(baseline.carbon_g - chosen.carbon_g)
+    return AvoidedEmissions(estimate, Grams(low), Grams(high), Grade.D)
+
+
+def _why_not(decision: Decision) -> str | None:
+    if decision.chosen.id == decision.baseline.id:
+        return "nothing would change: the baseline is the best that the policies allow"
+    if decision.mode is not Mode.ENFORCE:
+        return f"the policies are in {decision.mode} mode"
+    return "the run is in the hold-out" if decision.held_out else None
+
+
+def _frontier(
+    record: DecisionRecord, question: WhatIfQuestion, job: Job
+) -> tuple[FrontierPoint, ...]:
+    verdicts = {each.candidate: each for each in record.verdicts}
+    able = [
+        each
+        for each in record.candidates
+        if each.carbon_g is not None
+        and each.cost_usd is not None
+        and each.end is not None
+        and (each is record.candidates[0] or verdicts[each.id].allowed)
+    ]
+    points = []
+    for step in range(FRONTIER + 1):
+        delay = question.max_delay_h * step / FRONTIER
+        best = _best(able, job, delay)
+        if best is not None:
+            points.append(FrontierPoint(delay, best[0], best[1]))
+    return tuple(points)
+
+
+def _best(able: Sequence[Candidate], job: Job, delay_h: float) -> tuple[Grams, Usd] | None:
+    until = job.submitted + timedelta(hours=delay_h)
+    figures = [
+        (each.carbon_g, each.cost_usd)
+        for each in able
+        if each.end is not None
+        and each.end <= until
+        and each.carbon_g is not None
+        and each.cost_usd is not None
+    ]
+    return min(figures, default=None)

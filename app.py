@@ -1,0 +1,3 @@
+from greenops.show.console import main
+
+main()

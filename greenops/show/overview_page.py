@@ -1,0 +1,123 @@
+"""Overview: what was used, where it went, what was decided, and whether it adds up."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import streamlit as st
+
+from greenops.domain.console import Overview
+from greenops.show import format as show
+from greenops.show import parts, tables
+from greenops.show.control import Control
+
+REFRESH_S: Final = 5.0
+"""Wall seconds between two looks of an open page [s]."""
+
+
+def page(control: Control) -> None:
+    """The page; the block below the title asks again every few seconds."""
+    st.title("Overview")
+    st.fragment(run_every=REFRESH_S)(_live)(control)
+
+
+def _live(control: Control) -> None:
+    overview = parts.ask(control.overview)
+    if overview is None:
+        return
+    banner = tables.replay_line(overview)
+    if banner:
+        st.warning(f"**{banner}**")
+    else:
+        st.caption(f"Live data, {show.instant(overview.now)}")
+    parts.metrics(used(overview))
+    parts.metrics(trust(overview))
+    _where(overview)
+    st.subheader("Services")
+    parts.table(
+        tables.service_rows(overview.services),
+        "Energy and carbon of each service, in all and per request, with ranges and method",
+        "No service has sent a span yet.",
+    )
+    st.caption(
+        "CO2e is location-based, from average grid intensity at each span's own time and region; "
+        "`not known` is never counted as 0."
+    )
+
+
+def used(overview: Overview) -> dict[str, tuple[str, str | None]]:
+    """First row of cards: carbon, energy, cost, avoided."""
+    carbon, no_carbon = tables.known_sum(each.carbon_g for each in overview.services)
+    cost, no_cost = tables.known_sum(each.cost_usd for each in overview.services)
+    energy, _ = tables.known_sum(overview.energy.values())
+    return {
+        "CO2e so far (location-based, average)": (show.grams(carbon), _lacking(no_carbon)),
+        "Energy metered": (show.joules(energy), _in_kwh(energy)),
+        "Cost so far": (show.usd(cost), _lacking(no_cost)),
+        "CO2e avoided (estimate)": _avoided(overview),
+    }
+
+
+def trust(overview: Overview) -> dict[str, tuple[str, str | None]]:
+    """Second row of cards: does it add up, and how much of it is known."""
+    coverage = show.share(overview.spans_with_energy, overview.spans)
+    ledger = overview.ledger
+    checked = (
+        show.NOT_KNOWN if ledger is None else "verified" if ledger.verified else "NOT VERIFIED"
+    )
+    problem = None if ledger is None else (ledger.problems or (f"{ledger.entries:,} entries",))[0]
+    return {
+        "Conservation residual": (
+            show.percent(overview.conservation_residual_ratio, 2),
+            "of metered energy; 0 % is exact",
+        ),
+        "Spans with energy": (coverage, f"{overview.spans_unknown:,} say why not"),
+        "Attributed share": (
+            show.percent(overview.attributed_share),
+            "of the services' dynamic energy",
+        ),
+        "Decisions and receipts": (
+            f"{overview.decisions:,} and {overview.receipts:,}",
+            f"ledger {checked}" + (f": {problem}" if problem else ""),
+        ),
+    }
+
+
+def _where(overview: Overview) -> None:
+    kind = "REPLAY, average" if overview.replay else "live, average"
+    left, middle, right = st.columns(3)
+    with left:
+        st.subheader("Energy by category")
+        parts.table(
+            tables.energy_rows(overview), "Energy by category and its share", "Nothing metered yet."
+        )
+    with middle:
+        st.subheader(f"Intensity now ({kind})")
+        parts.table(
+            tables.intensity_rows(overview),
+            f"Average carbon intensity by region, cleanest first, {kind}",
+            "Intensity is not known.",
+        )
+    with right:
+        st.subheader("Routes")
+        parts.table(
+            tables.route_rows(overview),
+            "Routes and the share of each backend",
+            "No routes are set.",
+        )
+
+
+def _avoided(overview: Overview) -> tuple[str, str | None]:
+    avoided = overview.avoided
+    if avoided is None:
+        return show.NOT_KNOWN, "no decision was carried out yet"
+    between = show.grams_range(avoided.low, avoided.high)
+    return show.grams(avoided.estimate), f"{between} (90 %), grade {avoided.grade.value}"
+
+
+def _lacking(count: int) -> str | None:
+    return f"without {count} service{'s' if count > 1 else ''} not known" if count else None
+
+
+def _in_kwh(energy: float | None) -> str | None:
+    return None if energy is None else show.joules_with_kwh(energy).split("(")[1].rstrip(")")

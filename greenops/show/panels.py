@@ -1,0 +1,173 @@
+"""What the panels of the dashboards ask and say."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+WORKLOAD: Final = 'greenops_workload=~"$workload"'
+"""Matcher for the dashboard's workload variable."""
+
+
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """One panel.
+
+    Attributes:
+        kind: Grafana's panel type: `stat`, `timeseries` or `table`.
+        unit: Grafana's unit id: `watt`, `massg`, `joule`, `percentunit`, `s`, `short` …
+        queries: Legend → PromQL.
+        source: What the numbers come from; ends the description.
+        width: Of 24 columns.
+        stacked: Series are laid on one another.
+        decimals: Digits after the point; none lets Grafana choose.
+    """
+
+    kind: str
+    title: str
+    unit: str
+    queries: dict[str, str]
+    about: str
+    source: str
+    width: int = 12
+    height: int = 8
+    stacked: bool = False
+    decimals: int | None = None
+
+
+OVERVIEW: Final = (
+    Panel(
+        "stat",
+        "Power now",
+        "watt",
+        {"power": f"sum(rate(greenops_energy_joules_total{{{WORKLOAD}}}[$__rate_interval]))"},
+        "Mean power of everything metered, all categories.",
+        "counters of the energy meters; method in each series' labels",
+        4,
+        5,
+    ),
+    Panel(
+        "stat",
+        "Carbon in range (location-based, average, replay/live as served)",
+        "massg",
+        {"carbon": f"sum(increase(greenops_carbon_location_grams_total{{{WORKLOAD}}}[$__range]))"},
+        "CO2e of the energy of spans, at each span's own time and region.",
+        "energy of spans x PUE x average grid intensity",
+        5,
+        5,
+    ),
+    Panel(
+        "stat",
+        "Avoided carbon, 90 % range (location-based, average, replay/live as served)",
+        "massg",
+        {
+            "{{greenops_bound}}": f"sum by (greenops_bound) (greenops_savings_grams{{{WORKLOAD}}})",
+        },
+        "CO2e of the baseline less that of what ran: estimate, low and high. May be negative.",
+        "ledger: decisions with their outcomes",
+        7,
+        5,
+    ),
+    Panel(
+        "stat",
+        "Coverage of spans",
+        "percentunit",
+        {"coverage": f"avg(greenops_coverage_ratio{{{WORKLOAD}}})"},
+        "Share of spans whose energy is known.",
+        "span counters of the instrumented services",
+        4,
+        5,
+    ),
+    Panel(
+        "stat",
+        "Ledger checkpoint age",
+        "s",
+        {"age": "time() - max(greenops_ledger_checkpoint_timestamp_seconds)"},
+        "Time since the evidence was last signed.",
+        "signed checkpoints of the ledger",
+        4,
+        5,
+    ),
+    Panel(
+        "timeseries",
+        "Power by category",
+        "watt",
+        {
+            "{{greenops_energy_category}}": "sum by (greenops_energy_category) "
+            f"(rate(greenops_energy_joules_total{{{WORKLOAD}}}[$__rate_interval]))",
+        },
+        "Where the metered energy went; the layers add up to what the meter read.",
+        "counters of the energy meters, shared among spans",
+        stacked=True,
+    ),
+    Panel(
+        "timeseries",
+        "Carbon by workload (location-based, average, replay/live as served)",
+        "massg",
+        {
+            "{{greenops_workload}}": "sum by (greenops_workload) (increase("
+            f"greenops_carbon_location_grams_total{{{WORKLOAD}}}[$__rate_interval]))",
+        },
+        "CO2e per step of the chart.",
+        "energy of spans x PUE x average grid intensity",
+        stacked=True,
+    ),
+    Panel(
+        "timeseries",
+        "Grid carbon intensity by region and zone (average, replay/live as served) [g/kWh]",
+        "none",
+        {
+            "{{cloud_region}} {{greenops_zone}}": "avg by (cloud_region, greenops_zone) "
+            "(greenops_grid_carbon_intensity_grams_per_kwh)",
+        },
+        "Average carbon intensity [gCO2e/kWh]; not filtered by workload.",
+        "the configured grid provider",
+    ),
+    Panel(
+        "timeseries",
+        "Carbon per operation, p50 and p95 (location-based, average, replay/live as served)",
+        "massg",
+        {
+            name: f"histogram_quantile({quantile}, sum by (le) (rate("
+            f"greenops_operation_carbon_grams_bucket{{{WORKLOAD}}}[$__rate_interval])))"
+            for name, quantile in (("p50", "0.50"), ("p95", "0.95"))
+        },
+        "CO2e of one operation: half, and 19 of 20, emit no more.",
+        "histogram of the instrumented services",
+    ),
+    Panel(
+        "timeseries",
+        "Decisions and actions",
+        "short",
+        {
+            "decisions": f"sum(increase(greenops_decisions_total{{{WORKLOAD}}}[$__rate_interval]))",
+            "actions": f"sum(increase(greenops_actions_total{{{WORKLOAD}}}[$__rate_interval]))",
+        },
+        "What was decided, and what was sent to a target, per step of the chart.",
+        "counters of the control loop",
+        8,
+    ),
+    Panel(
+        "timeseries",
+        "Policy evaluations",
+        "ops",
+        {
+            "evaluations": "sum(rate("
+            f"greenops_policy_evaluations_total{{{WORKLOAD}}}[$__rate_interval]))",
+        },
+        "Candidates judged per second.",
+        "counter of the policy engine",
+        8,
+    ),
+    Panel(
+        "timeseries",
+        "Conservation residual",
+        "percentunit",
+        {"residual": f"max(greenops_conservation_residual_ratio{{{WORKLOAD}}})"},
+        "Metered energy that the categories do not account for; 0 is exact.",
+        "energy accounts of the instrumented services",
+        8,
+        decimals=3,
+    ),
+)
+"""Panels of the overview, left to right, top to bottom."""

@@ -1,0 +1,165 @@
+"""What-if: other bounds, their effect, and a button that sends the choice to its target."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Final
+
+import streamlit as st
+
+from greenops.domain.console import FrontierPoint, SendOrder, WhatIfAnswer, WhatIfQuestion
+from greenops.errors import GreenOpsError
+from greenops.show import format as show
+from greenops.show import parts, tables
+from greenops.show.control import Control
+
+EMAIL: Final = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
+
+
+def page(control: Control) -> None:
+    """The page; each change of a slider asks the API again."""
+    st.title("What-if")
+    st.caption("Other bounds for one workload. All policies hold all the same.")
+    st.fragment(_live)(control)
+
+
+def _live(control: Control) -> None:
+    overview = parts.ask(control.overview)
+    decisions = parts.ask(control.decisions) if overview is not None else None
+    if overview is None or decisions is None:
+        return
+    names = tables.workload_names(overview, decisions)
+    left, right = st.columns([1, 2], gap="large")
+    with left:
+        question = _question(names)
+    with right:
+        banner = tables.replay_line(overview)
+        if banner:
+            st.warning(f"**{banner}**")
+        answer = parts.ask(lambda: control.what_if(question)) if question else None
+        if answer is not None:
+            _result(answer)
+    if answer is not None:
+        with left:
+            _send(control, answer)
+
+
+def _question(names: list[str]) -> WhatIfQuestion | None:
+    workload = st.selectbox(
+        "Workload", names, accept_new_options=True, key="workload", placeholder="name a workload"
+    )
+    delay = st.slider("Longest delay of the end [h]", 1, 48, 12, key="delay")
+    cost = st.slider("Extra cost allowed [%]", 0, 50, 10, key="cost")
+    moves = st.toggle("Other regions count", value=True, key="moves")
+    if not workload:
+        st.info("Name a workload that is declared in the policy folder.")
+        return None
+    return WhatIfQuestion(str(workload), float(delay), cost / 100, bool(moves))
+
+
+def _result(answer: WhatIfAnswer) -> None:
+    chosen, avoided = answer.decision.chosen, answer.avoided
+    between = show.grams_range(avoided.low, avoided.high)
+    parts.metrics(
+        {
+            "Runs in": (chosen.region or show.NOT_KNOWN, f"starts {show.instant(chosen.start)}"),
+            "CO2e avoided (forecast)": (
+                show.grams(avoided.estimate),
+                f"{between} (90 %), grade {avoided.grade.value}",
+            ),
+            "Extra cost": (
+                show.signed(show.usd(answer.extra_cost_usd)),
+                f"in all {show.usd(chosen.cost_usd)}",
+            ),
+        }
+    )
+    st.markdown(f"**Why:** {show.plain_text(answer.decision.reason)}")
+    parts.table(
+        tables.comparison_rows(answer.decision),
+        "Chosen candidate, baseline and runner-up: place, time, carbon, cost",
+        "",
+    )
+    if answer.frontier:
+        st.markdown("**What waiting longer would give**")
+        st.vega_lite_chart(
+            frontier_spec(answer), width="stretch", alt=frontier_alt(answer.frontier)
+        )
+
+
+def frontier_spec(answer: WhatIfAnswer) -> dict[str, Any]:
+    """Carbon [gCO2e] of the best choice against the longest delay [h], as Vega-Lite."""
+    asked = answer.question.max_delay_h
+    points = [
+        {"h": each.max_delay_h, "g": each.carbon_g, "cost": show.usd(each.cost_usd)}
+        for each in answer.frontier
+    ]
+    x = {"field": "h", "type": "quantitative", "title": "longest delay of the end [h]"}
+    tooltip = [x, {"field": "g", "title": "CO2e [g]"}, {"field": "cost", "title": "cost"}]
+    y = {"field": "g", "type": "quantitative", "title": "CO2e of the run [g]"}
+    return {
+        "height": 260,
+        "layer": [
+            {
+                "data": {"values": points},
+                "mark": {"type": "line", "point": {"size": 70}, "interpolate": "step-after"},
+                "encoding": {"x": x, "y": {**y, "scale": {"zero": True}}, "tooltip": tooltip},
+            },
+            {
+                "data": {"values": [{"h": asked, "label": "asked"}]},
+                "mark": {"type": "rule", "strokeDash": [6, 4], "color": "#808495"},
+                "encoding": {"x": x},
+            },
+            {
+                "data": {"values": [{"h": asked, "label": "asked"}]},
+                "mark": {"type": "text", "align": "left", "dx": 5, "color": "#808495"},
+                "encoding": {"x": x, "y": {"value": 10}, "text": {"field": "label"}},
+            },
+        ],
+    }
+
+
+def frontier_alt(points: tuple[FrontierPoint, ...]) -> str:
+    """The chart in words."""
+    said = ", ".join(f"{each.max_delay_h:g} h: {show.grams(each.carbon_g)}" for each in points)
+    return f"Line chart of CO2e of the best choice by longest delay: {said}"
+
+
+def why_off(answer: WhatIfAnswer, actor: str) -> str | None:
+    """Why the button is off; none where it is on."""
+    if not answer.sendable:
+        return answer.why_not or "the control plane does not say why"
+    return None if EMAIL.fullmatch(actor.strip()) else "give your e-mail address: it is recorded"
+
+
+def _send(control: Control, answer: WhatIfAnswer) -> None:
+    st.divider()
+    actor = st.text_input("Your e-mail address", key="actor", disabled=not answer.sendable)
+    reason = why_off(answer, actor)
+    order = SendOrder(answer.id, actor.strip())
+    st.button(
+        "Send",
+        key="send",
+        type="primary",
+        disabled=reason is not None,
+        on_click=_sent,
+        args=(control, order),
+    )
+    st.caption(
+        f"Off: {show.plain_text(reason)}"
+        if reason
+        else "The policies are checked again; order and receipt are kept in the ledger."
+    )
+    receipt = st.session_state.get("receipt")
+    if isinstance(receipt, str):
+        st.error(show.plain_text(receipt))
+    elif receipt is not None:
+        row = tables.receipt_rows([receipt])[0]
+        st.success("Receipt: " + show.plain_text(", ".join(f"{k} {v}" for k, v in row.items())))
+
+
+def _sent(control: Control, order: SendOrder) -> None:
+    # Runs before the page is drawn anew, so what is sent is the answer that was on the screen.
+    try:
+        st.session_state["receipt"] = control.send(order)
+    except GreenOpsError as error:
+        st.session_state["receipt"] = str(error)

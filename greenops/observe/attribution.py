@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Final
 
 from greenops.domain.energy import (
@@ -59,12 +60,21 @@ class ThreadState:
 
 
 class OpenSpan:
-    """What a span has gathered so far; energy in quanta."""
+    """What a span has gathered so far; energy in quanta. Defaults live on the class: a start must be cheap."""
 
-    __slots__ = (
-        "below", "cpu_ns", "devices", "into", "keep", "key", "name", "parent", "periods",
-        "read", "shared", "thread", "used_ns", "wall_ns",
-    )  # fmt: skip
+    parent: OpenSpan | None
+    used_ns = 0
+    """CPU time of its own, settled ticks [ns]."""
+    devices: Mapping[str, int] = MappingProxyType({})
+    periods: Mapping[int, int] = MappingProxyType({})
+    shared = 0
+    """Part of its energy that was shared by wall time, not by CPU time."""
+    below = 0
+    """Energy of descendants that ended before it."""
+    into: OpenSpan | None = None
+    keep = True
+    read = False
+    """True once a tick with a reading has covered it."""
 
     def __init__(self, key: int, name: str, thread: ThreadState, parent: OpenSpan | None) -> None:
         self.key = key
@@ -75,18 +85,11 @@ class OpenSpan:
         """CPU time in the tick that runs [ns]."""
         self.wall_ns = 0
         """Wall time as the innermost span of its thread in the tick that runs [ns]."""
-        self.used_ns = 0
-        """CPU time of its own, settled ticks [ns]."""
-        self.devices: dict[str, int] = {}
-        self.periods: dict[int, int] = {}
-        self.shared = 0
-        """Part of its energy that was shared by wall time, not by CPU time."""
-        self.below = 0
-        """Energy of descendants that ended before it."""
-        self.into: OpenSpan | None = None
-        self.keep = True
-        self.read = False
-        """True once a tick with a reading has covered it."""
+
+    def add(self, device: str, period: int, quanta: int) -> None:
+        """Add energy that a tick gave."""
+        self.devices = {**self.devices, device: self.devices.get(device, 0) + quanta}
+        self.periods = {**self.periods, period: self.periods.get(period, 0) + quanta}
 
     @property
     def quanta(self) -> int:
@@ -311,10 +314,7 @@ class Attribution:
         given = share(own, [*weights, *rest])
         for span, quanta, weight, wall in zip(spans, given, weights, shared, strict=False):
             if quanta:
-                span.devices[account.info.device] = (
-                    span.devices.get(account.info.device, 0) + quanta
-                )
-                span.periods[period] = span.periods.get(period, 0) + quanta
+                span.add(account.info.device, period, quanta)
                 span.shared += quanta * wall // weight
         attributed, overhead = sum(given[: len(spans)]), given[-1]
         parts[Category.ATTRIBUTED] += attributed

@@ -55,6 +55,7 @@ class Session:
         self._workload, self._region = workload, region
         self._instance = Instance()
         self._ended = threading.Lock()
+        self._flushed = False
         self.observer = Observer(meters, clock=clock)
         self._traces = join.tracer_provider(service, workload, region)
         found = self._traces.resource
@@ -83,7 +84,7 @@ class Session:
             region=self._region,
             workload=self._workload,
             instance=self._instance,
-            after_shutdown=self._flush_accounts,
+            after_shutdown=self._shut_down,
         )
 
     def end(self) -> None:
@@ -91,8 +92,18 @@ class Session:
         if not self._ended.acquire(blocking=False):
             return
         atexit.unregister(self.end)
+        if self._flushed:
+            return
         self.observer.close()
-        self._traces.force_flush()
+        try:
+            self._traces.force_flush()
+        except Exception:  # noqa: BLE001 - a provider that ends with the interpreter may raise anything
+            _log.warning("GO0705 the last spans could not be sent", exc_info=False)
+        self._flush_accounts()
+
+    def _shut_down(self) -> None:
+        # The tracer provider was shut down by its owner: no span can follow, so the accounts are final.
+        self._flushed = True
         self._flush_accounts()
 
     def _flush_accounts(self) -> None:

@@ -55,6 +55,8 @@ def init(
             return
         try:
             _session = _start(service, workload, region)
+        except GreenOpsError as error:
+            _log.warning("GO0701 spans of this process get no energy: %s", error)
         except Exception:  # noqa: BLE001 - a service must start whatever happens to its telemetry
             _log.warning("GO0701 spans of this process get no energy", exc_info=True)
 

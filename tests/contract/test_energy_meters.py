@@ -29,7 +29,9 @@ def logged(folder: Path) -> EnergyMeter:
 
 
 @pytest.mark.parametrize("make", [modeled, rapl, logged, lambda _: SyntheticMeter()])
-def test_an_energy_meter_is_cumulative_names_its_device_and_closes_twice(make, tmp_path: Path) -> None:
+def test_an_energy_meter_is_cumulative_names_its_device_and_closes_twice(
+    make, tmp_path: Path
+) -> None:
     meter: EnergyMeter = make(tmp_path)
 
     first, second = meter.read(), meter.read()

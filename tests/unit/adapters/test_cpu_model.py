@@ -17,7 +17,12 @@ def stat(path: Path, *, user: int, idle: int, steal: int = 0) -> Path:
 
 @pytest.mark.parametrize(
     ("model", "stepping", "name"),
-    [(85, 4, "Skylake"), (85, 7, "Cascade Lake"), (106, 6, "Ice Lake"), (143, 8, "Sapphire Rapids")],
+    [
+        (85, 4, "Skylake"),
+        (85, 7, "Cascade Lake"),
+        (106, 6, "Ice Lake"),
+        (143, 8, "Sapphire Rapids"),
+    ],
 )
 def test_families_of_intel_are_told_apart(model: int, stepping: int, name: str) -> None:
     text = f"vendor_id : GenuineIntel\ncpu family : 6\nmodel : {model}\nstepping : {stepping}\n"

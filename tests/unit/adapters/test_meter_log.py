@@ -18,7 +18,9 @@ def test_each_reading_is_a_line_with_laps_added(tmp_path: Path) -> None:
         meter.work("a", 1.5)
     log.close()
 
-    lines = [json.loads(line) for line in (tmp_path / "log/search-1.jsonl").read_text().splitlines()]
+    lines = [
+        json.loads(line) for line in (tmp_path / "log/search-1.jsonl").read_text().splitlines()
+    ]
     assert [line["joules"] for line in lines] == pytest.approx([0, 1.5, 3.0, 4.5, 6.0])
     assert {line["device"] for line in lines} == {"package-0"}
     assert {line["at_ns"] for line in lines} == {7}

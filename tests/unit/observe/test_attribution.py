@@ -365,7 +365,7 @@ STEP = st.one_of(
 )
 
 
-def play(world: World, steps: list[tuple[str, int, float]]) -> None:
+def play(world: World, steps: list[tuple[str, int, float]]) -> None:  # noqa: C901 - one verb each
     key, opened = 0, []
     for verb, first, second in steps:
         if verb == "start":
@@ -400,7 +400,7 @@ def play(world: World, steps: list[tuple[str, int, float]]) -> None:
     native=st.booleans(),
     close=st.booleans(),
 )
-def test_energy_is_conserved_never_negative_and_self_is_within_total(
+def test_energy_is_conserved_never_negative_and_self_is_within_total(  # noqa: PLR0917
     steps: list[tuple[str, int, float]],
     kind: str,
     idle: float | None,

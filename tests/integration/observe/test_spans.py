@@ -1,0 +1,402 @@
+"""The real SDK, real threads, real forks, a synthetic meter."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from math import fsum
+from pathlib import Path
+
+import pytest
+from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import ReadableSpan, SpanLimits, TracerProvider
+from opentelemetry.sdk.trace.export import (
+    BatchSpanProcessor,
+    ConsoleSpanExporter,
+    SimpleSpanProcessor,
+    SpanExporter,
+)
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+from greenops.adapters.clock import SystemClock
+from greenops.adapters.meter_log import MeterLog
+from greenops.domain.energy import Category
+from greenops.domain.factors import FactorTable, RegionFactors
+from greenops.domain.grid import Factors, IntensitySeries, SeriesKind, Signal
+from greenops.domain.replay import Replay
+from greenops.observe import accounts, join
+from greenops.observe import attributes as names
+from greenops.observe.exporter import EnergySpanExporter
+from greenops.observe.observer import Observer
+from greenops.observe.processor import EnergySpanProcessor
+from greenops.ports import EnergyMeter
+from greenops.testing.meters import SyntheticMeter
+from greenops.units import GramsPerKwh, Joules, Usd, emissions
+
+TABLE = FactorTable(
+    "sha256:1",
+    {
+        "eu-central-1": RegionFactors(
+            "eu-central-1", "DE", 1.2, Usd(0.05), annual=GramsPerKwh(400.0), annual_source="x"
+        ),
+        "nowhere": RegionFactors("nowhere", None, 1.1, annual=GramsPerKwh(400.0)),
+    },
+)
+
+
+class Service:
+    """A traced process in small: provider, exporters, observer and metrics of its own."""
+
+    def __init__(
+        self,
+        meters: Callable[[], Sequence[EnergyMeter]],
+        *,
+        region: str = "eu-central-1",
+        replay: Replay | None = None,
+        table: FactorTable = TABLE,
+        exporter: SpanExporter | None = None,
+        limits: SpanLimits | None = None,
+        simple: bool = False,
+    ) -> None:
+        self.spans = InMemorySpanExporter()
+        clock = SystemClock(replay)
+        resource = Resource.create({names.CLOUD_REGION: region, names.SERVICE_NAME: "test"})
+        self.provider = TracerProvider(
+            resource=resource, shutdown_on_exit=False, span_limits=limits
+        )
+        for each in (self.spans, exporter):
+            if each is not None:
+                processor = SimpleSpanProcessor(each) if simple else BatchSpanProcessor(each)
+                self.provider.add_span_processor(processor)
+        self.observer = Observer(meters, clock=clock)
+        join.attach(
+            self.provider,
+            EnergySpanProcessor(self.observer),
+            lambda inner: EnergySpanExporter(
+                inner, self.observer, lambda: table, clock=clock, total=True, workload="w"
+            ),
+        )
+        self.observer.run()
+        self.reader = InMemoryMetricReader()
+        metrics = MeterProvider([self.reader], resource=resource, shutdown_on_exit=False)
+        accounts.register(metrics, self.observer, "w")
+        self.tracer = self.provider.get_tracer("test")
+
+    def finish(self) -> list[ReadableSpan]:
+        self.provider.shutdown()
+        return list(self.spans.get_finished_spans())
+
+    def points(self, name: str) -> dict[str, float]:
+        data = self.reader.get_metrics_data()
+        assert data is not None
+        (scope,) = data.resource_metrics[0].scope_metrics
+        (metric,) = [each for each in scope.metrics if each.name == name]
+        return {
+            str(
+                (p.attributes or {}).get(names.ENERGY_CATEGORY)
+                or (p.attributes or {}).get(names.REASON)
+            ): p.value  # type: ignore[union-attr]
+            for p in metric.data.data_points
+        }
+
+
+def number(span: ReadableSpan, name: str) -> float:
+    value = (span.attributes or {})[name]
+    assert isinstance(value, float)
+    return value
+
+
+def burn(meter: SyntheticMeter, operation: str, cpu_s: float) -> None:
+    started = time.thread_time()
+    while time.thread_time() - started < cpu_s:
+        hashlib.sha256(b"x" * 2000).digest()
+        used = time.thread_time() - started
+    meter.work(operation, used)
+
+
+@pytest.fixture
+def meter() -> SyntheticMeter:
+    return SyntheticMeter(idle=2.0, watts={"parent": 5.0, "child": 8.0, "a": 5.0, "b": 8.0})
+
+
+@pytest.fixture
+def service(meter: SyntheticMeter) -> Iterator[Service]:
+    made = Service(lambda: [meter])
+    yield made
+    made.provider.shutdown()
+
+
+@pytest.mark.feature("A2")
+@pytest.mark.feature("J1")
+def test_every_span_carries_energy_carbon_and_cost(service: Service, meter: SyntheticMeter) -> None:
+    with service.tracer.start_as_current_span("parent"):
+        burn(meter, "parent", 0.02)
+        with service.tracer.start_as_current_span("child"):
+            burn(meter, "child", 0.03)
+
+    child, parent = service.finish()
+
+    for span in (child, parent):
+        assert number(span, names.ENERGY_SELF) > 0
+        assert number(span, names.CARBON_SELF) > 0
+        assert number(span, names.COST_SELF) > 0
+        low, high = number(span, names.ENERGY_LOW), number(span, names.ENERGY_HIGH)
+        assert low < number(span, names.ENERGY_SELF) < high
+        assert span.resource.attributes[names.PUE] == 1.2
+        assert span.resource.attributes[names.GRID_ZONE] == "DE"
+        assert span.resource.attributes[names.FACTORS_VERSION] == "sha256:1"
+        assert span.resource.attributes[names.ENERGY_METHOD] == "measured"
+        assert span.resource.attributes[names.WORKLOAD] == "w"
+    together = number(parent, names.ENERGY_SELF) + number(child, names.ENERGY_SELF)
+    assert number(parent, names.ENERGY_TOTAL) == together
+    assert number(child, names.COST_SELF) == pytest.approx(0.03 * 0.05 / 3600, rel=0.2)
+
+
+@pytest.mark.feature("J2")
+def test_pue_is_applied_once(service: Service, meter: SyntheticMeter) -> None:
+    with service.tracer.start_as_current_span("a"):
+        burn(meter, "a", 0.02)
+
+    (span,) = service.finish()
+
+    energy = Joules(number(span, names.ENERGY_SELF))
+    assert number(span, names.CARBON_SELF) == energy / 3.6e6 * 1.2 * 400.0
+
+
+@pytest.mark.feature("J4")
+@pytest.mark.parametrize(("region", "why"), [("nowhere", "no_zone"), ("mars-1", "no_region")])
+def test_where_no_grid_zone_fits_carbon_is_unknown_and_counted(
+    meter: SyntheticMeter, region: str, why: str
+) -> None:
+    service = Service(lambda: [meter], region=region)
+    with service.tracer.start_as_current_span("a"):
+        burn(meter, "a", 0.01)
+
+    (span,) = service.finish()
+
+    assert number(span, names.ENERGY_SELF) > 0
+    assert names.CARBON_SELF not in (span.attributes or {})
+    assert (span.attributes or {})[names.CARBON_UNKNOWN] == why
+    assert service.points(names.METRIC_UNKNOWN)[why] >= 1
+
+
+def test_carbon_uses_the_intensity_of_the_simulated_hour(meter: SyntheticMeter) -> None:
+    start = datetime(2021, 10, 8, 8, tzinfo=UTC)
+    kind = SeriesKind(Signal.AVERAGE, Factors.LIFECYCLE, "test", replay=True)
+    values = tuple(GramsPerKwh(100.0 * (i + 1)) for i in range(48))
+    series = IntensitySeries("DE", kind, start, timedelta(hours=1), values)
+    table = FactorTable(
+        "2", {"eu-central-1": RegionFactors("eu-central-1", "DE", 1.5, series=series)}
+    )
+    replay = Replay(start + timedelta(hours=3, minutes=5), datetime.now(UTC), 1.0)
+    service = Service(lambda: [meter], replay=replay, table=table)
+
+    with service.tracer.start_as_current_span("a"):
+        burn(meter, "a", 0.01)
+    (span,) = service.finish()
+
+    energy = Joules(number(span, names.ENERGY_SELF))
+    assert number(span, names.CARBON_SELF) == emissions(energy, GramsPerKwh(400.0), 1.5)
+    assert str((span.attributes or {})[names.TIME]).startswith("2021-10-08T11:05:")
+    assert (span.attributes or {})[names.COST_UNKNOWN] == "no_price"
+
+
+@pytest.mark.slow
+def test_a_span_across_hours_integrates_energy_and_intensity(meter: SyntheticMeter) -> None:
+    start = datetime(2021, 10, 8, 8, tzinfo=UTC)
+    kind = SeriesKind(Signal.AVERAGE, Factors.LIFECYCLE, "test", replay=True)
+    series = IntensitySeries(
+        "DE",
+        kind,
+        start,
+        timedelta(hours=1),
+        (GramsPerKwh(100.0), GramsPerKwh(900.0), GramsPerKwh(900.0)),
+    )
+    table = FactorTable(
+        "2", {"eu-central-1": RegionFactors("eu-central-1", "DE", 1.0, series=series)}
+    )
+    service = Service(lambda: [meter], replay=Replay(start, datetime.now(UTC), 3600.0), table=table)
+
+    with service.tracer.start_as_current_span("a"):
+        burn(meter, "a", 0.5)
+        time.sleep(1.0)
+    (span,) = service.finish()
+
+    energy = Joules(number(span, names.ENERGY_SELF))
+    at_end = emissions(energy, GramsPerKwh(900.0))
+    assert number(span, names.CARBON_SELF) < 0.5 * at_end
+
+
+def test_exported_spans_and_accounts_agree_with_the_meter(tmp_path: Path) -> None:
+    meter = SyntheticMeter(idle=2.0, watts={"a": 5.0, "b": 8.0}, wrap=1.5)
+    service = Service(lambda: [MeterLog(meter, tmp_path / "log.jsonl")])
+
+    def request(i: int) -> None:
+        with service.tracer.start_as_current_span("a"):
+            burn(meter, "a", 0.003)
+            with service.tracer.start_as_current_span("b"):
+                burn(meter, "b", 0.004)
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(request, range(60)))
+    spans = service.finish()
+
+    exported = fsum(number(span, names.ENERGY_SELF) for span in spans)
+    parts = service.points(names.METRIC_ENERGY)
+    log = [json.loads(line)["joules"] for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    measured = log[-1] - log[0]
+    assert len(spans) == 120
+    assert exported == parts[Category.ATTRIBUTED]
+    assert abs(fsum(parts.values()) - measured) / measured <= 1e-9
+    assert service.points(names.METRIC_RESIDUAL) == {"None": 0.0}
+    covered = sum(names.ENERGY_SELF in (span.attributes or {}) for span in spans)
+    assert covered / len(spans) >= 0.99
+
+
+@pytest.mark.slow
+def test_two_operations_get_their_share_of_real_work() -> None:
+    meter = SyntheticMeter(idle=1.0, watts={"a": 6.0, "b": 6.0})
+    service = Service(lambda: [meter])
+
+    def work(i: int) -> None:
+        with service.tracer.start_as_current_span("a"):
+            burn(meter, "a", 0.02)
+            time.sleep(0.002)
+            with service.tracer.start_as_current_span("b"):
+                burn(meter, "b", 0.04)
+
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(work, range(40)))
+    got: defaultdict[str, float] = defaultdict(float)
+    for span in service.finish():
+        got[span.name] += number(span, names.ENERGY_SELF)
+
+    assert got["b"] / got["a"] == pytest.approx(meter.truth["b"] / meter.truth["a"], rel=0.05)
+
+
+def test_dropped_counts_survive_and_console_and_otlp_take_the_spans(meter: SyntheticMeter) -> None:
+    out = io.StringIO()
+    limits = SpanLimits(max_span_attributes=2, max_events=1, max_links=1)
+    service = Service(lambda: [meter], exporter=ConsoleSpanExporter(out=out), limits=limits)
+
+    with service.tracer.start_as_current_span("a", attributes={"x": 1, "y": 2, "z": 3}) as span:
+        span.add_event("one")
+        span.add_event("two")
+    (done,) = service.finish()
+
+    assert (done.dropped_attributes, done.dropped_events, done.dropped_links) == (1, 1, 0)
+    encoded = encode_spans([done]).resource_spans[0].scope_spans[0].spans[0]
+    sent = {each.key: each.value.double_value for each in encoded.attributes}
+    assert sent[names.ENERGY_SELF] == number(done, names.ENERGY_SELF)
+    assert encoded.dropped_attributes_count == 1
+    assert names.ENERGY_SELF in json.loads(out.getvalue())["attributes"]
+
+
+def test_a_simple_processor_gets_energy_too(meter: SyntheticMeter) -> None:
+    service = Service(lambda: [meter], simple=True)
+
+    with service.tracer.start_as_current_span("a"):
+        burn(meter, "a", 0.02)
+
+    (span,) = service.spans.get_finished_spans()
+    assert number(span, names.ENERGY_SELF) > 0
+    service.finish()
+
+
+def test_a_span_open_at_shutdown_leaves_its_energy_unattributed(
+    service: Service, meter: SyntheticMeter
+) -> None:
+    left = service.tracer.start_span("left")
+    burn(meter, "a", 0.15)
+
+    service.finish()
+    left.end()
+
+    parts = service.points(names.METRIC_ENERGY)
+    assert parts[Category.ATTRIBUTED] == 0
+    assert parts[Category.UNATTRIBUTED] > 0.3
+
+
+def test_a_span_may_end_on_another_thread(service: Service, meter: SyntheticMeter) -> None:
+    span = service.tracer.start_span("a")
+    burn(meter, "a", 0.02)
+    ender = threading.Thread(target=span.end)
+    ender.start()
+    ender.join()
+
+    (done,) = service.finish()
+
+    parts = service.points(names.METRIC_ENERGY)
+    assert number(done, names.ENERGY_SELF) == parts[Category.ATTRIBUTED]
+    assert parts[Category.ATTRIBUTED] > parts[Category.UNATTRIBUTED] + parts[Category.OVERHEAD]
+
+
+def test_a_failing_meter_leaves_the_service_alone(meter: SyntheticMeter) -> None:
+    service = Service(lambda: [meter])
+    meter.fails = True
+
+    with service.tracer.start_as_current_span("a"):
+        burn(meter, "a", 0.01)
+    (span,) = service.finish()
+
+    assert (span.attributes or {})[names.ENERGY_UNKNOWN] == "meter_failed"
+
+
+def test_without_any_meter_spans_say_so() -> None:
+    service = Service(list)
+
+    with service.tracer.start_as_current_span("a"):
+        pass
+    (span,) = service.finish()
+
+    assert (span.attributes or {})[names.ENERGY_UNKNOWN] == "no_meter"
+
+
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+def test_a_forked_child_keeps_its_own_books(service: Service, meter: SyntheticMeter) -> None:
+    with service.tracer.start_as_current_span("a"):
+        burn(meter, "a", 0.02)
+    reading, writing = os.pipe()
+
+    child = os.fork()
+    if child == 0:
+        os.close(reading)
+        with service.tracer.start_as_current_span("b"):
+            burn(meter, "b", 0.15)
+        got = {}
+        try:
+            service.spans.clear()
+            service.provider.force_flush()
+            alive = service.observer._thread is not None and service.observer._thread.is_alive()
+            (account,) = service.observer.accounts()
+            got = {
+                "spans": {
+                    s.name: number(s, names.ENERGY_SELF) for s in service.spans.get_finished_spans()
+                },
+                "alive": alive,
+                "attributed": account.parts[Category.ATTRIBUTED],
+            }
+        finally:
+            os.write(writing, json.dumps(got).encode())
+            os._exit(0)
+    os.close(writing)
+    told = json.loads(os.read(reading, 10_000))
+    os.waitpid(child, 0)
+    os.close(reading)
+    parent_spans = service.finish()
+
+    assert told["alive"]
+    assert set(told["spans"]) == {"b"}
+    assert told["attributed"] == told["spans"]["b"] > 0
+    assert [span.name for span in parent_spans] == ["a"]

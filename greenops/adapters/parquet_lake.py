@@ -1,0 +1,211 @@
+"""The lake: Parquet files by simulated day, readable by anything that reads Parquet."""
+
+from __future__ import annotations
+
+import json
+import os
+import uuid
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import date
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from greenops.domain.console import DecisionRecord
+from greenops.domain.decision import Candidate
+from greenops.domain.record import canonical
+from greenops.domain.spans import EnergyAccount, SpanRow
+from greenops.errors import DataMissing, Location, Unreachable
+
+INSTANT: Final = pa.timestamp("us", "UTC")
+WORD: Final = pa.dictionary(pa.int32(), pa.string())
+NUMBER: Final = pa.float64()
+
+SPANS: Final = pa.schema(
+    [
+        *((name, pa.string()) for name in ("trace_id", "span_id", "parent_id")),
+        *((name, WORD) for name in ("service", "instance", "workload", "name", "kind")),
+        *((name, INSTANT) for name in ("start", "end", "time")),
+        *(
+            (n, NUMBER)
+            for n in ("energy_j", "energy_low_j", "energy_high_j", "carbon_g", "cost_usd")
+        ),
+        *((name, WORD) for name in ("method", "unknown", "region", "grid_zone", "decision_id")),
+        ("attributes", pa.map_(pa.string(), pa.string())),
+    ]
+)
+ACCOUNTS: Final = pa.schema(
+    [
+        *((name, WORD) for name in ("service", "instance", "workload", "device", "category")),
+        ("at", INSTANT),
+        ("joules", NUMBER),
+        *((name, WORD) for name in ("method", "source")),
+    ]
+)
+CANDIDATES: Final = pa.schema(
+    [
+        ("decision_id", WORD),
+        ("id", pa.string()),
+        *((n, WORD) for n in ("region", "location", "provider", "pool", "tier", "zone")),
+        ("start", INSTANT),
+        ("end", INSTANT),
+        *(
+            (name, NUMBER)
+            for name in Candidate.__dataclass_fields__
+            if name
+            not in ("id", "region", "location", "provider", "pool", "tier", "zone", "start", "end")
+        ),
+    ]
+)
+DECISIONS: Final = pa.schema(
+    [
+        *((name, pa.string()) for name in ("id", "job_id", "workload")),
+        ("decided_at", INSTANT),
+        ("record", pa.string()),
+    ]
+)
+
+T = TypeVar("T")
+
+
+class ParquetLake:
+    """`<state>/lake/v1/<table>/day=YYYY-MM-DD/*.parquet`. Stability: beta."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder / "v1"
+
+    # -- writing
+
+    def write_spans(self, rows: Sequence[SpanRow], segment: str | None = None) -> None:
+        """Keep spans; a segment written again replaces itself.
+
+        Raises:
+            Unreachable: The disk is full or gone; nothing half-written is left.
+        """
+        self._write("spans", SPANS, rows, lambda row: row.time.date(), _values, segment)
+
+    def write_accounts(self, rows: Sequence[EnergyAccount], segment: str | None = None) -> None:
+        """Keep readings of energy accounts."""
+        self._write("accounts", ACCOUNTS, rows, lambda row: row.at.date(), _values, segment)
+
+    def write_decision(self, record: DecisionRecord) -> None:
+        """Keep a decision with every candidate, chosen or not: replays need them all."""
+        made = record.decision
+        day = made.decided_at.date()
+
+        def candidate(row: Candidate, name: str) -> object:
+            return made.id if name == "decision_id" else getattr(row, name)
+
+        def decision(row: DecisionRecord, name: str) -> object:
+            return canonical(row).decode() if name == "record" else getattr(row.decision, name)
+
+        self._write(
+            "candidates", CANDIDATES, record.candidates, lambda _row: day, candidate, made.id
+        )
+        self._write("decisions", DECISIONS, [record], lambda _row: day, decision, made.id)
+
+    def _write(
+        self,
+        table: str,
+        schema: pa.Schema,
+        rows: Sequence[T],
+        day_of: Callable[[T], date],
+        value: Callable[[T, str], object],
+        segment: str | None,
+    ) -> None:
+        days: defaultdict[date, list[T]] = defaultdict(list)
+        for row in rows:
+            days[day_of(row)].append(row)
+        name = segment or uuid.uuid4().hex
+        for day, group in days.items():
+            columns = [
+                pa.array([value(row, field.name) for row in group], field.type) for field in schema
+            ]
+            path = self._folder / table / f"day={day.isoformat()}" / f"{name}.parquet"
+            _replace(path, pa.Table.from_arrays(columns, schema=schema))
+
+    # -- reading
+
+    def spans(self) -> Iterator[SpanRow]:
+        """Every span once, oldest day first.
+
+        Raises:
+            DataMissing: A file is damaged; names it and says how to go on without it.
+        """
+        seen: set[tuple[str, str]] = set()
+        for row in self._rows("spans", SPANS):
+            row["attributes"] = dict(row["attributes"] or ())
+            span = SpanRow(**row)
+            if (span.trace_id, span.span_id) not in seen:
+                seen.add((span.trace_id, span.span_id))
+                yield span
+
+    def accounts(self) -> Iterator[EnergyAccount]:
+        """Every reading of an energy account.
+
+        Raises:
+            DataMissing: A file is damaged.
+        """
+        for row in self._rows("accounts", ACCOUNTS):
+            yield EnergyAccount(**row)
+
+    def decisions(self) -> Iterator[Mapping[str, Any]]:
+        """Every decision record, as plain values.
+
+        Raises:
+            DataMissing: A file is damaged.
+        """
+        for row in self._rows("decisions", DECISIONS):
+            yield json.loads(row["record"])
+
+    def _rows(self, table: str, schema: pa.Schema) -> Iterator[dict[str, Any]]:
+        for path in sorted((self._folder / table).glob("day=*/*.parquet")):
+            yield from _read(path, schema).to_pylist()
+
+
+def _values(row: object, name: str) -> object:
+    found = getattr(row, name)
+    return list(found.items()) if isinstance(found, Mapping) else found
+
+
+def _replace(path: Path, table: pa.Table) -> None:
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        pq.write_table(table, temporary, compression="zstd")
+        with temporary.open("rb") as file:
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise Unreachable(
+            "GO0411",
+            f"cannot write {path}: {error.strerror or error}",
+            fix="free space, or set GREENOPS_STATE to a folder that can be written",
+        ) from error
+
+
+def _read(path: Path, schema: pa.Schema) -> pa.Table:
+    try:
+        table = pq.ParquetFile(path).read()
+        return table.select(schema.names).cast(_plain(schema))
+    except (OSError, KeyError, pa.ArrowException) as error:
+        first = (str(error).splitlines() or [type(error).__name__])[0]
+        raise DataMissing(
+            "GO0412",
+            f"this lake file is damaged: {first}",
+            at=Location(str(path)),
+            fix="move it out of the lake to go on without its rows; the other files are whole",
+        ) from error
+
+
+def _plain(schema: pa.Schema) -> pa.Schema:
+    """The schema without dictionaries, as values are read."""
+    fields = [
+        field.with_type(pa.string()) if pa.types.is_dictionary(field.type) else field
+        for field in schema
+    ]
+    return pa.schema(fields)

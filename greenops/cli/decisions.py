@@ -1,0 +1,93 @@
+"""`greenops decisions list|show`: what `greenops serve` decided, and why."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from greenops.domain.console import DecisionRecord
+
+SHOWN = 20
+"""Rejected candidates that a table shows; the JSON has all."""
+
+
+def add_parser(subparsers: Any) -> None:
+    """Add `decisions`."""
+    parser = subparsers.add_parser("decisions", help="what was decided, and why")
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    listing = commands.add_parser("list", help="every decision, newest first")
+    listing.set_defaults(run=run_list)
+    show = commands.add_parser("show", help="one decision with all it rested on")
+    show.add_argument("id")
+    show.set_defaults(run=run_show)
+    for each in (listing, show):
+        each.add_argument("--server", help="URL of `greenops serve`")
+        each.add_argument("-o", "--output", choices=("table", "json"), default="table")
+
+
+def _client(args: argparse.Namespace) -> Any:
+    from greenops.adapters.control_client import ControlClient
+    from greenops.config import load_settings
+
+    return ControlClient(args.server or f"http://127.0.0.1:{load_settings().api_port}")
+
+
+def run_list(args: argparse.Namespace) -> int:
+    """Print the decisions."""
+    import json
+
+    from greenops.domain.record import plain
+
+    decisions = _client(args).decisions()
+    if args.output == "json":
+        print(json.dumps([plain(each) for each in decisions], indent=2))
+        return 0
+    for each in decisions:
+        print(f"{each.decided_at:%Y-%m-%d %H:%M}  {each.id}  {each.workload}: {each.reason}")
+    return 0
+
+
+def run_show(args: argparse.Namespace) -> int:
+    """Print one decision, constraint by constraint."""
+    import json
+
+    from greenops.domain.record import plain
+
+    record = _client(args).decision(args.id)
+    print(json.dumps(plain(record), indent=2) if args.output == "json" else explain(record))
+    return 0
+
+
+def explain(record: DecisionRecord) -> str:
+    """A decision for a person: the sentence, the two ways, the numbers, who was refused by what."""
+    made = record.decision
+    lines = [
+        f"{made.workload}: {made.reason}",
+        f"  policies       {', '.join(made.policies) or 'none matched'} ({made.mode})",
+        f"  objective      {made.objective or 'none'}",
+        f"  deadline       {_time(made.deadline)}, latest safe start {_time(made.latest_safe_start)}",
+        f"  forecasts      {', '.join(made.forecast_ids.values()) or 'none'}",
+    ]
+    for name, place in (("baseline", made.baseline), ("chosen", made.chosen)):
+        grams = "not known" if place.carbon_g is None else f"{place.carbon_g:.4g} gCO2e"
+        cost = "not known" if place.cost_usd is None else f"{place.cost_usd:.4g} USD"
+        lines.append(
+            f"  {name:<14} {place.region} {place.pool or ''} {_time(place.start)}  {grams}  {cost}"
+        )
+    messages = {v.candidate: v.messages for v in record.verdicts}
+    for candidate, rules in list(made.rejected.items())[:SHOWN]:
+        said = messages.get(candidate, {})
+        whys = "; ".join(f"{rule}: {said[rule]}" if rule in said else rule for rule in rules)
+        lines.append(f"  rejected       {candidate}  {whys}")
+    if len(made.rejected) > SHOWN:
+        lines.append(f"  … and {len(made.rejected) - SHOWN} more; `-o json` has all")
+    for receipt in record.receipts:
+        lines.append(
+            f"  receipt        {receipt.target} {receipt.kind} {receipt.outcome}: {receipt.detail}"
+        )
+    return "\n".join(lines)
+
+
+def _time(instant: Any) -> str:
+    return "none" if instant is None else f"{instant:%Y-%m-%d %H:%M} UTC"

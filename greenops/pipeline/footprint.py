@@ -1,0 +1,160 @@
+"""What the lake's rows add up to: by service, by category, and whether it all adds up."""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from greenops.domain.console import ServiceFootprint
+from greenops.domain.energy import Category, Method
+from greenops.domain.spans import EnergyAccount, SpanRow
+from greenops.units import Grams, Joules, Usd
+
+SERVER = "SERVER"
+
+
+@dataclass(slots=True)
+class _Sum:
+    """A sum of what is known, and whether anything is."""
+
+    parts: list[float] = field(default_factory=list)
+
+    def add(self, value: float | None) -> None:
+        if value is not None:
+            self.parts.append(value)
+            if len(self.parts) > 4096:  # noqa: PLR2004  (fold, so that memory stays bounded)
+                self.parts = [math.fsum(self.parts)]
+
+    def value(self) -> float | None:
+        return math.fsum(self.parts) if self.parts else None
+
+
+@dataclass(slots=True)
+class _Service:
+    workload: str | None = None
+    regions: set[str] = field(default_factory=set)
+    servers: int = 0
+    roots: int = 0
+    spans: int = 0
+    energy: _Sum = field(default_factory=_Sum)
+    low: _Sum = field(default_factory=_Sum)
+    high: _Sum = field(default_factory=_Sum)
+    carbon: _Sum = field(default_factory=_Sum)
+    cost: _Sum = field(default_factory=_Sum)
+    methods: set[str] = field(default_factory=set)
+
+
+class Footprint:
+    """Sums over rows as they come; the same rows in any order give the same sums."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._services: defaultdict[str, _Service] = defaultdict(_Service)
+        self._accounts: dict[tuple[str, str, str], Joules] = {}
+        self._seen: set[tuple[str, str]] = set()
+        self._decided: list[SpanRow] = []
+        self.spans = 0
+        self.spans_with_energy = 0
+        self.spans_unknown = 0
+
+    def add(self, spans: Iterable[SpanRow], accounts: Iterable[EnergyAccount]) -> list[SpanRow]:
+        """Take rows in; gives the spans that were not seen before."""
+        fresh = []
+        with self._lock:
+            for row in spans:
+                key = (row.trace_id, row.span_id)
+                if key not in self._seen:
+                    self._seen.add(key)
+                    self._span(row)
+                    fresh.append(row)
+            for account in accounts:
+                place = (account.instance, account.device, account.category)
+                self._accounts[place] = max(account.joules, self._accounts.get(place, Joules(0.0)))
+        return fresh
+
+    def _span(self, row: SpanRow) -> None:
+        self.spans += 1
+        self.spans_with_energy += row.energy_j is not None
+        self.spans_unknown += row.energy_j is None
+        if row.decision_id is not None:
+            self._decided.append(row)
+        service = self._services[row.service]
+        service.workload = service.workload or row.workload
+        service.regions.update([row.region] if row.region else [])
+        service.servers += row.kind == SERVER
+        service.roots += row.parent_id is None
+        service.spans += 1
+        service.methods.update([row.method] if row.method and row.energy_j is not None else [])
+        service.energy.add(row.energy_j)
+        service.low.add(row.energy_low_j)
+        service.high.add(row.energy_high_j)
+        service.carbon.add(row.carbon_g)
+        service.cost.add(row.cost_usd)
+
+    def decided_spans(self) -> list[SpanRow]:
+        """Spans of runs that a decision placed."""
+        with self._lock:
+            return list(self._decided)
+
+    def services(self) -> tuple[ServiceFootprint, ...]:
+        """Each service so far, by name."""
+        with self._lock:
+            return tuple(_service(name, self._services[name]) for name in sorted(self._services))
+
+    def energy(self) -> dict[str, Joules]:
+        """Category → energy [J], over all reporting processes."""
+        with self._lock:
+            found: defaultdict[str, list[float]] = defaultdict(list)
+            for (_, _, category), joules in self._accounts.items():
+                found[category].append(joules)
+        return {category: Joules(math.fsum(parts)) for category, parts in sorted(found.items())}
+
+    def attributed_share(self) -> float | None:
+        """Attributed over dynamic energy of the reporting processes; none before any."""
+        energy = self.energy()
+        own = (Category.ATTRIBUTED, Category.UNATTRIBUTED, Category.OVERHEAD)
+        dynamic = sum(energy.get(category, 0.0) for category in own)
+        return energy.get(Category.ATTRIBUTED, 0.0) / dynamic if dynamic else None
+
+    def residual(self) -> float | None:
+        """|attributed as accounted - energy on spans| over all accounted energy; none before any.
+
+        Zero once every span has arrived; spans on their way show as a residual until then.
+        """
+        energy = self.energy()
+        accounted = math.fsum(energy.values())
+        if not accounted:
+            return None
+        on_spans = math.fsum(each.energy_j or 0.0 for each in self.services())
+        return abs(energy.get(Category.ATTRIBUTED, 0.0) - on_spans) / accounted
+
+
+def _service(name: str, sums: _Service) -> ServiceFootprint:
+    requests = sums.servers or sums.roots
+    energy, carbon, cost = sums.energy.value(), sums.carbon.value(), sums.cost.value()
+    low, high = sums.low.value(), sums.high.value()
+    return ServiceFootprint(
+        service=name,
+        workload=sums.workload,
+        regions=tuple(sorted(sums.regions)),
+        requests=requests,
+        spans=sums.spans,
+        energy_j=None if energy is None else Joules(energy),
+        energy_low_j=None if low is None else Joules(low),
+        energy_high_j=None if high is None else Joules(high),
+        carbon_g=None if carbon is None else Grams(carbon),
+        cost_usd=None if cost is None else Usd(cost),
+        energy_j_per_request=None if energy is None else Joules(energy / requests),
+        carbon_g_per_request=None if carbon is None else Grams(carbon / requests),
+        method=weakest(list(sums.methods)),
+    )
+
+
+def weakest(methods: Sequence[str]) -> str | None:
+    """The least sure of some methods; none of none."""
+    order = [each.value for each in Method]
+    known = [each for each in methods if each in order]
+    return max(known, key=order.index, default=None)

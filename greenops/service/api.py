@@ -1,0 +1,116 @@
+"""The decision API: a control plane behind HTTP, errors as one line."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any, Final, TypeVar
+
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.middleware import Middleware
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import Route
+
+from greenops.domain.action import Receipt
+from greenops.domain.console import JobRequest, SendOrder, WhatIfQuestion
+from greenops.domain.record import plain, restore
+from greenops.errors import (
+    AdapterUnavailable,
+    DataMissing,
+    GreenOpsError,
+    InvalidFile,
+    Unreachable,
+    UsageError,
+)
+from greenops.ports import ControlPlane
+
+LARGEST: Final = 2**18
+"""Largest request body [bytes]."""
+STATUS: Final[Mapping[type[GreenOpsError], int]] = {
+    UsageError: 400,
+    InvalidFile: 400,
+    DataMissing: 404,
+    AdapterUnavailable: 503,
+    Unreachable: 503,
+}
+LOOPBACK: Final = ("127.0.0.1", "localhost", "[::1]")
+
+R = TypeVar("R")
+
+
+def api(control: ControlPlane, page: Callable[[], bytes], host: str) -> Starlette:
+    """The application.
+
+    Args:
+        control: Who answers.
+        page: Text of `/metrics`.
+        host: Address it listens on; on loopback, a foreign `Host` is refused, so that a web page
+            cannot reach it through a name that resolves to this machine.
+    """
+
+    def get(answer: Callable[[Request], object]) -> Callable[[Request], Any]:
+        async def endpoint(request: Request) -> Response:
+            return await _answer(lambda: answer(request))
+
+        return endpoint
+
+    def post(kind: type[R], answer: Callable[[R], object]) -> Callable[[Request], Any]:
+        async def endpoint(request: Request) -> Response:
+            try:
+                given = restore(kind, json.loads(await _body(request)))
+            except ValueError as error:
+                return _error(UsageError("GO0505", f"not a {kind.__name__}: {error}"))
+            return await _answer(lambda: answer(given))
+
+        return endpoint
+
+    async def healthz(_request: Request) -> Response:
+        return JSONResponse({"status": "ok"})
+
+    async def metrics(_request: Request) -> Response:
+        text = await run_in_threadpool(page)
+        return PlainTextResponse(text, media_type="text/plain; version=0.0.4; charset=utf-8")
+
+    allowed = [*LOOPBACK] if host in ("127.0.0.1", "localhost", "::1") else ["*"]
+    return Starlette(
+        routes=[
+            Route("/healthz", healthz),
+            Route("/metrics", metrics),
+            Route("/v1/overview", get(lambda _request: control.overview())),
+            Route("/v1/decisions", get(lambda _request: {"decisions": control.decisions()})),
+            Route(
+                "/v1/decisions/{id}",
+                get(lambda request: control.decision(request.path_params["id"])),
+            ),
+            Route("/v1/jobs", post(JobRequest, control.submit), methods=["POST"]),
+            Route("/v1/what-if", post(WhatIfQuestion, control.what_if), methods=["POST"]),
+            Route("/v1/send", post(SendOrder, control.send), methods=["POST"]),
+            Route("/v1/receipts", post(Receipt, control.accept), methods=["POST"]),
+        ],
+        middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=allowed)],
+    )
+
+
+async def _body(request: Request) -> bytes:
+    body = b""
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > LARGEST:
+            raise ValueError(f"larger than {LARGEST} bytes")
+    return body
+
+
+async def _answer(step: Callable[[], object]) -> Response:
+    try:
+        found = await run_in_threadpool(step)
+    except GreenOpsError as error:
+        return _error(error)
+    return Response(status_code=204) if found is None else JSONResponse(plain(found))
+
+
+def _error(error: GreenOpsError) -> Response:
+    kinds = (STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
+    return JSONResponse({"error": str(error)}, next(kinds, 500))

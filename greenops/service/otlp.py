@@ -1,0 +1,192 @@
+"""The OTLP receiver: gRPC and HTTP, traces and metrics; garbage is refused, nothing else breaks."""
+
+from __future__ import annotations
+
+import gzip
+import logging
+import zlib
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Final, TypeVar
+
+import grpc
+from google.protobuf import json_format
+from google.protobuf.message import DecodeError, Message
+from opentelemetry.proto.collector.metrics.v1 import metrics_service_pb2 as metrics_messages
+from opentelemetry.proto.collector.metrics.v1 import metrics_service_pb2_grpc as metrics_grpc
+from opentelemetry.proto.collector.trace.v1 import trace_service_pb2 as trace_messages
+from opentelemetry.proto.collector.trace.v1 import trace_service_pb2_grpc as trace_grpc
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from greenops.errors import GreenOpsError, Unreachable
+from greenops.service.intake import Intake
+
+log = logging.getLogger("greenops.otlp")
+
+LARGEST: Final = 16 * 2**20
+"""Largest message that is taken [bytes], after decompression."""
+WORKERS: Final = 4
+
+M = TypeVar("M", bound=Message)
+
+
+class _Traces(trace_grpc.TraceServiceServicer):
+    def __init__(self, intake: Intake) -> None:
+        self._intake = intake
+
+    def Export(  # noqa: N802  (the name in the protocol)
+        self, request: Any, context: grpc.ServicerContext
+    ) -> trace_messages.ExportTraceServiceResponse:
+        _grpc_guard(context, lambda: self._intake.traces(request))
+        return trace_messages.ExportTraceServiceResponse()
+
+
+class _Metrics(metrics_grpc.MetricsServiceServicer):
+    def __init__(self, intake: Intake) -> None:
+        self._intake = intake
+
+    def Export(  # noqa: N802  (the name in the protocol)
+        self, request: Any, context: grpc.ServicerContext
+    ) -> metrics_messages.ExportMetricsServiceResponse:
+        _grpc_guard(context, lambda: self._intake.metrics(request))
+        return metrics_messages.ExportMetricsServiceResponse()
+
+
+def _grpc_guard(context: grpc.ServicerContext, accept: Any) -> None:
+    try:
+        accept()
+    except GreenOpsError as error:
+        # UNAVAILABLE is what exporters retry.
+        context.abort(grpc.StatusCode.UNAVAILABLE, str(error))
+
+
+def start_grpc(intake: Intake, host: str, port: int) -> tuple[grpc.Server, int]:
+    """Listen for OTLP over gRPC.
+
+    Returns:
+        The server and its port.
+
+    Raises:
+        Unreachable: The port is taken.
+    """
+    server = grpc.server(
+        ThreadPoolExecutor(WORKERS, thread_name_prefix="greenops-otlp"),
+        options=[("grpc.max_receive_message_length", LARGEST), ("grpc.so_reuseport", 0)],
+    )
+    trace_grpc.add_TraceServiceServicer_to_server(  # type: ignore[no-untyped-call]
+        _Traces(intake), server
+    )
+    metrics_grpc.add_MetricsServiceServicer_to_server(  # type: ignore[no-untyped-call]
+        _Metrics(intake), server
+    )
+    try:
+        bound = server.add_insecure_port(f"{host}:{port}")
+    except RuntimeError as error:
+        raise taken(host, port, "otlp_grpc_port") from error
+    server.start()
+    return server, bound
+
+
+def taken(host: str, port: int, setting: str) -> Unreachable:
+    """The error of a port that something else listens on."""
+    return Unreachable(
+        "GO0501",
+        f"port {port} on {host} is taken",
+        fix=f"end what listens there, or set GREENOPS_{setting.upper()} to another port",
+    )
+
+
+def http_app(intake: Intake) -> Starlette:
+    """OTLP over HTTP: protobuf or JSON, plain or gzip."""
+
+    async def traces(request: Request) -> Response:
+        return await _accept(
+            request,
+            trace_messages.ExportTraceServiceRequest(),
+            trace_messages.ExportTraceServiceResponse(),
+            intake.traces,
+        )
+
+    async def metrics(request: Request) -> Response:
+        return await _accept(
+            request,
+            metrics_messages.ExportMetricsServiceRequest(),
+            metrics_messages.ExportMetricsServiceResponse(),
+            intake.metrics,
+        )
+
+    return Starlette(
+        routes=[
+            Route("/v1/traces", traces, methods=["POST"]),
+            Route("/v1/metrics", metrics, methods=["POST"]),
+        ]
+    )
+
+
+class _Refused(Exception):
+    def __init__(self, status: int, why: str) -> None:
+        self.status, self.why = status, why
+        super().__init__(why)
+
+
+async def _accept(request: Request, empty: M, answer: Message, accept: Any) -> Response:
+    kind = request.headers.get("content-type", "").split(";")[0].strip()
+    try:
+        message = _parse(await _body(request), kind, empty)
+        await run_in_threadpool(accept, message)
+    except _Refused as refusal:
+        return _response(_status(refusal.why), kind, refusal.status)
+    except GreenOpsError as error:
+        # 503 is what exporters retry.
+        return _response(_status(str(error)), kind, 503)
+    return _response(answer, kind, 200)
+
+
+async def _body(request: Request) -> bytes:
+    body = b""
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > LARGEST:
+            raise _Refused(413, f"GO0502 larger than {LARGEST} bytes; send smaller batches")
+    if request.headers.get("content-encoding", "") == "gzip":
+        return _inflate(body)
+    return body
+
+
+def _inflate(body: bytes) -> bytes:
+    inflater = zlib.decompressobj(16 + zlib.MAX_WBITS)
+    try:
+        found = inflater.decompress(body, LARGEST + 1)
+    except (zlib.error, gzip.BadGzipFile) as error:
+        raise _Refused(400, f"GO0503 not gzip: {error}") from error
+    if len(found) > LARGEST:
+        raise _Refused(413, f"GO0502 inflates to more than {LARGEST} bytes; send smaller batches")
+    return found
+
+
+def _parse(body: bytes, kind: str, empty: M) -> M:
+    try:
+        if kind == "application/json":
+            return json_format.Parse(body, empty, ignore_unknown_fields=True)
+        if kind == "application/x-protobuf":
+            empty.ParseFromString(body)
+            return empty
+    except (DecodeError, json_format.ParseError, UnicodeDecodeError, ValueError) as error:
+        first = str(error).splitlines()[0][:200]
+        raise _Refused(400, f"GO0503 not an OTLP message: {first}") from error
+    raise _Refused(415, f"GO0504 content type `{kind}`; send application/x-protobuf or JSON")
+
+
+def _status(why: str) -> Message:
+    from google.rpc.status_pb2 import Status
+
+    return Status(message=why)
+
+
+def _response(message: Message, kind: str, status: int) -> Response:
+    if kind == "application/json":
+        return Response(json_format.MessageToJson(message), status, media_type=kind)
+    return Response(message.SerializeToString(), status, media_type="application/x-protobuf")

@@ -1,0 +1,173 @@
+"""OTLP messages to the lake's rows; a span of any SDK becomes a row, with energy or a reason."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
+    ExportMetricsServiceRequest,
+)
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
+from opentelemetry.proto.trace.v1.trace_pb2 import Span
+
+from greenops.domain.energy import Unknown
+from greenops.domain.spans import EnergyAccount, SpanRow
+from greenops.observe import attributes as names
+from greenops.units import Grams, Joules, Usd
+
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+MAPPED: Final = frozenset(
+    {
+        names.ENERGY_SELF,
+        names.ENERGY_LOW,
+        names.ENERGY_HIGH,
+        names.CARBON_SELF,
+        names.COST_SELF,
+        names.ENERGY_METHOD,
+        names.ENERGY_UNKNOWN,
+        names.TIME,
+        names.DECISION_ID,
+        names.GRID_ZONE,
+    }
+)
+"""Attributes that have a column of their own."""
+
+Simulated = Callable[[datetime], datetime]
+
+
+def span_rows(message: ExportTraceServiceRequest, simulated: Simulated) -> Iterator[SpanRow]:
+    """One row per span.
+
+    Args:
+        message: What the SDK or a Collector sent.
+        simulated: Maps wall time to simulated time, for spans that do not carry theirs.
+    """
+    for resource_spans in message.resource_spans:
+        resource = _attributes(resource_spans.resource.attributes)
+        for scope_spans in resource_spans.scope_spans:
+            for span in scope_spans.spans:
+                yield _span_row(span, resource, simulated)
+
+
+def account_rows(message: ExportMetricsServiceRequest) -> Iterator[EnergyAccount]:
+    """One row per data point of the `greenops.energy` counter; other metrics pass by."""
+    for resource_metrics in message.resource_metrics:
+        resource = _attributes(resource_metrics.resource.attributes)
+        for scope_metrics in resource_metrics.scope_metrics:
+            for metric in scope_metrics.metrics:
+                if metric.name == names.METRIC_ENERGY:
+                    for point in metric.sum.data_points:
+                        yield _account(point, resource)
+
+
+def _account(point: Any, resource: Mapping[str, Any]) -> EnergyAccount:
+    labels = _attributes(point.attributes)
+    service = str(resource.get(names.SERVICE_NAME, "unknown_service"))
+    return EnergyAccount(
+        service=service,
+        instance=str(resource.get(names.SERVICE_INSTANCE_ID, service)),
+        workload=_text(labels.get(names.WORKLOAD, resource.get(names.WORKLOAD))),
+        device=str(labels.get(names.DEVICE, "unknown")),
+        category=str(labels.get(names.ENERGY_CATEGORY, "unattributed")),
+        at=_instant(point.time_unix_nano),
+        joules=Joules(point.as_double or float(point.as_int)),
+        method=_text(labels.get(names.ENERGY_METHOD, resource.get(names.ENERGY_METHOD))),
+        source=_text(labels.get(names.ENERGY_SOURCE, resource.get(names.ENERGY_SOURCE))),
+    )
+
+
+def _span_row(span: Span, resource: Mapping[str, Any], simulated: Simulated) -> SpanRow:
+    own = _attributes(span.attributes)
+
+    def either(name: str) -> Any:
+        return own.get(name, resource.get(name))
+
+    energy = _number(own.get(names.ENERGY_SELF))
+    end = _instant(span.end_time_unix_nano)
+    return SpanRow(
+        trace_id=span.trace_id.hex(),
+        span_id=span.span_id.hex(),
+        parent_id=span.parent_span_id.hex() or None,
+        service=str(resource.get(names.SERVICE_NAME, "unknown_service")),
+        instance=_text(resource.get(names.SERVICE_INSTANCE_ID)),
+        workload=_text(either(names.WORKLOAD)),
+        name=span.name,
+        kind=Span.SpanKind.Name(span.kind).removeprefix("SPAN_KIND_"),
+        start=_instant(span.start_time_unix_nano),
+        end=end,
+        time=_time(own.get(names.TIME)) or simulated(end),
+        energy_j=None if energy is None else Joules(energy),
+        energy_low_j=_joules(own.get(names.ENERGY_LOW)),
+        energy_high_j=_joules(own.get(names.ENERGY_HIGH)),
+        carbon_g=_grams(own.get(names.CARBON_SELF)),
+        cost_usd=_usd(own.get(names.COST_SELF)),
+        method=_text(either(names.ENERGY_METHOD)) if energy is not None else None,
+        unknown=None if energy is not None else _why(own),
+        region=_text(either(names.CLOUD_REGION)),
+        grid_zone=_text(either(names.GRID_ZONE)),
+        decision_id=_text(either(names.DECISION_ID)),
+        attributes={k: json.dumps(v) for k, v in own.items() if k not in MAPPED},
+    )
+
+
+def _why(own: Mapping[str, Any]) -> str:
+    return str(own.get(names.ENERGY_UNKNOWN, Unknown.NOT_OBSERVED))
+
+
+def _attributes(pairs: Iterable[KeyValue]) -> dict[str, Any]:
+    return {pair.key: _value(pair.value) for pair in pairs}
+
+
+def _value(value: AnyValue) -> Any:
+    kind = value.WhichOneof("value")
+    match kind:
+        case None:
+            return None
+        case "array_value":
+            return [_value(each) for each in value.array_value.values]
+        case "kvlist_value":
+            return _attributes(value.kvlist_value.values)
+        case "bytes_value":
+            return value.bytes_value.hex()
+        case _:
+            return getattr(value, kind)
+
+
+def _instant(nanoseconds: int) -> datetime:
+    # Beyond the year 9999 there is no datetime; such a clock is not worth a lost batch.
+    return EPOCH + timedelta(microseconds=min(nanoseconds // 1000, 253_402_300_799_000_000))
+
+
+def _time(text: object) -> datetime | None:
+    try:
+        found = datetime.fromisoformat(str(text)) if text else None
+    except ValueError:
+        return None
+    return found.astimezone(UTC) if found and found.tzinfo else None
+
+
+def _number(value: object) -> float | None:
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
+def _joules(value: object) -> Joules | None:
+    found = _number(value)
+    return None if found is None else Joules(found)
+
+
+def _grams(value: object) -> Grams | None:
+    found = _number(value)
+    return None if found is None else Grams(found)
+
+
+def _usd(value: object) -> Usd | None:
+    found = _number(value)
+    return None if found is None else Usd(found)
+
+
+def _text(value: object) -> str | None:
+    return None if value is None else str(value)

@@ -9,8 +9,6 @@ from datetime import datetime, timedelta
 from greenops.act.keys import moved
 from greenops.domain.action import Action, SetWeights, StartJob
 
-LOOP = "loop"
-"""Actor of actions that no person sent."""
 WHOLE = 100
 """Sum of a route's weights [percent]."""
 
@@ -51,7 +49,7 @@ def refusal(
         now: Simulated instant.
         rails: The limits.
     """
-    person = action.actor != LOOP
+    person = "@" in action.actor  # A person is known by an e-mail address.
     if rails.mode != "act" and not person:
         return f"mode `{rails.mode}`: written down, not sent"
     if isinstance(action.change, StartJob):

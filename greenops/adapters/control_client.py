@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final, TypeVar
+from typing import Final, Self, TypeVar
 from urllib.parse import quote
 
 import requests
@@ -50,6 +50,12 @@ class ControlClient:
         self._session = requests.Session()
         # A proxy has no business between two parts of one control loop.
         self._session.trust_env = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def overview(self) -> Overview:
         """What is going on."""

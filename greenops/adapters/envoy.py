@@ -1,8 +1,8 @@
 """Envoy: weights of a route by file RDS, checked at its admin port.
 
-`<state>/envoy/<route>/rds.yaml` is replaced by a rename in the folder that Envoy watches; beside it
-stand `envoy.json` (where Envoy listens), the journal and the lock. Envoy reads files, not us: when
-we die, its routes stay, also over its own restart.
+`<state>/envoy/rds.yaml` is replaced by a rename in the folder that Envoy watches; beside it stands
+`bootstrap.yaml`, Envoy's own configuration, and below it `journal/`. One Envoy has one route. It
+reads files, not us: when we die, its routes stay, also over its own restart.
 """
 
 from __future__ import annotations
@@ -50,11 +50,9 @@ class HasState(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Gateway:
-    """Where the Envoy of a route listens, all on loopback; backends are `host:port`."""
+    """What an Envoy's own configuration says: the backends it has, and its admin port."""
 
-    route: str
-    backends: Mapping[str, str]
-    listen_port: int
+    backends: frozenset[str]
     admin_port: int
 
 
@@ -66,86 +64,77 @@ def envoy_binary() -> Path | None:
     return next((path for path in found if os.access(path, os.X_OK)), None)
 
 
+def bootstrap(
+    route: str,
+    backends: Mapping[str, str | int],
+    listen_port: int,
+    admin_port: int,
+    folder: Path,
+) -> str:
+    """Configuration of an Envoy that serves one route from our file, all on loopback.
+
+    Lays the first table, even shares, into the folder where none is: Envoy does not start without.
+
+    Args:
+        route: Name of the route.
+        backends: Backend → `host:port`, or a port on loopback.
+        listen_port: Port of the gateway.
+        admin_port: Port of the admin interface.
+        folder: Folder of the target, `<state>/envoy`.
+
+    Returns:
+        YAML text, to be kept as `<folder>/bootstrap.yaml`.
+    """
+    folder = folder.resolve()
+    folder.mkdir(parents=True, exist_ok=True)
+    if not (folder / "rds.yaml").exists():
+        share, rest = divmod(WHOLE, len(backends))
+        even = {name: share + (index < rest) for index, name in enumerate(backends)}
+        _replace(folder / "rds.yaml", _rds(SetWeights(route, even), "", "")[0])
+    source = {
+        "resource_api_version": "V3",
+        "path_config_source": {
+            "path": str(folder / "rds.yaml"),
+            "watched_directory": {"path": str(folder)},
+        },
+    }
+    manager = {
+        "@type": MANAGER_TYPE,
+        "stat_prefix": route,
+        "rds": {"route_config_name": route, "config_source": source},
+        "http_filters": [{"name": "router", "typed_config": {"@type": ROUTER_TYPE}}],
+    }
+    listener = {
+        "name": route,
+        "address": _socket("127.0.0.1", listen_port),
+        "filter_chains": [{"filters": [{"name": "http", "typed_config": manager}]}],
+    }
+    clusters = [_cluster(name, address) for name, address in sorted(backends.items())]
+    config = {
+        "node": {"id": f"greenops-{route}", "cluster": "greenops"},
+        "admin": {"address": _socket("127.0.0.1", admin_port)},
+        "static_resources": {"listeners": [listener], "clusters": clusters},
+    }
+    return yaml.safe_dump(config, sort_keys=False)
+
+
 class Envoy:
     """The target `envoy`. Stability: beta."""
 
     name = "envoy"
 
     def __init__(self, settings: HasState, clock: Clock) -> None:
-        self._state = settings.state
+        self._folder = settings.state / "envoy"
         self._clock = clock
-
-    # -- setting up -----------------------------------------------------------
-
-    def bootstrap(
-        self, route: str, backends: Mapping[str, str], listen_port: int, admin_port: int
-    ) -> str:
-        """Configuration of an Envoy that serves one route from our file; YAML text.
-
-        Args:
-            route: Name of the route.
-            backends: Backend → `host:port`.
-            listen_port: Port of the gateway on loopback.
-            admin_port: Port of the admin interface on loopback.
-        """
-        folder = self._folder(route).resolve()
-        source = {
-            "resource_api_version": "V3",
-            "path_config_source": {
-                "path": str(folder / "rds.yaml"),
-                "watched_directory": {"path": str(folder)},
-            },
-        }
-        manager = {
-            "@type": MANAGER_TYPE,
-            "stat_prefix": route,
-            "rds": {"route_config_name": route, "config_source": source},
-            "http_filters": [{"name": "router", "typed_config": {"@type": ROUTER_TYPE}}],
-        }
-        listener = {
-            "name": route,
-            "address": _socket("127.0.0.1", listen_port),
-            "filter_chains": [{"filters": [{"name": "http", "typed_config": manager}]}],
-        }
-        clusters = [_cluster(name, address) for name, address in sorted(backends.items())]
-        config = {
-            "node": {"id": f"greenops-{route}", "cluster": "greenops"},
-            "admin": {"address": _socket("127.0.0.1", admin_port)},
-            "static_resources": {"listeners": [listener], "clusters": clusters},
-        }
-        return yaml.safe_dump(config, sort_keys=False)
-
-    def prepare(self, gateway: Gateway, weights: Mapping[str, int]) -> Path:
-        """Write all that Envoy needs to start; routes that are there already stay as they are.
-
-        Args:
-            gateway: Where it listens.
-            weights: Today's weights [percent], for the first start.
-
-        Returns:
-            The bootstrap file, for `envoy -c`.
-        """
-        self._checked(gateway, SetWeights(gateway.route, weights))
-        folder = self._folder(gateway.route)
-        text = self.bootstrap(
-            gateway.route, gateway.backends, gateway.listen_port, gateway.admin_port
-        )
-        with self._locked(gateway.route):
-            _replace(folder / "envoy.json", canonical(gateway))
-            _replace(folder / "envoy.yaml", text.encode())
-            # Envoy opens no port before its routes are there, so they come first.
-            if not (folder / "rds.yaml").exists():
-                change = SetWeights(gateway.route, weights)
-                _replace(folder / "rds.yaml", _rds(change, "", "")[0])
-        return folder / "envoy.yaml"
 
     # -- the seven verbs ------------------------------------------------------
 
     def observe(self, scope: str) -> TargetState:
         """The weights in the file that Envoy reads."""
-        path = self._folder(scope) / "rds.yaml"
+        path = self._folder / "rds.yaml"
         try:
             document = yaml.safe_load(path.read_bytes())
+            served = str(document["resources"][0]["name"])
             clusters = _clusters(document)
             weights = {str(each["name"]): int(each["weight"]) for each in clusters}
         except FileNotFoundError:
@@ -154,6 +143,8 @@ class Envoy:
             raise AdapterUnavailable(
                 "GO0605", "route file is damaged", at=Location(str(path)), fix="mend or remove it"
             ) from error
+        if served != scope:
+            raise AdapterUnsupported("GO0603", f"this Envoy serves `{served}`, not `{scope}`")
         # Law: the version is of what the file says, so that an edit by hand shows.
         return TargetState(_version(document), SetWeights(scope, weights))
 
@@ -165,12 +156,12 @@ class Envoy:
     def validate(self, diff: Diff) -> None:
         """Refuse weights for clusters that Envoy does not have."""
         change = _weights(diff.after)
-        self._checked(self._gateway(change.route), change)
+        self._checked(change)
 
     def apply(self, action: Action) -> Receipt:
         """Replace the file; Envoy follows in some hundredths of a second."""
         change = _weights(action.change)
-        self._checked(self._gateway(change.route), change)
+        self._checked(change)
         with self._locked(change.route):
             journal, state = self._journal(change.route), self.observe(change.route)
             known = journal.entry(action.id)
@@ -232,7 +223,9 @@ class Envoy:
 
     def served_version(self, route: str) -> str | None:
         """Version that the running Envoy serves, by its admin port; none where it does not say."""
-        gateway = self._gateway(route)
+        gateway = self._gateway()
+        if gateway is None:
+            return None
         url = f"http://127.0.0.1:{gateway.admin_port}/config_dump?resource=dynamic_route_configs"
         try:
             with requests.Session() as session:
@@ -252,37 +245,41 @@ class Envoy:
         detail, now = "as before the decision", self._clock.now()
         return receipt(action, Outcome.APPLIED, detail, version=version, at=now)
 
-    def _checked(self, gateway: Gateway, change: SetWeights) -> None:
+    def _checked(self, change: SetWeights) -> None:
         shares = change.weights
         if any(share < 0 for share in shares.values()) or sum(shares.values()) != WHOLE:
             raise AdapterUnsupported("GO0603", f"weights must be shares that sum to {WHOLE}")
-        strange = sorted(set(shares) - set(gateway.backends))
+        gateway = self._gateway()
+        if gateway is None:
+            return
+        strange = sorted(set(shares) - gateway.backends)
         if strange:
             known = ", ".join(sorted(gateway.backends))
             raise AdapterUnsupported("GO0603", f"no backend `{strange[0]}`", fix=f"known: {known}")
 
-    def _folder(self, route: str) -> Path:
-        return self._state / "envoy" / quote(route, safe=" @+=,:")
-
-    def _gateway(self, route: str) -> Gateway:
-        path = self._folder(route) / "envoy.json"
+    def _gateway(self) -> Gateway | None:
+        """What Envoy was told at its start; none where nobody laid it beside the routes."""
         try:
-            return restore(Gateway, json.loads(path.read_bytes()))
-        except (OSError, ValueError, TypeError, AttributeError) as error:
-            raise AdapterUnavailable(
-                "GO0630", f"no Envoy is prepared for `{route}`", at=Location(str(path))
-            ) from error
+            config = yaml.safe_load((self._folder / "bootstrap.yaml").read_bytes())
+            names = frozenset(str(c["name"]) for c in config["static_resources"]["clusters"])
+            port = int(config["admin"]["address"]["socket_address"]["port_value"])
+        except (OSError, ValueError, TypeError, LookupError, yaml.YAMLError):
+            return None
+        return Gateway(names, port)
 
     def _write(self, change: SetWeights, made: Receipt) -> None:
         content, _ = _rds(change, made.decision_id, made.action_id)
-        _replace(self._folder(change.route) / "rds.yaml", content)
+        _replace(self._folder / "rds.yaml", content)
 
     def _keep(self, route: str, journal: Journal) -> None:
-        # Not a `.yaml` and not in the way: Envoy only looks at the file it was told.
-        _replace(self._folder(route) / "journal.json", canonical(journal))
+        # In a folder of its own: Envoy reads its routes again when a file appears beside them.
+        _replace(self._beside(route, "json"), canonical(journal))
+
+    def _beside(self, route: str, kind: str) -> Path:
+        return self._folder / "journal" / f"{quote(route, safe='')}.{kind}"
 
     def _journal(self, route: str) -> Journal:
-        path = self._folder(route) / "journal.json"
+        path = self._beside(route, "json")
         try:
             return restore(Journal, json.loads(path.read_bytes()))
         except FileNotFoundError:
@@ -293,7 +290,7 @@ class Envoy:
             ) from error
 
     def _route_of(self, decision_id: str) -> str:
-        for path in sorted((self._state / "envoy").glob("*/journal.json")):
+        for path in sorted((self._folder / "journal").glob("*.json")):
             with suppress(ValueError, OSError, TypeError, AttributeError):
                 entry = restore(Journal, json.loads(path.read_bytes())).of_decision(decision_id)
                 if entry:
@@ -302,7 +299,7 @@ class Envoy:
 
     @contextmanager
     def _locked(self, route: str) -> Iterator[None]:
-        path = self._folder(route) / "lock"
+        path = self._beside(route, "lock")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             with path.open("a") as file:
@@ -359,8 +356,10 @@ def _socket(host: str, port: int) -> dict[str, Any]:
     return {"socket_address": {"address": host, "port_value": port}}
 
 
-def _cluster(name: str, address: str) -> dict[str, Any]:
-    host, _, port = address.rpartition(":")
+def _cluster(name: str, address: str | int) -> dict[str, Any]:
+    host, _, port = f"127.0.0.1:{address}".rpartition(":")
+    if isinstance(address, str):
+        host, _, port = address.rpartition(":")
     endpoint = {"endpoint": {"address": _socket(host, int(port))}}
     return {
         "name": name,

@@ -27,7 +27,8 @@ BUSY_S: Final = 2.0
 
 SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS outbox (
-  id TEXT PRIMARY KEY, state TEXT NOT NULL, seq INTEGER NOT NULL, row TEXT NOT NULL
+  seq INTEGER PRIMARY KEY, id TEXT NOT NULL, target TEXT NOT NULL, state TEXT NOT NULL,
+  row TEXT NOT NULL, UNIQUE (id, target)
 ) STRICT;
 CREATE TABLE IF NOT EXISTS receipts (
   seq INTEGER PRIMARY KEY, action_id TEXT NOT NULL, decision_id TEXT NOT NULL, row TEXT NOT NULL,
@@ -38,6 +39,8 @@ CREATE TABLE IF NOT EXISTS decisions (
 ) STRICT;
 PRAGMA user_version = 1;
 """
+
+BY_KEY: Final = "SELECT row FROM outbox WHERE id = ? AND target = ?"
 
 
 class StateDb:
@@ -68,28 +71,28 @@ class StateDb:
     # -- outbox ---------------------------------------------------------------
 
     def write_action(self, row: OutboxRow) -> OutboxRow:
-        """Keep a new action before anything is called; a known id gives the row that is there."""
+        """Keep a new action before anything is called; a known one gives the row that is there."""
+        action = row.action
         with self._transaction() as db:
-            known = self._one(db, OutboxRow, "SELECT row FROM outbox WHERE id = ?", row.action.id)
-            if known is None:
-                db.execute(
-                    "INSERT INTO outbox SELECT ?, ?, COALESCE(MAX(seq), 0) + 1, ? FROM outbox",
-                    (row.action.id, row.state.value, _text(row)),
-                )
-            return known or row
+            db.execute(
+                "INSERT OR IGNORE INTO outbox (id, target, state, row) VALUES (?, ?, ?, ?)",
+                (action.id, action.target, row.state.value, _text(row)),
+            )
+            return self._one(db, OutboxRow, BY_KEY, action.id, action.target) or row
 
     def update_action(self, row: OutboxRow) -> None:
         """Keep how far an action came."""
+        action = row.action
         with self._transaction() as db:
             db.execute(
-                "UPDATE outbox SET state = ?, row = ? WHERE id = ?",
-                (row.state.value, _text(row), row.action.id),
+                "UPDATE outbox SET state = ?, row = ? WHERE id = ? AND target = ?",
+                (row.state.value, _text(row), action.id, action.target),
             )
 
-    def action(self, action_id: str) -> OutboxRow | None:
-        """One action; none where it was never written."""
+    def action(self, action_id: str, target: str) -> OutboxRow | None:
+        """One target's action; none where it was never written."""
         with self._transaction() as db:
-            return self._one(db, OutboxRow, "SELECT row FROM outbox WHERE id = ?", action_id)
+            return self._one(db, OutboxRow, BY_KEY, action_id, target)
 
     def actions(self, *states: OutboxState) -> list[OutboxRow]:
         """Actions in these states (all where none is given), in the order they were written."""
@@ -148,8 +151,8 @@ class StateDb:
 
     # -- inside ---------------------------------------------------------------
 
-    def _one(self, db: sqlite3.Connection, kind: type[R], query: str, key: str) -> R | None:
-        found = self._all(db, kind, query, [key])
+    def _one(self, db: sqlite3.Connection, kind: type[R], query: str, *key: str) -> R | None:
+        found = self._all(db, kind, query, key)
         return found[0] if found else None
 
     def _all(

@@ -113,6 +113,7 @@ class Outbox:
             if row.receipt is not None
             and row.receipt.at is not None
             and row.receipt.outcome is Outcome.APPLIED
+            and row.action.target == action.target
             and scope_of(row.action.change) == scope
         ]
         why = refusal(action, before, changes, now, self._rails)

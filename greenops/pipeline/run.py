@@ -103,9 +103,9 @@ def local_decider(settings: Settings, clock: Clock) -> Decide:
     """Decide on this machine, by the policies and grid data that are here; loaded when first asked."""
 
     def decide(request: JobRequest, workload: Workload) -> Decision:
-        from greenops.pipeline.decide import Decider
+        from greenops.pipeline.assemble import local_decider as assemble
 
-        return Decider.from_settings(settings, clock).decide(request, workload).decision
+        return assemble(settings, clock, workload).decide(request).decision
 
     return decide
 
@@ -199,9 +199,8 @@ def _wait(run: HeldRun, folder: RunFolder, hold: Hold, clock: Clock, tell: Say) 
         if folder.claimed():
             return hold
         clock.sleep(min(left, STEP * rate))
-        changed = _ordered(folder, hold)
-        if changed != hold:
-            hold = changed
+        before, hold = hold, _ordered(folder, hold)
+        if hold.start_at != before.start_at:
             tell(_held(run.run_key, hold))
     if on_time(hold, clock.now()) is False:
         tell(
@@ -214,7 +213,9 @@ def _ordered(folder: RunFolder, hold: Hold) -> Hold:
     order = folder.order()
     if order is None or order.action_id == hold.action_id:
         return hold
-    return replace(obey(hold, order.change, order.action_id, order.decision_id), why="ordered")
+    same = order.decision_id == hold.decision_id
+    obeyed = obey(hold, order.change, order.action_id, order.decision_id)
+    return obeyed if same else replace(obeyed, why="ordered")
 
 
 def _held(run_key: str, hold: Hold) -> str:
@@ -241,7 +242,7 @@ def _claim(folder: RunFolder, clock: Clock, tell: Say) -> bool:
         return True
 
 
-def _carry_out(  # noqa: PLR0917
+def _carry_out(
     run: HeldRun,
     hold: Hold,
     folder: RunFolder,

@@ -26,7 +26,7 @@ def start(state, key, wait, *command, **environ):
             env={**os.environ, **environ},
             stderr=errors,
         )
-    process.said = lambda: said.read_text()
+    process.said = said.read_text
     return process
 
 
@@ -154,7 +154,9 @@ def test_a_stop_before_the_start_calls_it_off_and_leaves_no_claim(tmp_path):
 @pytest.mark.slow
 @pytest.mark.feature("C4")
 def test_an_order_to_run_now_is_obeyed_while_holding(tmp_path):
-    process = start(tmp_path, "night/1", 30, "sh", "-c", f"echo $GREENOPS_DECISION_ID > {tmp_path}/seen")
+    process = start(
+        tmp_path, "night/1", 30, "sh", "-c", f"echo $GREENOPS_DECISION_ID > {tmp_path}/seen"
+    )
     assert until((tmp_path / "runs/night/1/decision.json").exists)
     order = {
         "change": {

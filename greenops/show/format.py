@@ -49,8 +49,10 @@ def usd(value: float | None) -> str:
     """Money as `1.23 USD`; small amounts keep three figures: `0.00412 USD`."""
     if value is None or not math.isfinite(value):
         return NOT_KNOWN
-    text = f"{value:,.2f}" if abs(value) >= 1 or value == 0 else _figures(value, 3)
-    return f"{text} USD"
+    if abs(value) >= 1 or value == 0:
+        return f"{value:,.2f} USD"
+    whole, _, rest = _figures(value, 3).partition(".")
+    return f"{whole}.{rest[:2]}{rest[2:].rstrip('0')} USD"
 
 
 def signed(text: str) -> str:
@@ -73,13 +75,6 @@ def percent(ratio: float | None, digits: int = 1) -> str:
     if 0 < abs(ratio) * 100 < smallest:
         return f"below {smallest:g} %"
     return f"{ratio * 100:.{digits}f} %"
-
-
-def share(part: int, whole: int) -> str:
-    """A count out of another: `950 of 1,000 (95.0 %)`."""
-    if not whole:
-        return NOT_KNOWN
-    return f"{part:,} of {whole:,} ({percent(part / whole)})"
 
 
 def grams_range(low: float | None, high: float | None) -> str:

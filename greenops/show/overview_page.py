@@ -60,7 +60,6 @@ def used(overview: Overview) -> dict[str, tuple[str, str | None]]:
 
 def trust(overview: Overview) -> dict[str, tuple[str, str | None]]:
     """Second row of cards: does it add up, and how much of it is known."""
-    coverage = show.share(overview.spans_with_energy, overview.spans)
     ledger = overview.ledger
     checked = (
         show.NOT_KNOWN if ledger is None else "verified" if ledger.verified else "NOT VERIFIED"
@@ -71,7 +70,10 @@ def trust(overview: Overview) -> dict[str, tuple[str, str | None]]:
             show.percent(overview.conservation_residual_ratio, 2),
             "of metered energy; 0 % is exact",
         ),
-        "Spans with energy": (coverage, f"{overview.spans_unknown:,} say why not"),
+        "Spans with energy": (
+            show.percent(overview.spans_with_energy / overview.spans if overview.spans else None),
+            f"{overview.spans_with_energy:,} of {overview.spans:,}; {overview.spans_unknown:,} unknown",
+        ),
         "Attributed share": (
             show.percent(overview.attributed_share),
             "of the services' dynamic energy",
@@ -116,7 +118,7 @@ def _avoided(overview: Overview) -> tuple[str, str | None]:
 
 
 def _lacking(count: int) -> str | None:
-    return f"without {count} service{'s' if count > 1 else ''} not known" if count else None
+    return f"{count} service{'s' if count > 1 else ''} not known, left out" if count else None
 
 
 def _in_kwh(energy: float | None) -> str | None:

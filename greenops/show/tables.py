@@ -143,6 +143,12 @@ def comparison_rows(decision: Decision) -> list[Row]:
     return [{"": name, **_candidate_cells(each)} for name, each in named.items()]
 
 
+def turned(rows: Sequence[Row]) -> list[Row]:
+    """The same table with rows and columns exchanged, for a narrow place."""
+    first, *others = rows[0]
+    return [{first: other, **{row[first]: row[other] for row in rows}} for other in others]
+
+
 def _candidate_cells(candidate: Candidate) -> Row:
     return {
         "Region": candidate.region or show.NOT_KNOWN,
@@ -229,6 +235,14 @@ def receipt_rows(receipts: Iterable[Receipt]) -> list[Row]:
         }
         for each in receipts
     ]
+
+
+def receipt_line(receipt: Receipt) -> str:
+    """A receipt as one sentence."""
+    when = f" at {show.instant(receipt.at)}" if receipt.at else ""
+    return (
+        f"Receipt: {receipt.target} {receipt.kind}: {receipt.outcome.value}{when}. {receipt.detail}"
+    )
 
 
 def workload_names(overview: Overview, decisions: Iterable[Decision]) -> list[str]:

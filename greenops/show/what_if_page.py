@@ -75,7 +75,7 @@ def _result(answer: WhatIfAnswer) -> None:
     )
     st.markdown(f"**Why:** {show.plain_text(answer.decision.reason)}")
     parts.table(
-        tables.comparison_rows(answer.decision),
+        tables.turned(tables.comparison_rows(answer.decision)),
         "Chosen candidate, baseline and runner-up: place, time, carbon, cost",
         "",
     )
@@ -153,8 +153,7 @@ def _send(control: Control, answer: WhatIfAnswer) -> None:
     if isinstance(receipt, str):
         st.error(show.plain_text(receipt))
     elif receipt is not None:
-        row = tables.receipt_rows([receipt])[0]
-        st.success("Receipt: " + show.plain_text(", ".join(f"{k} {v}" for k, v in row.items())))
+        st.success(show.plain_text(tables.receipt_line(receipt)))
 
 
 def _sent(control: Control, order: SendOrder) -> None:

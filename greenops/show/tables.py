@@ -41,20 +41,18 @@ def service_rows(services: Sequence[ServiceFootprint]) -> list[Row]:
 def _service_row(service: ServiceFootprint) -> Row:
     return {
         "Service": service.service,
-        "Workload": service.workload or show.NOT_KNOWN,
         "Region": ", ".join(service.regions) or show.NOT_KNOWN,
         "Requests": f"{service.requests:,}",
+        "J per request": show.joules(service.energy_j_per_request),
+        "J, 90 % range": _per_request(service, service.energy_low_j, service.energy_high_j),
+        "g per request": show.grams(service.carbon_g_per_request),
+        "g, 90 % range": _carbon_per_request(service),
+        "Method": service.method or show.NOT_KNOWN,
         "Energy": show.joules(service.energy_j),
         "Energy, 90 % range": show.joules_range(service.energy_low_j, service.energy_high_j),
-        "J per request": show.joules(service.energy_j_per_request),
-        "J per request, 90 % range": _per_request(
-            service, service.energy_low_j, service.energy_high_j
-        ),
         "CO2e": show.grams(service.carbon_g),
-        "g per request": show.grams(service.carbon_g_per_request),
-        "g per request, 90 % range": _carbon_per_request(service),
         "Cost": show.usd(service.cost_usd),
-        "Method": service.method or show.NOT_KNOWN,
+        "Workload": service.workload or show.NOT_KNOWN,
     }
 
 
@@ -101,7 +99,7 @@ def route_rows(overview: Overview) -> list[Row]:
 
 
 def replay_line(overview: Overview) -> str | None:
-    """The sentence that says nothing here is live; none for live data."""
+    """The sentence that says what is played back; none for live data."""
     if not overview.replay:
         return None
     try:
@@ -111,7 +109,7 @@ def replay_line(overview: Overview) -> str | None:
     pace = f", {replay.rate:,g} times as fast as it happened" if replay else ""
     return (
         f"REPLAY: recorded grid data is played back{pace}; it is {show.instant(overview.now)} "
-        "in the replay. Nothing on this page is live."
+        "in the replay. Intensity, carbon and decisions are not live."
     )
 
 

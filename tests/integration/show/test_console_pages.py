@@ -77,11 +77,12 @@ def test_the_overview_shows_used_avoided_and_whether_it_adds_up(api):
 
 
 @pytest.mark.feature("K8")
-def test_a_replay_says_loudly_that_nothing_is_live(api):
+def test_a_replay_says_loudly_what_is_not_live(api):
     at = opened(overview)
 
     assert "REPLAY" in at.warning[0].value
     assert "1,440 times" in at.warning[0].value
+    assert "carbon and decisions are not live" in at.warning[0].value
     assert {row["Data"] for row in rows(at, 1)} == {"REPLAY, not live"}
 
 

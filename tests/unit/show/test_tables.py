@@ -49,8 +49,8 @@ def test_each_way_to_give_a_number_is_said():
 def test_energy_and_carbon_per_request_have_the_same_relative_range():
     row = tables.service_rows([SERVICE])[0]
 
-    assert row["J per request, 90 % range"] == "80.0 J to 120 J"
-    assert row["g per request, 90 % range"] == "40.0 mg to 60.0 mg"
+    assert row["J, 90 % range"] == "80.0 J to 120 J"
+    assert row["g, 90 % range"] == "40.0 mg to 60.0 mg"
     assert row["Workload"] == row["Region"] == row["Cost"] == "not known"
     assert row["Method"] == "measured"
 
@@ -60,7 +60,7 @@ def test_a_service_without_requests_has_no_figure_per_request():
 
     row = tables.service_rows([bare])[0]
 
-    assert row["J per request, 90 % range"] == row["g per request, 90 % range"] == "not known"
+    assert row["J, 90 % range"] == row["g, 90 % range"] == "not known"
 
 
 def test_a_sum_leaves_out_what_is_not_known_and_counts_it():

@@ -119,7 +119,7 @@ class Decider:
 
     def _forecast(self, zone: str, now: datetime) -> Forecast | None:
         try:
-            found = self.grid.forecast(zone, now)
+            found = self.grid.provider.forecast(zone, now)
         except DataMissing:
             return None
         age = (now - found.issued_at).total_seconds()

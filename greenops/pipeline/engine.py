@@ -13,6 +13,7 @@ from datetime import timedelta
 from typing import Protocol
 
 from greenops.act.keys import action_id
+from greenops.adapters.parquet_lake import ParquetLake
 from greenops.adapters.spool import Spool
 from greenops.adapters.state import StateDb
 from greenops.config import Settings
@@ -26,6 +27,7 @@ from greenops.domain.console import (
     WhatIfQuestion,
 )
 from greenops.domain.decision import Decision
+from greenops.domain.evidence import AvoidedEmissions
 from greenops.errors import AdapterUnavailable, DataMissing, UsageError
 from greenops.pipeline.decide import Decider
 from greenops.pipeline.evidence_book import Evidence
@@ -46,6 +48,12 @@ class Telemetry(Protocol):
     def action(self, receipt: Receipt) -> None:
         """One action ended."""
 
+    def outcome(self, workload: str, avoided: AvoidedEmissions) -> None:
+        """What one run avoided."""
+
+    def savings(self, avoided: AvoidedEmissions) -> None:
+        """Avoided emissions so far."""
+
 
 @dataclass(frozen=True, slots=True)
 class Parts:
@@ -59,6 +67,7 @@ class Parts:
     outbox: Outbox
     spool: Spool
     telemetry: Telemetry
+    lake: ParquetLake
     view: Callable[[], Overview]
 
 
@@ -92,6 +101,7 @@ class Engine:
         with self._lock:
             kept = self._parts.db.keep_decision(record)
             if self._parts.evidence.decision(kept):
+                self._parts.lake.write_decision(kept)
                 self._parts.telemetry.decision(kept.decision)
             return kept
 

@@ -7,12 +7,14 @@ import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Protocol
 
 from greenops.act.guardrails import step_towards
 from greenops.adapters.factor_file import FactorFile
 from greenops.domain.action import Outcome, SetWeights
 from greenops.domain.console import DecisionRecord, JobRequest
 from greenops.domain.decision import Decision
+from greenops.domain.evidence import AvoidedEmissions
 from greenops.domain.spans import SpanRow
 from greenops.domain.workload import WorkloadKind
 from greenops.errors import GreenOpsError
@@ -50,6 +52,16 @@ class Pace:
         return True
 
 
+class LoopTelemetry(Protocol):
+    """Where the loop reports outcomes."""
+
+    def outcome(self, workload: str, avoided: AvoidedEmissions) -> None:
+        """What one run avoided."""
+
+    def savings(self, avoided: AvoidedEmissions) -> None:
+        """Avoided emissions so far."""
+
+
 class Loop:
     """One thread that looks around; an error that we know is logged, and the loop goes on."""
 
@@ -64,11 +76,13 @@ class Loop:
         fronts: Sequence[Front],
         factors: FactorFile,
         clock: Clock,
+        telemetry: LoopTelemetry,
         spans: Callable[[], Iterable[SpanRow]],
     ) -> None:
         self._engine, self._decider, self._evidence = engine, decider, evidence
         self._grid, self._actuators, self._fronts = grid, actuators, fronts
         self._factors, self._clock, self._spans = factors, clock, spans
+        self._telemetry = telemetry
         self._paces = {
             "routes": Pace(ROUTES_EVERY),
             "placements": Pace(PLACEMENTS_EVERY),
@@ -85,7 +99,9 @@ class Loop:
         now = self._clock.now()
         self._quietly("open actions", self._engine.tick)
         if self._paces["factors"].due(now):
-            self._quietly("factors", lambda: self._factors.write(fresh_factors(self._grid, now)))
+            self._quietly(
+                "factors", lambda: self._factors.write(fresh_factors(self._grid, self._clock))
+            )
         if self._paces["placements"].due(now):
             self._quietly("placements", lambda: self.place(now))
         if self._paces["routes"].due(now):
@@ -139,8 +155,11 @@ class Loop:
 
     def _settle(self, decision: Decision, receipt_id: str) -> None:
         found = outcome_of(decision, receipt_id, self._spans(), self._grid, self._clock.replay)
-        if found is not None:
-            self._evidence.outcome(found)
+        if found is not None and self._evidence.outcome(found):
+            self._telemetry.outcome(found.workload, found.avoided)
+            sum_of_all = self._evidence.avoided()
+            if sum_of_all is not None:
+                self._telemetry.savings(sum_of_all)
 
 
 def _even(front: Front) -> dict[str, int]:

@@ -1,0 +1,159 @@
+"""The control loop, put together from its parts as the settings say."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, cast
+
+from greenops.act.guardrails import Guardrails
+from greenops.adapters.factor_file import FactorFile
+from greenops.adapters.file_ledger import FileLedger
+from greenops.adapters.parquet_lake import ParquetLake
+from greenops.adapters.spool import Spool
+from greenops.adapters.state import StateDb
+from greenops.config import Settings
+from greenops.domain.console import Overview
+from greenops.domain.spans import SpanRow
+from greenops.errors import DataMissing
+from greenops.pipeline.decide import Decider
+from greenops.pipeline.engine import Engine, Parts, Telemetry
+from greenops.pipeline.evidence import open_ledger
+from greenops.pipeline.evidence_book import Evidence
+from greenops.pipeline.footprint import Footprint
+from greenops.pipeline.fronts import Front, read_fronts
+from greenops.pipeline.grid import GridContext, load_grid
+from greenops.pipeline.loop import Loop
+from greenops.pipeline.outbox import Outbox
+from greenops.pipeline.policies import read_policies
+from greenops.plugins import ACTUATORS, load, registered
+from greenops.ports import Actuator, Clock
+
+
+@dataclass(frozen=True, slots=True)
+class Control:
+    """A control loop that is ready to run; `close` it once."""
+
+    engine: Engine
+    loop: Loop
+    ledger: FileLedger
+    db: StateDb
+
+    def close(self) -> None:
+        """Sign the ledger and let go of files."""
+        self.ledger.close()
+        self.db.close()
+
+
+def assemble(
+    settings: Settings, clock: Clock, footprint: Footprint, telemetry: Telemetry, lake: ParquetLake
+) -> Control:
+    """Open ledger and state, read policies, load targets, recover what a crash left.
+
+    Raises:
+        GreenOpsError: Something is wrong at the start, in one line; nothing was changed.
+    """
+    grid = load_grid(settings, clock)
+    policies = read_policies(settings.policies)
+    fronts = read_fronts(settings.state / "routes.yaml")
+    actuators = load_actuators(settings, clock)
+    ledger = open_ledger(settings.state, clock, checkpoint_entries=settings.checkpoint_entries)
+    db = StateDb(settings.state / "state.db")
+    evidence = Evidence(ledger)
+    decider = Decider(settings, clock, policies, grid)
+    outbox = Outbox(db, actuators, clock, Guardrails(mode=settings.mode))
+    view = View(settings.state, clock, footprint, evidence, db, grid, fronts, actuators)
+    parts = Parts(
+        settings=settings,
+        clock=clock,
+        decider=decider,
+        db=db,
+        evidence=evidence,
+        outbox=outbox,
+        spool=Spool(settings.state / "spool"),
+        telemetry=telemetry,
+        lake=lake,
+        view=view,
+    )
+    engine = Engine(parts)
+    engine.recover()
+    loop = Loop(
+        engine=engine,
+        decider=decider,
+        evidence=evidence,
+        grid=grid,
+        actuators=actuators,
+        fronts=fronts,
+        factors=FactorFile(settings.state / "factors.json"),
+        clock=clock,
+        telemetry=telemetry,
+        spans=cast("Callable[[], Iterable[SpanRow]]", footprint.decided_spans),
+    )
+    return Control(engine, loop, ledger, db)
+
+
+def load_actuators(settings: Settings, clock: Clock) -> dict[str, Actuator]:
+    """Every registered target, by name."""
+    names = registered(ACTUATORS)
+    return {name: cast("Any", load(ACTUATORS, name))(settings, clock) for name in names}
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """Puts the overview together from what each room knows."""
+
+    state: Path
+    clock: Clock
+    footprint: Footprint
+    evidence: Evidence
+    db: StateDb
+    grid: GridContext
+    fronts: tuple[Front, ...]
+    actuators: Mapping[str, Actuator]
+
+    def __call__(self) -> Overview:
+        """What is going on now."""
+        seen, replay = self.footprint, self.clock.replay
+        return Overview(
+            now=self.clock.now(),
+            replay=str(replay) if replay else None,
+            services=seen.services(),
+            spans=seen.spans,
+            spans_with_energy=seen.spans_with_energy,
+            spans_unknown=seen.spans_unknown,
+            energy=seen.energy(),
+            conservation_residual_ratio=seen.residual(),
+            attributed_share=seen.attributed_share(),
+            intensity=intensities(self.grid, self.clock),
+            routes=self._routes(),
+            decisions=len(self.db.decisions()),
+            receipts=len(self.db.receipts()),
+            avoided=self.evidence.avoided(),
+            ledger=None,
+        )
+
+    def _routes(self) -> dict[str, Mapping[str, int]]:
+        found = {}
+        for front in self.fronts:
+            change = self.actuators[front.targets[0]].observe(front.name).change
+            weights = getattr(change, "weights", None)
+            if weights:
+                found[front.name] = weights
+        return found
+
+
+def intensities(grid: GridContext, clock: Clock) -> dict[str, Any]:
+    """Region → carbon intensity now [gCO2e/kWh], where it is known."""
+    now, found = clock.now(), {}
+    for region in grid.regions:
+        if region.zone is None:
+            continue
+        try:
+            series = grid.provider.actual(region.zone, now, now + timedelta(seconds=1))
+        except DataMissing:
+            continue
+        if series.values and series.values[0] is not None:
+            found[region.id] = series.values[0]
+    return found

@@ -1,0 +1,73 @@
+"""`greenops serve`: the loop and its doors in one process, from start to a clean end."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import threading
+from collections.abc import Callable
+
+from greenops.adapters.parquet_lake import ParquetLake
+from greenops.adapters.wal import Wal
+from greenops.config import Settings
+from greenops.pipeline.assemble import assemble, intensities
+from greenops.pipeline.footprint import Footprint
+from greenops.pipeline.grid import load_grid
+from greenops.ports import Clock
+from greenops.service.doors import Doors
+from greenops.service.intake import Intake
+from greenops.service.metrics import Telemetry
+
+log = logging.getLogger("greenops.serve")
+
+
+def serve(settings: Settings, clock: Clock, tell: Callable[[str], None]) -> None:
+    """Run until SIGTERM or SIGINT.
+
+    Raises:
+        GreenOpsError: The start failed; one line says why, and nothing stays open.
+    """
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda _number, _frame: stop.set())
+    footprint = Footprint()
+    telemetry = Telemetry(footprint.energy, footprint.residual, lambda: coverage(footprint))
+    lake = ParquetLake(settings.state / "lake")
+    intake = Intake(lake, Wal(settings.state / "lake" / "wal"), footprint, clock)
+    intake.listeners.append(telemetry)
+    control = assemble(settings, clock, footprint, telemetry, lake)
+    try:
+        intake.recover()
+        doors = Doors(settings, intake, control.engine, telemetry)
+        doors.open()
+        tell(
+            f"listening on {settings.host}: API and /metrics {doors.ports.api}, "
+            f"OTLP gRPC {doors.ports.otlp_grpc}, OTLP HTTP {doors.ports.otlp_http}"
+        )
+        observe = _observer(settings, clock, telemetry)
+        while not stop.wait(settings.tick_s):
+            control.loop.tick()
+            observe()
+        doors.close()
+        control.loop.tick()
+    finally:
+        control.close()
+
+
+def _observer(settings: Settings, clock: Clock, telemetry: Telemetry) -> Callable[[], None]:
+    grid = load_grid(settings, clock)
+    zones = {region.id: region.zone or "" for region in grid.regions}
+
+    def observe() -> None:
+        found = intensities(grid, clock)
+        for region, value in found.items():
+            telemetry.intensity(region, zones[region], value)
+        if found:
+            telemetry.provider_success(grid.provider.name, clock.wall())
+
+    return observe
+
+
+def coverage(footprint: Footprint) -> float | None:
+    """Share of spans with energy; none before the first span."""
+    return footprint.spans_with_energy / footprint.spans if footprint.spans else None

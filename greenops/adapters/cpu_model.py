@@ -10,12 +10,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from greenops.domain.energy import Boundary, EnergyReading, MeterInfo, Method
 from greenops.errors import AdapterUnavailable
-from greenops.ports import EnergyMeter
 from greenops.units import NS_PER_S, Joules, Watts
+
+if TYPE_CHECKING:
+    from greenops.ports import EnergyMeter
 
 KNOWN: Final = 0.20
 """Relative 90 % half width where the family is known. Source: p90 error of the shape, 619 SPECpower servers."""

@@ -7,9 +7,12 @@ import threading
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from greenops.domain.energy import EnergyReading, MeterInfo
-from greenops.ports import EnergyMeter
+
+if TYPE_CHECKING:
+    from greenops.ports import EnergyMeter
 
 
 class MeterLog:

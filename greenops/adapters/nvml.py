@@ -5,12 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from importlib import import_module
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from greenops.domain.energy import Boundary, EnergyReading, MeterInfo, Method
 from greenops.errors import AdapterUnavailable
-from greenops.ports import EnergyMeter
 from greenops.units import Joules, Watts
+
+if TYPE_CHECKING:
+    from greenops.ports import EnergyMeter
 
 UNCERTAINTY: Final = 0.05
 """Relative 90 % half width. Source: NVML documentation, +-5 % of the board's power reading."""

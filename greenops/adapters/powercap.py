@@ -6,12 +6,14 @@ import os
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from greenops.domain.energy import Boundary, EnergyReading, MeterInfo, Method
 from greenops.errors import AdapterUnavailable, AdapterUnsupported
-from greenops.ports import EnergyMeter
 from greenops.units import Joules, Watts
+
+if TYPE_CHECKING:
+    from greenops.ports import EnergyMeter
 
 ROOT: Final = Path("/sys/class/powercap")
 MICRO: Final = 1_000_000

@@ -177,8 +177,10 @@ class Attribution:
         state = self.threads.get(thread)
         if state is None:
             state = self.threads[thread] = ThreadState(thread, cpu_ns, at_ns)
-        else:
+        elif state.stack:
             state.charge(cpu_ns, at_ns)
+        else:
+            state.cpu_ns, state.at_ns = cpu_ns, at_ns
         span = OpenSpan(key, name, state, self.open.get(parent) if parent else None)
         self.open[key] = span
         state.stack.append(span)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan
@@ -17,8 +18,12 @@ from greenops.observe import attributes as names
 from greenops.observe.attribution import Finished
 from greenops.observe.emissions import instant, price
 from greenops.observe.observer import PERIOD_S, Observer
-from greenops.ports import Clock
 from greenops.units import seconds
+
+if TYPE_CHECKING:
+    from greenops.ports import Clock
+
+__all__ = ["EnergySpanExporter", "EnrichedSpan", "SpanExporter"]
 
 Attributes = dict[str, AttributeValue]
 _log = logging.getLogger(__name__)

@@ -11,15 +11,17 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from threading import get_ident
 from time import monotonic_ns, thread_time_ns
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from greenops.domain.energy import Category, EnergyReading, MeterInfo, Unknown
 from greenops.errors import GreenOpsError
 from greenops.observe.attribution import Attribution, Finished, Rate, Tick, flat
 from greenops.observe.device import joules
 from greenops.observe.host import Host
-from greenops.ports import Clock, EnergyMeter
 from greenops.units import Joules
+
+if TYPE_CHECKING:
+    from greenops.ports import Clock, EnergyMeter
 
 INTERVAL_S: Final = 0.1
 """Time between two looks [s]; RAPL and NVML give no more than this is worth."""

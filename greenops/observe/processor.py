@@ -26,12 +26,9 @@ class EnergySpanProcessor(SpanProcessor):
 
     def on_start(self, span: Span, parent_context: Context | None = None) -> None:  # noqa: ARG002
         """Make the span the innermost of its thread."""
-        context, parent = span.context, span.parent
-        self._started(
-            context.span_id,
-            span.name,
-            None if parent is None or parent.is_remote else parent.span_id,
-        )
+        parent = span.parent
+        # A remote parent is not among the open spans here, so its id finds nothing.
+        self._started(span.context.span_id, span.name, parent.span_id if parent else None)
 
     def on_end(self, span: ReadableSpan) -> None:
         """Give the span what its thread used, and wait for the next look at the meters."""

@@ -8,6 +8,7 @@ import os
 import threading
 import uuid
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from opentelemetry import metrics
 from opentelemetry.sdk.resources import Resource
@@ -20,7 +21,9 @@ from greenops.observe import attributes as names
 from greenops.observe.exporter import EnergySpanExporter
 from greenops.observe.observer import Observer
 from greenops.observe.processor import EnergySpanProcessor
-from greenops.ports import Clock, EnergyMeter
+
+if TYPE_CHECKING:
+    from greenops.ports import Clock, EnergyMeter
 
 _log = logging.getLogger(__name__)
 

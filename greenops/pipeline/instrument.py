@@ -12,16 +12,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from greenops import plugins
-from greenops.config import Settings
-from greenops.domain.factors import FactorTable
 from greenops.errors import GreenOpsError
 from greenops.observe.operations import Spanned, batch, operation
-from greenops.ports import EnergyMeter
 
 if TYPE_CHECKING:
-    from opentelemetry.sdk.trace.export import SpanExporter
-
+    from greenops.domain.factors import FactorTable
+    from greenops.observe.exporter import SpanExporter
     from greenops.observe.session import Session
+    from greenops.ports import EnergyMeter
 
 __all__ = ["Spanned", "batch", "discover", "init", "operation", "shutdown", "wrap"]
 
@@ -137,5 +135,14 @@ def _start(service: str | None, workload: str | None, region: str | None) -> Ses
 def _factors() -> Callable[[], FactorTable]:
     from greenops.adapters.factor_file import FactorFile
 
-    state = Path(os.environ.get("GREENOPS_STATE") or Settings().state)
-    return FactorFile(state / "factors.json").table
+    table: Callable[[], FactorTable] = FactorFile(_state() / "factors.json").table
+    return table
+
+
+def _state() -> Path:
+    given = os.environ.get("GREENOPS_STATE")
+    if given:
+        return Path(given)
+    from greenops.config import Settings
+
+    return Settings().state

@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from math import fsum
 from pathlib import Path
 
 import pytest
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
+    ExportMetricsServiceRequest,
+)
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 HEAD = """
 import sys, types, json
@@ -34,6 +42,9 @@ def show():
 """
 
 
+CLEAN = {k: v for k, v in os.environ.items() if not k.startswith(("OTEL_", "GREENOPS_"))}
+
+
 def run(body: str, folder: Path, **environ: str) -> str:
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", HEAD + body],
@@ -42,7 +53,7 @@ def run(body: str, folder: Path, **environ: str) -> str:
         timeout=30,
         check=False,
         cwd=Path(__file__).parents[3],
-        env={"PATH": "/usr/bin:/bin", "GREENOPS_METER_LOG": str(folder), **environ},
+        env={**CLEAN, "GREENOPS_METER_LOG": str(folder), **environ},
     )
     assert done.returncode == 0, done.stderr
     assert "Traceback" not in done.stderr, done.stderr
@@ -170,3 +181,76 @@ print([name for name in ("numpy", "pyarrow", "celpy", "requests", "grpc") if nam
     )
 
     assert out.strip() == "[]"
+
+
+class Receiver(BaseHTTPRequestHandler):
+    got: list[tuple[str, bytes]]
+
+    def do_POST(self) -> None:
+        self.got.append((self.path, self.rfile.read(int(self.headers["Content-Length"]))))
+        self.send_response(200)
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.mark.slow
+@pytest.mark.network
+def test_made_providers_send_spans_and_then_accounts_that_agree(tmp_path: Path) -> None:
+    got: list[tuple[str, bytes]] = []
+    server = HTTPServer(("127.0.0.1", 0), type("R", (Receiver,), {"got": got}))
+    serving = threading.Thread(target=server.serve_forever)
+    serving.start()
+    try:
+        run(
+            """
+greenops.init(service="shop", workload="w", region="eu-central-1")
+for _ in range(20):
+    with greenops.operation("work"):
+        sum(range(200000))
+""",
+            tmp_path,
+            OTEL_EXPORTER_OTLP_ENDPOINT=f"http://127.0.0.1:{server.server_port}",
+            OTEL_EXPORTER_OTLP_PROTOCOL="http/protobuf",
+            OTEL_EXPORTER_OTLP_COMPRESSION="none",
+        )
+    finally:
+        server.shutdown()
+        serving.join()
+        server.server_close()
+
+    energy, instances = [], set()
+    for path, body in got:
+        if path == "/v1/traces":
+            for sent in ExportTraceServiceRequest.FromString(body).resource_spans:
+                instances.add(_instance(sent.resource))
+                for span in sent.scope_spans[0].spans:
+                    values = {a.key: a.value.double_value for a in span.attributes}
+                    energy.append(values["greenops.energy.self"])
+    last = [body for path, body in got if path == "/v1/metrics"][-1]
+    (sent_metrics,) = ExportMetricsServiceRequest.FromString(last).resource_metrics
+    instances.add(_instance(sent_metrics.resource))
+    (counter,) = [
+        metric
+        for metric in sent_metrics.scope_metrics[0].metrics
+        if metric.name == "greenops.energy"
+    ]
+    parts = {
+        next(
+            a.value.string_value for a in point.attributes if a.key == "greenops.energy.category"
+        ): point.as_double
+        for point in counter.sum.data_points
+    }
+    (log,) = tmp_path.glob("shop-*.jsonl")
+    readings = [json.loads(line)["joules"] for line in log.read_text().splitlines()]
+    measured = readings[-1] - readings[0]
+    assert len(energy) == 20
+    assert fsum(energy) == parts["attributed"]
+    assert abs(fsum(parts.values()) - measured) <= 1e-9 * measured
+    assert len(instances) == 1
+
+
+def _instance(resource: object) -> str:
+    attributes = resource.attributes  # type: ignore[attr-defined]
+    return str(next(a.value.string_value for a in attributes if a.key == "service.instance.id"))

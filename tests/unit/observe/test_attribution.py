@@ -366,7 +366,8 @@ STEP = st.one_of(
 
 
 def play(world: World, steps: list[tuple[str, int, float]]) -> None:  # noqa: C901 - one verb each
-    key, opened = 0, []
+    key = 0
+    opened: list[tuple[int, int]] = []
     for verb, first, second in steps:
         if verb == "start":
             key += 1

@@ -170,7 +170,7 @@ class Attribution:
         self._ahead_ns = 0
         self._native_ns = 0
 
-    def start(  # noqa: PLR0917 - names would cost time on the request path
+    def start(
         self, key: int, name: str, parent: int | None, thread: int, cpu_ns: int, at_ns: int
     ) -> None:
         """A span starts on a thread and becomes its innermost."""

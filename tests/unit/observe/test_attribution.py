@@ -401,7 +401,7 @@ def play(world: World, steps: list[tuple[str, int, float]]) -> None:  # noqa: C9
     native=st.booleans(),
     close=st.booleans(),
 )
-def test_energy_is_conserved_never_negative_and_self_is_within_total(  # noqa: PLR0917
+def test_energy_is_conserved_never_negative_and_self_is_within_total(
     steps: list[tuple[str, int, float]],
     kind: str,
     idle: float | None,

@@ -82,10 +82,9 @@ def explain(record: DecisionRecord) -> str:
         lines.append(f"  rejected       {candidate}  {whys}")
     if len(made.rejected) > SHOWN:
         lines.append(f"  … and {len(made.rejected) - SHOWN} more; `-o json` has all")
-    for receipt in record.receipts:
-        lines.append(
-            f"  receipt        {receipt.target} {receipt.kind} {receipt.outcome}: {receipt.detail}"
-        )
+    lines += [
+        f"  receipt        {r.target} {r.kind} {r.outcome}: {r.detail}" for r in record.receipts
+    ]
     return "\n".join(lines)
 
 

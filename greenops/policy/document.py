@@ -1,0 +1,239 @@
+"""YAML 1.2 documents with a place for every value; what surprises people is refused.
+
+`NO` is a string, `16:00` is a string, `010` is ten (the 1.2 core schema). Duplicate keys, anchors,
+aliases, tags, deep nesting and big files are refused. Source: YAML 1.2.2, section 10.3.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+import yaml
+
+from greenops.errors import InvalidFile, Location
+
+MAX_BYTES: Final = 256 * 1024
+"""Largest file that is read; a policy is a page, not a data set."""
+MAX_DEPTH: Final = 24
+"""Deepest nesting of maps and lists."""
+
+BOOLS: Final = {"true": True, "True": True, "TRUE": True, "false": False, "False": False}
+BOOLS_ALL: Final = {**BOOLS, "FALSE": False}
+NULLS: Final = frozenset({"", "~", "null", "Null", "NULL"})
+INT: Final = re.compile(r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+")
+FLOAT: Final = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
+
+Plain = str | int | float | bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A value and where it stands; exactly one of the three shapes.
+
+    Attributes:
+        text: The scalar as written, unescaped; none for a map or list.
+        value: The scalar by the core schema.
+        entries: Key → (key's place, value), in file order; none if not a map.
+        items: Members; none if not a list.
+        raw: The characters in the file, quotes included.
+    """
+
+    at: Location
+    text: str | None = None
+    value: Plain = None
+    entries: Mapping[str, tuple[Location, Node]] | None = None
+    items: tuple[Node, ...] | None = None
+    raw: str = ""
+
+    @property
+    def shape(self) -> str:
+        """What this is, for a message."""
+        if self.entries is not None:
+            return "a map"
+        if self.items is not None:
+            return "a list"
+        names = {str: "a text", bool: "true or false", type(None): "nothing"}
+        return names.get(type(self.value), "a number")
+
+    def place(self, offset: int) -> Location:
+        """Where character `offset` of `text` stands; the start where folding hides it."""
+        body = _plain_offset(self.raw, self.text or "", offset)
+        if body is None:
+            return self.at
+        before = self.raw[:body]
+        line = before.count("\n")
+        column = self.at.column + body if not line else body - before.rfind("\n")
+        return Location(self.at.file, self.at.line + line, column)
+
+
+def _plain_offset(raw: str, text: str, offset: int) -> int | None:
+    """Offset in `raw` of character `offset` of `text`; none where lines were folded."""
+    if raw[:1] in {"|", ">"}:
+        return _block_offset(raw, text, offset)
+    if "\n" in raw:
+        return None
+    if raw[:1] == "'":
+        return 1 + len(text[:offset].replace("'", "''"))
+    if raw[:1] != '"':
+        return offset
+    at = 1
+    for _ in range(offset):
+        at += 2 if raw[at : at + 1] == "\\" and raw[at + 1 : at + 2] not in "xuU" else 1
+    return min(at, len(raw) - 1)
+
+
+def _block_offset(raw: str, text: str, offset: int) -> int | None:
+    """A literal block keeps its lines; each starts after the same indent."""
+    lines = text[:offset].split("\n")
+    raw_lines = raw.split("\n")
+    number = len(lines)
+    wanted = text.split("\n")[number - 1]
+    if raw[0] == ">" or number >= len(raw_lines) or wanted not in raw_lines[number]:
+        return None
+    before = sum(len(each) + 1 for each in raw_lines[:number])
+    return before + raw_lines[number].index(wanted) + len(lines[-1])
+
+
+def documents(file: str, text: str) -> Iterator[Node]:
+    """The documents of one file, in order; an empty document is left out.
+
+    Raises:
+        InvalidFile: Not YAML, or YAML that is refused here; names the place.
+    """
+    if len(text.encode(errors="replace")) > MAX_BYTES:
+        raise InvalidFile("GO0102", "file is over 256 KiB", at=Location(file), fix="split it")
+    builder = _Builder(file, text)
+    try:
+        for event in yaml.parse(text, Loader=yaml.SafeLoader):
+            done = builder.take(event)
+            if done is not None and not (done.text == "" and done.value is None):
+                yield done
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        at = Location(file, mark.line + 1, mark.column + 1) if mark else Location(file)
+        raise InvalidFile(
+            "GO0101",
+            f"not YAML: {error.problem or error.context}",
+            at=at,
+            fix="quote expressions that hold `: `, ` #`, `!` or `?`",
+        ) from error
+    except yaml.YAMLError as error:
+        raise InvalidFile("GO0101", f"not YAML: {error}", at=Location(file)) from error
+
+
+@dataclass(slots=True)
+class _Open:
+    """A map or list that has begun."""
+
+    at: Location
+    is_map: bool
+    entries: dict[str, tuple[Location, Node]] = field(default_factory=dict)
+    items: list[Node] = field(default_factory=list)
+    key: tuple[str, Location] | None = None
+
+    def put(self, node: Node) -> None:
+        if not self.is_map:
+            self.items.append(node)
+        elif self.key is None:
+            if node.text is None:
+                raise InvalidFile("GO0104", "a key must be a word", at=node.at)
+            if node.text in self.entries:
+                raise InvalidFile(
+                    "GO0103",
+                    f"duplicate key `{node.text}`",
+                    at=node.at,
+                    fix=f"first given at line {self.entries[node.text][0].line}; keep one",
+                )
+            self.key = (node.text, node.at)
+        else:
+            name, at = self.key
+            self.entries[name] = (at, node)
+            self.key = None
+
+    def close(self) -> Node:
+        if self.is_map:
+            return Node(self.at, entries=self.entries)
+        return Node(self.at, items=tuple(self.items))
+
+
+class _Builder:
+    """Builds nodes from events with a stack of its own, so depth costs no recursion."""
+
+    def __init__(self, file: str, text: str) -> None:
+        self.file = file
+        self.text = text
+        self.stack: list[_Open] = []
+
+    def take(self, event: yaml.Event) -> Node | None:
+        """Take one event; the document when it is whole."""
+        match event:
+            case yaml.AliasEvent():
+                raise self._refused("alias", event)
+            case yaml.ScalarEvent():
+                self._no_anchor_or_tag(event)
+                return self._put(self._scalar(event))
+            case yaml.MappingStartEvent() | yaml.SequenceStartEvent():
+                self._no_anchor_or_tag(event)
+                if len(self.stack) >= MAX_DEPTH:
+                    raise InvalidFile(
+                        "GO0106", f"nested deeper than {MAX_DEPTH}", at=self._at(event)
+                    )
+                is_map = isinstance(event, yaml.MappingStartEvent)
+                self.stack.append(_Open(self._at(event), is_map))
+            case yaml.MappingEndEvent() | yaml.SequenceEndEvent():
+                return self._put(self.stack.pop().close())
+            case _:
+                pass
+        return None
+
+    def _put(self, node: Node) -> Node | None:
+        if not self.stack:
+            return node
+        self.stack[-1].put(node)
+        return None
+
+    def _at(self, event: yaml.Event) -> Location:
+        mark = event.start_mark
+        return Location(self.file, mark.line + 1, mark.column + 1) if mark else Location(self.file)
+
+    def _refused(self, what: str, event: yaml.Event) -> InvalidFile:
+        return InvalidFile(
+            "GO0105",
+            f"YAML {what} is refused",
+            at=self._at(event),
+            fix="write the value out; quote a text that begins with `!`, `&` or `*`",
+        )
+
+    def _no_anchor_or_tag(self, event: yaml.NodeEvent) -> None:
+        if event.anchor is not None:
+            raise self._refused("anchor", event)
+        if getattr(event, "tag", None) is not None:
+            raise self._refused("tag", event)
+
+    def _scalar(self, event: yaml.ScalarEvent) -> Node:
+        at = self._at(event)
+        begin, end = event.start_mark, event.end_mark
+        raw = self.text[begin.index : end.index] if begin and end else ""
+        plain = event.style is None
+        value = core_value(event.value, at) if plain else event.value
+        return Node(at, text=event.value, value=value, raw=raw)
+
+
+def core_value(text: str, at: Location) -> Plain:
+    """A plain scalar by the YAML 1.2 core schema."""
+    if text in NULLS:
+        return None
+    if text in BOOLS_ALL:
+        return BOOLS_ALL[text]
+    if len(text) > 40:  # noqa: PLR2004 - no number a person writes is longer
+        return text
+    if INT.fullmatch(text):
+        base = 10 if text[:2] not in {"0o", "0x"} else 0
+        value = int(text, base)
+        if abs(value) >= 2**63:
+            raise InvalidFile("GO0107", f"number `{text}` is over 64 bits", at=at)
+        return value
+    return float(text) if FLOAT.fullmatch(text) else text

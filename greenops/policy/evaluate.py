@@ -1,0 +1,127 @@
+"""Runs canonical CEL on one row with cel-python's interpreter and our operators; errors are values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+import celpy.celtypes as cel
+import lark
+from celpy.evaluation import CELEvalError
+
+from greenops.policy.check import Schema, check
+from greenops.policy.ir import Node
+from greenops.policy.operators import OPERATORS
+from greenops.policy.parse import CHAIN, environment
+from greenops.policy.text import canonical
+
+Row = Mapping[str, Any]
+"""Root name → its value as cel-python types; see `to_cel`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """What an expression gives where it cannot be evaluated."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Expression:
+    """A checked expression, ready to run.
+
+    Attributes:
+        text: Canonical CEL.
+        kind: Type of the result.
+    """
+
+    node: Node
+    text: str
+    kind: str
+    program: Any = field(repr=False, compare=False)
+
+    def __call__(self, row: Row) -> Any:
+        """Result on one row, as a plain Python value; `Failed` where it errs."""
+        try:
+            return _plain(self.program.evaluate(row))
+        except CELEvalError as error:
+            return Failed(_sentence(error))
+        except (ValueError, TypeError, ArithmeticError, LookupError, RecursionError) as error:
+            return Failed(str(error) or type(error).__name__)
+
+
+def compile_node(node: Node, schema: Schema, *, message: bool = False) -> Expression:
+    """Check a tree and make it ready to run; the evaluator gets the canonical text, nothing else.
+
+    Raises:
+        ExpressionError: It does not pass the check.
+    """
+    checked, kind = check(node, schema, message=message)
+    text = canonical(checked)
+    program = environment().program(_short(environment().compile(text)), functions=OPERATORS)
+    return Expression(checked, text, kind, program)
+
+
+def _short(tree: Any) -> Any:
+    """The tree without its chains of single children: same meaning, a tenth of the depth."""
+    if not isinstance(tree, lark.Tree):
+        return tree
+    while _skips(tree):
+        tree = tree.children[0]
+    return lark.Tree(tree.data, [_short(each) for each in tree.children], tree.meta)
+
+
+def _skips(tree: lark.Tree[lark.Token]) -> bool:
+    if len(tree.children) != 1 or not isinstance(tree.children[0], lark.Tree):
+        return False
+    if tree.data == "primary":
+        return tree.children[0].data == "paren_expr"
+    return tree.data in CHAIN
+
+
+def to_cel(value: Any) -> Any:  # noqa: C901 - one case per type
+    """A plain value as cel-python's; absent fields are left out of maps."""
+    match value:
+        case bool():
+            return cel.BoolType(value)
+        case int():
+            return cel.IntType(value)
+        case float():
+            return cel.DoubleType(value)
+        case str():
+            return cel.StringType(value)
+        case datetime():
+            return cel.TimestampType(value)
+        case timedelta():
+            return cel.DurationType(value)
+        case Mapping():
+            return cel.MapType(
+                {cel.StringType(k): to_cel(v) for k, v in value.items() if v is not None}
+            )
+        case Sequence():
+            return cel.ListType([to_cel(each) for each in value])
+        case _:
+            raise TypeError(f"`{type(value).__name__}` has no CEL form")
+
+
+def _plain(value: Any) -> Any:
+    match value:
+        case cel.BoolType() | bool():
+            return bool(value)
+        case int():
+            return int(value)
+        case float():
+            return float.__float__(value)
+        case str():
+            return str.__str__(value)
+        case _:
+            return value
+
+
+def _sentence(error: CELEvalError) -> str:
+    text = str(error.args[0]) if error.args else "cannot be evaluated"
+    if text.startswith("no such member in mapping: "):
+        return f"`{text.split(': ', 1)[1].strip(chr(39))}` is absent"
+    return text.splitlines()[0][:200]

@@ -1,0 +1,160 @@
+"""The typed expression tree between CEL text and whatever evaluates it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from greenops.errors import nearest
+
+Literal = bool | int | float | str | datetime | timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class Const:
+    """A literal, decoded; `kind` is its CEL type."""
+
+    kind: str
+    value: Literal
+    at: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Var:
+    """A declared field such as `job.team`."""
+
+    path: tuple[str, ...]
+    at: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Has:
+    """Is the field there?"""
+
+    path: tuple[str, ...]
+    at: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """An operator or function; operators go by their sign, unary minus by `neg`."""
+
+    name: str
+    args: tuple[Node, ...]
+    at: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ListOf:
+    """A list literal."""
+
+    items: tuple[Node, ...]
+    at: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class If:
+    """`test ? then : other`."""
+
+    test: Node
+    then: Node
+    other: Node
+    at: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Each:
+    """`over.all(name, body)` or `.exists`."""
+
+    macro: str
+    over: Node
+    name: str
+    body: Node
+    at: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Local:
+    """A macro's variable."""
+
+    name: str
+    at: int = 0
+
+
+Node = Const | Var | Has | Call | ListOf | If | Each | Local
+
+
+class ExpressionError(Exception):
+    """An expression that is refused; `at` counts characters from its start.
+
+    Attributes:
+        code: `GO0130` syntax, `GO0131` unknown name, `GO0132` type, `GO0133` not allowed, `GO0134` limit.
+    """
+
+    def __init__(self, code: str, message: str, at: int, fix: str | None = None) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.at = at
+        self.fix = fix
+
+
+def children(node: Node) -> tuple[Node, ...]:
+    """The nodes directly inside."""
+    match node:
+        case Call():
+            return node.args
+        case ListOf():
+            return node.items
+        case If():
+            return (node.test, node.then, node.other)
+        case Each():
+            return (node.over, node.body)
+        case _:
+            return ()
+
+
+def walk(node: Node) -> Iterator[Node]:
+    """Every node, without recursion."""
+    stack = [node]
+    while stack:
+        each = stack.pop()
+        yield each
+        stack.extend(children(each))
+
+
+def conjuncts(node: Node) -> Iterator[Node]:
+    """The parts of `a && b && c`."""
+    if isinstance(node, Call) and node.name == "&&":
+        for each in node.args:
+            yield from conjuncts(each)
+    else:
+        yield node
+
+
+def replace_fields(node: Node, put: Callable[[Var | Has], Node]) -> Node:
+    """The tree with each field replaced by what `put` gives for it."""
+
+    def go(each: Node) -> Node:
+        match each:
+            case Var() | Has():
+                return put(each)
+            case Call():
+                return Call(each.name, tuple(map(go, each.args)), each.at)
+            case ListOf():
+                return ListOf(tuple(map(go, each.items)), each.at)
+            case If():
+                return If(go(each.test), go(each.then), go(each.other), each.at)
+            case Each():
+                return Each(each.macro, go(each.over), each.name, go(each.body), each.at)
+            case _:
+                return each
+
+    return go(node)
+
+
+def did_you_mean(word: str, known: object) -> str | None:
+    """`did you mean …?` for a word that is near a known one."""
+    near = nearest(word, known)
+    return f"did you mean `{near}`?" if near else None

@@ -1,0 +1,158 @@
+"""What the policies say of a job: a verdict on the baseline and on every candidate."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from greenops.domain.decision import Candidate, Judgement, Mode
+from greenops.domain.record import plain
+from greenops.domain.workload import Job, Limits, Workload
+from greenops.policy.builtin import KNOWN_CLASSES, constraints_for
+from greenops.policy.evaluate import Failed, Row, to_cel
+from greenops.policy.judging import Ruling, judge_candidates
+from greenops.policy.model import Policy, PolicyException, PolicyTest
+from greenops.policy.schema import deadline_of, job_row, limits_row, place_row, tightest
+
+CAUTION = (Mode.AUDIT, Mode.SHADOW, Mode.ENFORCE)
+"""Modes, the most cautious first."""
+ANY_DAY = datetime(2000, 1, 1, tzinfo=UTC)
+"""Submission of the made-up run that tells which policies a declared workload meets."""
+
+
+@dataclass(frozen=True, slots=True)
+class PolicySet:
+    """Compiled policies and declared workloads.
+
+    Attributes:
+        policies: In file order.
+        workloads: Name → declared workload.
+        tests: The tests written in the policy files.
+        documents: Name → canonical text, for the ledger.
+        hash: SHA-256 of all documents.
+    """
+
+    policies: tuple[Policy, ...]
+    workloads: Mapping[str, Workload]
+    tests: tuple[PolicyTest, ...] = ()
+    documents: Mapping[str, str] = field(init=False)
+    hash: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        documents = {each.name: each.document for each in self.policies}
+        for name, workload in self.workloads.items():
+            body = {**plain(workload), "kind": workload.kind.value}
+            body.pop("source", None)
+            documents[f"workload/{name}"] = json.dumps(body, sort_keys=True, separators=(",", ":"))
+        object.__setattr__(self, "documents", documents)
+        object.__setattr__(self, "hash", _hash(documents))
+
+    def only(self, policy: str) -> PolicySet:
+        """The set with one policy and no other; workloads stay."""
+        kept = tuple(each for each in self.policies if each.name == policy)
+        tests = tuple(each for each in self.tests if each.policy == policy)
+        return PolicySet(kept, self.workloads, tests)
+
+    def matching(self, workload: Workload) -> tuple[Policy, ...]:
+        """Policies that would match a run of the workload, whatever its hour."""
+        job = Job(workload.name, workload, ANY_DAY)
+        row = _job_row(job, Candidate("baseline", region=workload.home_region), ANY_DAY)
+        return tuple(each for each in self.policies if _matches(each, row) is not False)
+
+    def judge(
+        self, job: Job, baseline: Candidate, candidates: Sequence[Candidate], now: datetime
+    ) -> Judgement:
+        """What all matching policies and the workload's own numbers say.
+
+        Args:
+            job: The run.
+            baseline: What would happen without GreenOps.
+            candidates: The other ways; the baseline is not among them.
+            now: Instant of the decision.
+
+        Returns:
+            Verdicts, the baseline first, then the candidates in order. A policy whose match cannot
+            be evaluated counts as matching for its constraints, and its objectives are not used.
+        """
+        row = _job_row(job, baseline, now)
+        said = [(each, _matches(each, row)) for each in self.policies]
+        matching = [each for each, answer in said if answer is not False]
+        sure = [each for each, answer in said if answer is True]
+        limits = tightest([job.workload.limits, *(p.limits for p in matching)], job.submitted)
+        row = {**row, "limits": limits_row(limits, deadline_of(job, limits))}
+        active = [(p, e) for p in sure for e in p.exceptions if _applies(e, row, now)]
+        waived = {(policy.name, name) for policy, each in active for name in each.waive}
+        own = constraints_for(job, limits, deadline_of(job, limits), self._classes())
+        ruling = Ruling(
+            constraints=(
+                *own,
+                *(c for p in matching for c in p.constraints if (p.name, c.name) not in waived),
+            ),
+            objectives=_objectives(sure),
+        )
+        verdicts, objective = judge_candidates(ruling, row, baseline, candidates)
+        return Judgement(
+            policies=tuple(p.name for p in sorted(matching, key=lambda p: (-p.priority, p.name))),
+            verdicts=verdicts,
+            limits=limits,
+            policy_hash=_hash({p.name: p.document for p in matching}),
+            objective=objective,
+            mode=min((p.mode for p in matching), key=CAUTION.index, default=Mode.ENFORCE),
+            held_out=any(_held_out(p, job, row) for p in sure if p.objectives),
+            run_now=any(each.run_now for _, each in active),
+            exception=active[0][1].id if active else None,
+            waived=tuple(sorted({name for _, name in waived})),
+        )
+
+    def _classes(self) -> frozenset[str]:
+        return KNOWN_CLASSES.union(*(each.data_classes for each in self.policies))
+
+
+def _hash(documents: Mapping[str, str]) -> str:
+    text = json.dumps(documents, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _job_row(job: Job, baseline: Candidate, now: datetime) -> Row:
+    return {
+        "job": job_row(job),
+        "baseline": place_row(baseline),
+        "limits": limits_row(Limits(), None),
+        "now": to_cel(now),
+    }
+
+
+def _matches(policy: Policy, row: Row) -> bool | None:
+    """Does the policy match; none where that cannot be told."""
+    answers = [rule(row) for rule in policy.match]
+    if any(answer is False for answer in answers):
+        return False
+    return None if any(isinstance(answer, Failed) for answer in answers) else True
+
+
+def _applies(exception: PolicyException, row: Row, now: datetime) -> bool:
+    return exception.not_before <= now < exception.expires and exception.match(row) is True
+
+
+def _objectives(policies: Sequence[Policy]) -> tuple[tuple[str, Policy], ...] | Policy | None:
+    """The policy whose objectives count; the rivals' names where two claim that; none if none."""
+    rivals = [each for each in policies if each.objectives]
+    if not rivals:
+        return None
+    highest = max(each.priority for each in rivals)
+    top = [each for each in rivals if each.priority == highest]
+    return top[0] if len(top) == 1 else tuple((each.name, each) for each in top)
+
+
+def _held_out(policy: Policy, job: Job, row: Row) -> bool:
+    """Law: the same policy and key fall on the same side, on every machine and every day."""
+    if policy.percent >= 100:  # noqa: PLR2004 - per cent
+        return False
+    key = policy.key(row) if policy.key else job.id
+    if isinstance(key, Failed):
+        return True
+    digest = hashlib.sha256(f"{policy.name}\0{key}".encode()).digest()
+    return int.from_bytes(digest[:8]) / 2**64 * 100 >= policy.percent

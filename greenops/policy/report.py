@@ -1,0 +1,29 @@
+"""Gathers everything that is wrong with a set of files, so that one look shows all of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from greenops.errors import InvalidFile, Location, nearest
+
+Problem = InvalidFile
+"""One thing that is wrong: a code, a place, a sentence, what to do."""
+
+
+@dataclass(slots=True)
+class Report:
+    """Problems in the order they were found."""
+
+    problems: list[Problem] = field(default_factory=list)
+
+    def add(self, code: str, message: str, at: Location, fix: str | None = None) -> None:
+        """Note one problem; the caller goes on."""
+        self.problems.append(InvalidFile(code, message, at=at, fix=fix))
+
+    def unknown(self, code: str, what: str, word: str, known: Iterable[str], at: Location) -> None:
+        """Note a word that is not known, with the nearest one that is."""
+        names = sorted(known)
+        near = nearest(word, names)
+        fix = f"did you mean `{near}`?" if near else f"known: {', '.join(names)}"
+        self.add(code, f"unknown {what} `{word}`", at, fix)

@@ -1,0 +1,164 @@
+"""Compiles the expressions of one policy: parameters and variables put in, errors put in place."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from greenops.policy.check import check, is_name
+from greenops.policy.document import Node as Yaml
+from greenops.policy.evaluate import Expression, compile_node
+from greenops.policy.fields import Fields
+from greenops.policy.ir import (
+    Const,
+    ExpressionError,
+    Has,
+    ListOf,
+    Node,
+    Var,
+    children,
+    did_you_mean,
+    replace_fields,
+    walk,
+)
+from greenops.policy.parse import MAX_LIST, parse
+from greenops.policy.report import Report
+
+MAX_EXPANDED = 1_000
+"""Most parts of an expression once parameters and variables are put in."""
+MAX_EXPANDED_DEPTH = 90
+
+
+@dataclass(slots=True)
+class Scope:
+    """What the expressions of one policy may name, and where problems go."""
+
+    schema: Mapping[str, str]
+    report: Report
+    params: dict[str, Node] = field(default_factory=dict)
+    variables: dict[str, Node] = field(default_factory=dict)
+    sizes: dict[int, int] = field(default_factory=dict)
+    fields_used: set[str] = field(default_factory=set)
+
+    def compile(
+        self,
+        fields: Fields,
+        name: str,
+        *,
+        kinds: tuple[str, ...] = ("bool",),
+        required: bool = True,
+        message: bool = False,
+        job_only: bool = False,
+    ) -> Expression | None:
+        """The compiled expression of a field; none, with a problem noted, where it is refused."""
+        text = fields.text(name, required=required)
+        node = fields.get(name)
+        if text is None or node is None:
+            return None
+        try:
+            tree = self.expand(parse(text))
+            if job_only:
+                _refuse_candidates(tree)
+            made = compile_node(tree, self.schema, message=message)
+            _require_kind(made, kinds)
+        except ExpressionError as error:
+            self.refuse(node, error)
+            return None
+        self.fields_used |= {".".join(e.path) for e in walk(made.node) if isinstance(e, Var | Has)}
+        return made
+
+    def refuse(self, node: Yaml, error: ExpressionError) -> None:
+        """Note what is wrong with an expression, at its place in the file."""
+        self.report.add(error.code, error.message, node.place(error.at), error.fix)
+
+    def define(self, fields: Fields) -> None:
+        """Take one variable; later ones may name it."""
+        name = fields.text("name", required=True)
+        text, node = fields.text("expression", required=True), fields.get("expression")
+        fields.done()
+        if name is None or text is None or node is None:
+            return
+        if not is_name(name) or name in self.variables:
+            fields.bad("name", f"`{name}` is no new name", "use letters, digits and `_`, once")
+            return
+        try:
+            self.variables[name], _ = check(self.expand(parse(text)), self.schema)
+        except ExpressionError as error:
+            self.refuse(node, error)
+
+    def take_params(self, fields: Fields) -> None:
+        """Take the parameters; each is a text, number, true/false, or a list of one of these."""
+        for name, (_, node) in fields.entries().items():
+            value = _constant(node)
+            if value is None or not is_name(name):
+                fields.bad(
+                    name, f"`{fields.path(name)}` is {node.shape}", "write a value or a list"
+                )
+            else:
+                self.params[name] = value
+
+    def expand(self, tree: Node) -> Node:
+        """The tree with parameters and variables put in.
+
+        Raises:
+            ExpressionError: A name is unknown, or the result is too big.
+        """
+        size = sum(self._size(each) for each in walk(tree))
+        if size > MAX_EXPANDED:
+            raise ExpressionError(
+                "GO0134", f"expression has {size:,} parts with its variables", 0, "split the rule"
+            )
+        expanded = replace_fields(tree, self._put)
+        if _depth(expanded) > MAX_EXPANDED_DEPTH:
+            raise ExpressionError("GO0134", "variables are nested too deep", 0, "split the rule")
+        return expanded
+
+    def _size(self, node: Node) -> int:
+        if isinstance(node, Var) and node.path[0] in {"params", "variables"}:
+            return sum(1 for _ in walk(self._put(node)))
+        return 1
+
+    def _put(self, node: Var | Has) -> Node:
+        root = node.path[0]
+        if root not in {"params", "variables"} or isinstance(node, Has):
+            return node
+        known = self.params if root == "params" else self.variables
+        name = ".".join(node.path[1:])
+        if name not in known:
+            fix = did_you_mean(name, known) or f"declare it in `spec.{root}`"
+            raise ExpressionError("GO0131", f"unknown name `{root}.{name}`", node.at, fix)
+        return known[name]
+
+
+def _require_kind(made: Expression, kinds: tuple[str, ...]) -> None:
+    if made.kind not in kinds:
+        raise ExpressionError(
+            "GO0132", f"expression gives {made.kind}, not {' or '.join(kinds)}", 0
+        )
+
+
+def _refuse_candidates(tree: Node) -> None:
+    for each in walk(tree):
+        if isinstance(each, Var | Has) and each.path[0] == "candidate":
+            raise ExpressionError(
+                "GO0131", "a match cannot name `candidate`", each.at, "write it as a constraint"
+            )
+
+
+def _depth(tree: Node) -> int:
+    depth, level = 0, [tree]
+    while level:
+        depth += 1
+        level = [inner for each in level for inner in children(each)]
+    return depth
+
+
+def _constant(node: Yaml) -> Node | None:
+    if node.items is not None:
+        items = [_constant(each) for each in node.items]
+        flat = [each for each in items if isinstance(each, Const)]
+        whole = len(flat) == len(items) and 0 < len(items) <= MAX_LIST
+        return ListOf(tuple(flat)) if whole else None
+    names = {bool: "bool", int: "int", float: "double", str: "string"}
+    kind = names.get(type(node.value))
+    return Const(kind, node.value) if kind and node.value is not None else None

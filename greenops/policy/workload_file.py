@@ -1,0 +1,169 @@
+"""`kind: Workload` documents, read into `Workload` records; a batch job must give its three numbers."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from greenops.domain.workload import ClockTime, Limits, Urgency, Workload, WorkloadKind
+from greenops.policy.fields import Fields
+from greenops.policy.quantity import clock
+from greenops.units import GramsPerKwh, Kwh, Seconds, Usd
+
+PREFIX = "GO02"
+PERSONAL = "personal"
+"""The data class that means personal data without saying so twice."""
+
+
+def read_workload(name: str, spec: Fields) -> Workload | None:
+    """A workload from its `spec`; none where a field it cannot do without is wrong."""
+    spec.prefix = PREFIX
+    before = len(spec.report.problems)
+    kind = spec.choice("kind", WorkloadKind, required=True)
+    urgency = spec.choice("urgency", Urgency)
+    home = spec.text("homeRegion", required=True)
+    limits = read_limits(spec)
+    usual, p95 = spec.duration("duration"), spec.duration("durationP95")
+    data_class = spec.text("dataClass")
+    personal = spec.flag("containsPersonalData")
+    schedule = spec.map("schedule")
+    fields = {
+        "allowed_regions": spec.texts("allowedRegions"),
+        "team": spec.text("team"),
+        "criticality": spec.text("criticality"),
+        "interruptible": spec.flag("interruptible") or False,
+        "energy_kwh": _kwh(spec.number("energyKwh", "energy in kWh, such as 2.4")),
+        "transfer_gb": spec.number("transferGb"),
+        "schedule": clock_time(schedule) if schedule else None,
+        "target": spec.text("target"),
+        "labels": _labels(spec),
+    }
+    spec.done()
+    if kind is None or home is None:
+        return None
+    urgency = urgency or _usual_urgency(kind)
+    _check_waiting(spec, urgency)
+    if kind is WorkloadKind.BATCH:
+        _check_three_numbers(spec, limits, urgency)
+    if len(spec.report.problems) > before:
+        return None
+    return Workload(
+        name=name,
+        kind=kind,
+        urgency=urgency,
+        home_region=home,
+        data_class=data_class,
+        contains_personal_data=True if personal is None and data_class == PERSONAL else personal,
+        duration_s=_seconds(usual or p95),
+        duration_p95_s=_seconds(p95),
+        limits=limits,
+        source=spec.node.at,
+        **fields,  # type: ignore[arg-type]
+    )
+
+
+def _kwh(value: float | None) -> Kwh | None:
+    return None if value is None else Kwh(value)
+
+
+def _seconds(value: timedelta | None) -> Seconds | None:
+    return None if value is None else Seconds(value.total_seconds())
+
+
+def _usual_urgency(kind: WorkloadKind) -> Urgency:
+    return Urgency.STANDARD if kind is WorkloadKind.BATCH else Urgency.INTERACTIVE
+
+
+def _labels(spec: Fields) -> dict[str, str]:
+    labels = spec.map("labels")
+    if labels is None:
+        return {}
+    return {name: labels.text(name) or "" for name in labels.entries()}
+
+
+def _check_waiting(spec: Fields, urgency: Urgency) -> None:
+    """Law: interactive work is never delayed, so nothing in its file may say that it can be."""
+    for name in ("schedule", "deadline"):
+        if urgency is Urgency.INTERACTIVE and spec.get(name) is not None:
+            spec.bad(
+                name,
+                f"an interactive workload is never delayed, but has `{spec.path(name)}`",
+                f"remove `{name}`, or make `urgency` standard or deferrable",
+                "21",
+            )
+
+
+def _check_three_numbers(spec: Fields, limits: Limits, urgency: Urgency) -> None:
+    given = {
+        "deadline": limits.deadline_within is not None or limits.deadline_at is not None,
+        "maxCost": limits.max_cost_usd is not None or limits.max_cost_increase is not None,
+        "maxCarbon": limits.max_intensity is not None or limits.max_carbon_reduction is not None,
+    }
+    examples = {
+        "deadline": "deadline: {within: 8h}",
+        "maxCost": "maxCost: {increase: 10%}",
+        "maxCarbon": "maxCarbon: {reduction: 15%}",
+    }
+    for name, there in given.items():
+        waits = name == "deadline" and urgency is Urgency.INTERACTIVE
+        if not there and not waits and spec.get(name) is None:
+            spec.report.add(
+                PREFIX + "20",
+                f"a batch workload needs its three numbers; `{spec.path(name)}` is missing",
+                spec.node.at,
+                f"add `{examples[name]}`",
+            )
+
+
+def read_limits(fields: Fields) -> Limits:
+    """The three numbers `deadline`, `maxCost` and `maxCarbon` of a map."""
+    deadline, cost = fields.map("deadline"), fields.map("maxCost")
+    carbon = fields.map("maxCarbon")
+    usd = cost.number("usd", "dollars as a number, such as 40.0") if cost else None
+    most = carbon.number("intensity", "gCO2e/kWh as a number, such as 250") if carbon else None
+    within = deadline.duration("within") if deadline else None
+    at = clock_time(deadline) if deadline and deadline.get("at") else None
+    limits = Limits(
+        deadline_within=within,
+        deadline_at=at,
+        max_cost_usd=None if usd is None else Usd(usd),
+        max_cost_increase=cost.percent("increase") if cost else None,
+        max_carbon_reduction=carbon.percent("reduction") if carbon else None,
+        max_intensity=None if most is None else GramsPerKwh(most),
+    )
+    if deadline:
+        deadline.asked |= {"at", "timeZone"}
+    for each in (deadline, cost, carbon):
+        if each is not None:
+            _not_empty(each)
+            each.done()
+    return limits
+
+
+def _not_empty(fields: Fields) -> None:
+    if not fields.node.entries:
+        fields.report.add(
+            fields.prefix + "11",
+            f"`{fields.what}` is empty",
+            fields.node.at,
+            f"give one of {', '.join(f'`{each}`' for each in sorted(fields.asked))}",
+        )
+
+
+def clock_time(fields: Fields) -> ClockTime | None:
+    """`{at: "06:00", timeZone: Europe/Paris}`; none with a problem noted where it is wrong."""
+    at, zone = fields.get("at", required=True), fields.text("timeZone", required=True)
+    if fields.what.endswith("schedule"):
+        fields.done()
+    if at is None or zone is None:
+        return None
+    found = clock(at.text or "")
+    if found is None:
+        fields.wrong("at", 'a time of day, such as "06:00"')
+        return None
+    try:
+        ZoneInfo(zone)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        fields.wrong("timeZone", "a time zone's name, such as Europe/Paris")
+        return None
+    return ClockTime(found, zone)

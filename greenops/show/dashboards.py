@@ -123,7 +123,7 @@ def _datasource() -> Json:
 
 
 def _workload() -> Json:
-    query = "label_values(greenops_energy_joules_total, greenops_workload)"
+    query = "label_values(greenops_carbon_location_grams_total, greenops_workload)"
     return {
         "name": "workload",
         "label": "Workload",

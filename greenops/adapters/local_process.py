@@ -298,7 +298,7 @@ class LocalProcess:
             journal = _journal(folder)
             entry = journal.of_decision(decision_id)
             if entry is None:
-                raise AdapterUnsupported("GO0605", f"no order of `{decision_id}` is known")
+                raise AdapterUnsupported("GO0607", f"no order of `{decision_id}` is known")
             now, state = self._clock.now(), self.observe(folder.run_key)
             if entry.undone:
                 if state.version == entry.receipt.version and not folder.claimed():
@@ -332,7 +332,7 @@ class LocalProcess:
                 entry = journal.of_decision(decision_id)
                 if entry:
                     return RunFolder(self._state, _job(entry.action.change).run_key)
-        raise AdapterUnsupported("GO0605", f"no order of decision `{decision_id}` is known here")
+        raise AdapterUnsupported("GO0607", f"no order of decision `{decision_id}` is known here")
 
 
 def _job(change: StartJob | SetWeights) -> StartJob:

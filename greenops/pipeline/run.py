@@ -71,8 +71,6 @@ def read_workload(path: Path, name: str | None = None) -> Workload:
     Raises:
         InvalidFile: The file cannot be read, is invalid, or does not declare exactly that.
     """
-    from greenops.policy import compile_policies
-
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -80,6 +78,8 @@ def read_workload(path: Path, name: str | None = None) -> Workload:
         raise InvalidFile(
             "GO0620", f"workload file cannot be read: {why}", at=Location(str(path))
         ) from error
+    from greenops.policy import compile_policies
+
     declared = _named(compile_policies([(str(path), text)]).workloads)
     if name is None and len(declared) == 1:
         return next(iter(declared.values()))
@@ -103,9 +103,16 @@ def local_decider(settings: Settings, clock: Clock) -> Decide:
     """Decide on this machine, by the policies and grid data that are here; loaded when first asked."""
 
     def decide(request: JobRequest, workload: Workload) -> Decision:
-        from greenops.pipeline.assemble import local_decider as assemble
+        from greenops.pipeline.decide import Decider
+        from greenops.pipeline.grid import load_grid
+        from greenops.pipeline.policies import read_policies
 
-        return assemble(settings, clock, workload).decide(request).decision
+        policies = read_policies(settings.policies)
+        # The workload's own file may lie anywhere.
+        declared = {**policies.workloads, workload.name: workload}
+        policies = replace(policies, workloads=declared)
+        decider = Decider(settings, clock, policies, load_grid(settings, clock))
+        return decider.decide(request).decision
 
     return decide
 

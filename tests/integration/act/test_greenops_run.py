@@ -11,6 +11,7 @@ import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
+from typing import Any
 
 import pytest
 
@@ -21,7 +22,7 @@ HOLDER = Path(__file__).with_name("holder.py")
 def start(state, key, wait, *command, **environ):
     said = state.with_name(f"{state.name}-{next(NUMBER)}.err")
     with said.open("w") as errors:
-        process = subprocess.Popen(
+        process: Any = subprocess.Popen(
             [sys.executable, str(HOLDER), str(state), key, str(wait), *command],
             env={**os.environ, **environ},
             stderr=errors,
@@ -114,6 +115,7 @@ def test_the_death_of_the_caller_does_not_end_the_hold(tmp_path):
     caller.wait(10)
 
     assert until(log.exists)
+    assert until((tmp_path / "runs/night/1/receipt.json").exists)
     assert until(lambda: "exit_code" in receipt(tmp_path, "night/1"))
 
 

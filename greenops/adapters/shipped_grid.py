@@ -200,11 +200,11 @@ def _read(path: Path, length: int) -> dict[str, list[Any]]:
 
     try:
         table = pq.ParquetFile(path, page_checksum_verification=True).read()
-        if table.num_rows != length:
-            raise ValueError(f"{table.num_rows} rows, not {length}")
-        return {name: table.column(name).to_pylist() for name in table.column_names}
     except (OSError, ValueError, pa.ArrowException) as error:
         raise _damaged(path, error) from error
+    if table.num_rows != length:
+        raise _damaged(path, ValueError(f"{table.num_rows} rows, not {length}"))
+    return {name: table.column(name).to_pylist() for name in table.column_names}
 
 
 def _parse(row: Mapping[str, Any]) -> _Entry:

@@ -80,7 +80,7 @@ def api(control: ControlPlane, page: Callable[[], bytes], host: str) -> Starlett
             Route("/healthz", healthz),
             Route("/metrics", metrics),
             Route("/v1/overview", get(lambda _request: control.overview())),
-            Route("/v1/decisions", get(lambda _request: {"decisions": control.decisions()})),
+            Route("/v1/decisions", get(lambda _request: list(control.decisions()))),
             Route(
                 "/v1/decisions/{id}",
                 get(lambda request: control.decision(request.path_params["id"])),

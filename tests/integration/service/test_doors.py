@@ -1,0 +1,255 @@
+"""The doors with the real SDK's exporters on the other side."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import socket
+from collections import Counter
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import grpc
+import pytest
+import requests
+from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter as GrpcExporter
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter as HttpExporter
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from prometheus_client.parser import text_string_to_metric_families
+
+from greenops.adapters.clock import SystemClock
+from greenops.adapters.parquet_lake import ParquetLake
+from greenops.adapters.wal import Wal
+from greenops.config import Settings
+from greenops.domain.action import Outcome, Receipt
+from greenops.errors import AdapterUnavailable, Unreachable
+from greenops.pipeline.footprint import Footprint
+from greenops.service.doors import Doors
+from greenops.service.intake import Intake
+from greenops.service.metrics import Telemetry
+from greenops.testing.control import FakeControlPlane
+
+pytestmark = [pytest.mark.network, pytest.mark.slow]
+
+
+class House:
+    """Everything behind the doors, on free ports."""
+
+    def __init__(self, state):
+        self.settings = Settings(
+            state=state, api_port=0, otlp_grpc_port=0, otlp_http_port=0, flush_s=60
+        )
+        self.footprint = Footprint()
+        self.lake = ParquetLake(state / "lake")
+        self.intake = Intake(self.lake, Wal(state / "lake" / "wal"), self.footprint, SystemClock())
+        self.telemetry = Telemetry(self.footprint.energy, self.footprint.residual, lambda: None)
+        self.intake.listeners.append(self.telemetry)
+        self.control = FakeControlPlane()
+        self.doors = Doors(self.settings, self.intake, self.control, self.telemetry)
+
+    def url(self, path: str) -> str:
+        return f"http://127.0.0.1:{self.doors.ports.api}{path}"
+
+    def otlp(self, path: str) -> str:
+        return f"http://127.0.0.1:{self.doors.ports.otlp_http}{path}"
+
+
+@pytest.fixture
+def house(tmp_path):
+    made = House(tmp_path)
+    made.doors.open()
+    yield made
+    made.doors.close()
+
+
+def send_spans(exporter, count: int) -> None:
+    provider = TracerProvider(resource=Resource({"service.name": "svc"}))
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    tracer = provider.get_tracer("test")
+    for number in range(count):
+        with tracer.start_as_current_span(f"op {number}") as span:
+            span.set_attribute("greenops.energy.self", 0.5)
+            span.set_attribute("greenops.carbon.self", 0.25)
+    provider.shutdown()
+
+
+@pytest.mark.parametrize("protocol", ["grpc", "http"])
+def test_spans_of_the_real_sdk_reach_the_lake(house, protocol):
+    exporter = (
+        GrpcExporter(f"http://127.0.0.1:{house.doors.ports.otlp_grpc}", insecure=True)
+        if protocol == "grpc"
+        else HttpExporter(house.otlp("/v1/traces"))
+    )
+
+    send_spans(exporter, 5)
+    house.intake.flush()
+
+    rows = list(house.lake.spans())
+    assert sorted(row.name for row in rows) == [f"op {number}" for number in range(5)]
+    assert {row.energy_j for row in rows} == {0.5}
+
+
+@pytest.mark.feature("J1", "K8")
+def test_the_metrics_page_sums_to_what_the_lake_holds(house):
+    send_spans(HttpExporter(house.otlp("/v1/traces")), 4)
+    house.intake.flush()
+
+    page = requests.get(house.url("/metrics"), timeout=5).text
+
+    sums: Counter[str] = Counter()
+    for family in text_string_to_metric_families(page):
+        for sample in family.samples:
+            sums[sample.name] += sample.value
+    rows = list(house.lake.spans())
+    assert sums["greenops_carbon_location_grams_total"] == sum(row.carbon_g for row in rows) == 1.0
+    assert sums["greenops_operation_energy_joules_sum"] == sum(row.energy_j for row in rows) == 2.0
+
+
+@pytest.mark.parametrize(
+    ("headers", "body", "status"),
+    [
+        ({"content-type": "application/x-protobuf"}, b"\xff\xfe garbage", 400),
+        ({"content-type": "application/json"}, b"{", 400),
+        ({"content-type": "text/plain"}, b"hello", 415),
+        (
+            {"content-type": "application/x-protobuf", "content-encoding": "gzip"},
+            b"no gzip",
+            400,
+        ),
+        (
+            {"content-type": "application/x-protobuf", "content-encoding": "gzip"},
+            gzip.compress(b"\0" * (17 * 2**20)),
+            413,
+        ),
+        ({"content-type": "application/x-protobuf"}, b"\0" * (17 * 2**20), 413),
+    ],
+    ids=["protobuf", "json", "type", "gzip", "bomb", "large"],
+)
+def test_garbage_over_http_is_refused_and_the_next_message_is_taken(house, headers, body, status):
+    refused = requests.post(house.otlp("/v1/traces"), data=body, headers=headers, timeout=20)
+    send_spans(HttpExporter(house.otlp("/v1/traces")), 1)
+
+    assert refused.status_code == status
+    assert b"GO050" in refused.content
+    assert house.footprint.spans == 1
+
+
+def test_json_over_http_is_taken(house):
+    body = {
+        "resourceSpans": [
+            {"scopeSpans": [{"spans": [{"traceId": "AQ==", "spanId": "Ag==", "name": "j"}]}]}
+        ]
+    }
+
+    answer = requests.post(
+        house.otlp("/v1/traces"),
+        data=json.dumps(body),
+        headers={"content-type": "application/json"},
+        timeout=5,
+    )
+
+    assert (answer.status_code, house.footprint.spans) == (200, 1)
+
+
+def test_garbage_on_the_grpc_port_is_refused_and_the_next_message_is_taken(house):
+    port = house.doors.ports.otlp_grpc
+    with socket.create_connection(("127.0.0.1", port)) as raw:
+        raw.sendall(b"GET / HTTP/1.1\r\n\r\n" + bytes(range(256)) * 64)
+    with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
+        call = channel.unary_unary("/opentelemetry.proto.collector.trace.v1.TraceService/Export")
+        with pytest.raises(grpc.RpcError) as refusal:
+            call(b"\xff\xff\xff garbage", timeout=5)
+
+    send_spans(GrpcExporter(f"http://127.0.0.1:{port}", insecure=True), 1)
+
+    assert refusal.value.code() in (grpc.StatusCode.INTERNAL, grpc.StatusCode.INVALID_ARGUMENT)
+    assert house.footprint.spans == 1
+
+
+def test_a_message_that_cannot_be_written_down_is_not_acknowledged(house):
+    folder = house.settings.state / "lake" / "wal"
+    house.intake._wal.rotate()
+    folder.rmdir() if not any(folder.iterdir()) else [f.unlink() for f in folder.iterdir()]
+    if folder.exists():
+        folder.rmdir()
+    folder.write_text("not a folder")
+
+    answer = requests.post(
+        house.otlp("/v1/traces"),
+        data=ExportTraceServiceRequest().SerializeToString(),
+        headers={"content-type": "application/x-protobuf"},
+        timeout=5,
+    )
+
+    assert answer.status_code == 503
+    assert b"GO0410" in answer.content
+
+
+@pytest.mark.parametrize("setting", ["api_port", "otlp_http_port", "otlp_grpc_port"])
+def test_a_taken_port_is_one_line_that_names_it_and_nothing_stays_open(tmp_path, setting):
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        made = House(tmp_path)
+        settings = replace(made.settings, **{setting: port})
+        doors = Doors(settings, made.intake, made.control, made.telemetry)
+
+        with pytest.raises(Unreachable, match=f"port {port} .* is taken; .*{setting.upper()}"):
+            doors.open()
+
+    made.telemetry.close()
+
+
+def test_the_api_answers_and_its_errors_are_one_line(house):
+    receipt = Receipt(
+        "a", "d", "t", "start_job", Outcome.APPLIED, "x", at=datetime(2021, 10, 8, tzinfo=UTC)
+    )
+
+    healthy = requests.get(house.url("/healthz"), timeout=5)
+    missing = requests.get(house.url("/v1/decisions/none"), timeout=5)
+    wrong = requests.post(house.url("/v1/send"), json={"answer": 1}, timeout=5)
+    taken = requests.post(
+        house.url("/v1/receipts"),
+        json={
+            "action_id": "a",
+            "decision_id": "d",
+            "target": "t",
+            "kind": "start_job",
+            "outcome": "applied",
+            "detail": "x",
+            "at": "2021-10-08T00:00:00Z",
+        },
+        timeout=5,
+    )
+
+    assert healthy.json() == {"status": "ok"}
+    assert (missing.status_code, missing.json()["error"][:6]) == (404, "GO0601")
+    assert (wrong.status_code, wrong.json()["error"]) == (
+        400,
+        "GO0505 not a SendOrder: `SendOrder` has no field `answer`",
+    )
+    assert taken.status_code == 204
+    assert house.control.accepted == [receipt]
+
+
+def test_a_target_that_does_not_answer_is_a_503(house):
+    house.control.error = AdapterUnavailable("GO0604", "`x` does not answer")
+
+    assert requests.get(house.url("/v1/decisions"), timeout=5).status_code == 503
+
+
+def test_a_foreign_host_name_is_refused(house):
+    answer = requests.get(house.url("/v1/decisions"), headers={"Host": "evil.example"}, timeout=5)
+
+    assert answer.status_code == 400
+
+
+def test_a_body_without_end_is_refused(house):
+    answer = requests.post(house.url("/v1/send"), data=b"x" * 300_000, timeout=5)
+
+    assert answer.status_code == 400
+    assert "larger than" in answer.json()["error"]

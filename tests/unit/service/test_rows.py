@@ -1,0 +1,137 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
+    ExportMetricsServiceRequest,
+)
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.common.v1.common_pb2 import AnyValue, ArrayValue, KeyValue, KeyValueList
+
+from greenops.service.rows import account_rows, span_rows
+
+START = datetime(2026, 11, 23, 10, tzinfo=UTC)
+SIMULATED = START - timedelta(days=1000)
+
+
+def pair(key: str, value) -> KeyValue:
+    match value:
+        case str():
+            return KeyValue(key=key, value=AnyValue(string_value=value))
+        case bool():
+            return KeyValue(key=key, value=AnyValue(bool_value=value))
+        case int():
+            return KeyValue(key=key, value=AnyValue(int_value=value))
+        case float():
+            return KeyValue(key=key, value=AnyValue(double_value=value))
+        case AnyValue():
+            return KeyValue(key=key, value=value)
+    raise AssertionError(value)
+
+
+def request(span: dict, resource: dict) -> ExportTraceServiceRequest:
+    message = ExportTraceServiceRequest()
+    spans = message.resource_spans.add()
+    spans.resource.attributes.extend(pair(k, v) for k, v in resource.items())
+    made = spans.scope_spans.add().spans.add()
+    made.trace_id, made.span_id, made.name, made.kind = b"\x01" * 16, b"\x02" * 8, "GET /", 2
+    made.start_time_unix_nano = int(START.timestamp()) * 10**9
+    made.end_time_unix_nano = made.start_time_unix_nano + 5 * 10**8
+    made.attributes.extend(pair(k, v) for k, v in span.items())
+    return message
+
+
+def one(span: dict | None = None, resource: dict | None = None):
+    message = request(span or {}, resource or {})
+    return next(iter(span_rows(message, lambda wall: wall - timedelta(days=1000))))
+
+
+def test_a_span_of_ours_has_its_numbers_in_columns():
+    row = one(
+        {
+            "greenops.energy.self": 1.5,
+            "greenops.energy.low": 1.2,
+            "greenops.energy.high": 1.8,
+            "greenops.carbon.self": 0.001,
+            "greenops.cost.self": 2e-6,
+            "greenops.time": "2021-10-08T12:00:00Z",
+            "http.route": "/",
+        },
+        {
+            "service.name": "search",
+            "service.instance.id": "s-1",
+            "cloud.region": "eu-north-1",
+            "greenops.grid.zone": "SE",
+            "greenops.energy.method": "modeled",
+            "greenops.workload": "search",
+        },
+    )
+
+    assert (row.energy_j, row.energy_low_j, row.energy_high_j) == (1.5, 1.2, 1.8)
+    assert (row.carbon_g, row.cost_usd, row.method, row.unknown) == (0.001, 2e-6, "modeled", None)
+    assert (row.service, row.instance, row.workload) == ("search", "s-1", "search")
+    assert (row.region, row.grid_zone, row.kind) == ("eu-north-1", "SE", "SERVER")
+    assert row.time == datetime(2021, 10, 8, 12, tzinfo=UTC)
+    assert row.attributes == {"http.route": '"/"'}
+
+
+@pytest.mark.feature("A2")
+def test_a_span_of_a_foreign_sdk_is_kept_and_says_that_its_energy_is_unknown():
+    row = one({}, {"service.name": "other", "greenops.energy.method": "modeled"})
+
+    assert (row.energy_j, row.method, row.unknown) == (None, None, "not_observed")
+    assert row.time == SIMULATED + timedelta(seconds=0.5)
+    assert row.parent_id is None
+
+
+def test_a_reason_that_the_sdk_gave_is_kept():
+    assert one({"greenops.energy.unknown": "no_meter"}).unknown == "no_meter"
+
+
+@pytest.mark.parametrize("time", ["soon", "2021-10-08T12:00:00", ""])
+def test_a_time_that_is_none_falls_back_on_the_clock(time):
+    assert one({"greenops.time": time}).time == SIMULATED + timedelta(seconds=0.5)
+
+
+def test_a_number_that_is_none_is_absent():
+    row = one({"greenops.energy.self": "much", "greenops.carbon.self": True})
+
+    assert (row.energy_j, row.carbon_g) == (None, None)
+
+
+def test_attributes_of_every_type_are_kept_as_json():
+    listed = AnyValue(array_value=ArrayValue(values=[AnyValue(int_value=1)]))
+    mapped = AnyValue(kvlist_value=KeyValueList(values=[pair("a", 1)]))
+    row = one({"l": listed, "m": mapped, "b": AnyValue(bytes_value=b"\xff"), "n": AnyValue()})
+
+    assert row.attributes == {"l": "[1]", "m": '{"a": 1}', "b": '"ff"', "n": "null"}
+
+
+def test_a_clock_gone_mad_loses_no_span():
+    message = request({}, {})
+    message.resource_spans[0].scope_spans[0].spans[0].end_time_unix_nano = 2**64 - 1
+
+    row = next(iter(span_rows(message, lambda wall: wall)))
+
+    assert row.end.year > 2500
+
+
+def test_only_the_energy_counter_becomes_accounts():
+    message = ExportMetricsServiceRequest()
+    metrics = message.resource_metrics.add()
+    metrics.resource.attributes.append(pair("service.name", "search"))
+    scope = metrics.scope_metrics.add()
+    scope.metrics.add().name = "http.server.request.duration"
+    energy = scope.metrics.add()
+    energy.name = "greenops.energy"
+    point = energy.sum.data_points.add()
+    point.as_double, point.time_unix_nano = 0.1 + 0.2, int(START.timestamp()) * 10**9
+    point.attributes.append(pair("greenops.energy.category", "idle"))
+    point.attributes.append(pair("greenops.device", "cpu"))
+
+    (account,) = account_rows(message)
+
+    assert account.joules == 0.1 + 0.2
+    assert (account.category, account.device, account.at) == ("idle", "cpu", START)
+    assert account.instance == "search"

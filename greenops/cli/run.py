@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import os
+from pathlib import Path
 from typing import Any
 
 EPILOG = """\
@@ -66,7 +67,7 @@ def run(args: argparse.Namespace) -> int:
     settings = load_settings(flags={"policies": args.policies, "state": args.state})
     clock = SystemClock.from_environment()
     path, _, name = args.workload.partition("#")
-    workload = pipeline.read_workload(path, name or None)
+    workload = pipeline.read_workload(Path(path), name or None)
     held = pipeline.HeldRun(
         workload=workload,
         run_key=args.key or pipeline.default_key(workload, clock.now()),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable, Sequence
 
 import uvicorn
@@ -24,6 +25,9 @@ def serve(routes: Sequence[Route], port: int, end: Callable[[], None]) -> None:
     server = uvicorn.Server(
         uvicorn.Config(app, host="127.0.0.1", port=port, log_level="error", access_log=False)
     )
+    for number in (signal.SIGTERM, signal.SIGINT):
+        # uvicorn hands the signal on once it has stopped; the telemetry is still to be flushed.
+        signal.signal(number, lambda _number, _frame: None)
     try:
         server.run()
     finally:

@@ -19,8 +19,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-sys.path.insert(0, str(Path(__file__).parent))
-import build_regions
+sys.path.insert(0, str(Path(__file__).parents[2]))
+from tests.data import build_regions
 
 SERIES_START = datetime(2020, 1, 1, tzinfo=UTC)
 FORECAST_START = datetime(2021, 7, 1, tzinfo=UTC)

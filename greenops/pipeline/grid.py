@@ -1,0 +1,93 @@
+"""Wires the grid: the provider by its name, the shipped regions, and factors for the services."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Final, cast
+
+from greenops.adapters.shipped_grid import ShippedGrid, shipped_annual, shipped_regions
+from greenops.config import Settings
+from greenops.domain.factors import FactorTable
+from greenops.domain.grid import IntensitySeries
+from greenops.errors import AdapterUnavailable, DataMissing, UsageError
+from greenops.grid.factors import build_factor_table
+from greenops.grid.regions import RegionTable
+from greenops.plugins import PROVIDERS, load
+from greenops.ports import Clock, GridProvider
+from greenops.units import GramsPerKwh
+
+HOUR: Final = timedelta(hours=1)
+SHIPPED: Final = "shipped"
+BEHIND: Final = 6 * HOUR
+"""How far back the factors reach: spans that end late still find the intensity of their time."""
+
+
+@dataclass(frozen=True, slots=True)
+class GridContext:
+    """What the loops know of the grid.
+
+    Attributes:
+        annual: Region → annual mean intensity [gCO2e/kWh] with its source.
+    """
+
+    provider: GridProvider
+    regions: RegionTable
+    annual: Mapping[str, tuple[GramsPerKwh, str]]
+
+
+def load_grid(settings: Settings, clock: Clock) -> GridContext:  # noqa: ARG001
+    """The grid as the settings name it.
+
+    Args:
+        settings: `provider` names it.
+        clock: For providers that will need the time; the shipped one does not.
+
+    Raises:
+        UsageError: No provider of that name, or what is registered is not one.
+        DataMissing: The shipped tables are absent or damaged.
+    """
+    # The default needs no entry point, so that it also works where nothing is installed.
+    make = ShippedGrid if settings.provider == SHIPPED else load(PROVIDERS, settings.provider)
+    provider = cast("Callable[[], object]", make)()
+    if not isinstance(provider, GridProvider):
+        raise UsageError(
+            "GO0309",
+            f"`{settings.provider}` is registered as a grid provider, but is none",
+            fix="it must offer name, zones, actual and forecast",
+        )
+    return GridContext(provider, RegionTable.of(shipped_regions()), shipped_annual())
+
+
+def fresh_factors(context: GridContext, clock: Clock, horizon_h: float = 30) -> FactorTable:
+    """The factor table for the services, with recorded intensity around now.
+
+    The series reach six hours back. In a replay they also reach `horizon_h` simulated hours ahead,
+    for a simulated day passes within a minute of wall time; without one they end with the hour that
+    runs. A zone whose provider does not answer keeps its annual mean. Only what services *account*
+    for rests on this table; decisions rest on forecasts.
+    """
+    now = clock.now().astimezone(UTC)
+    running = now.replace(minute=0, second=0, microsecond=0)
+    ahead = timedelta(hours=horizon_h) if clock.replay is not None else timedelta(0)
+    known = {zone.id for zone in context.provider.zones()}
+    actual = {
+        zone: series
+        for zone in context.regions.zones()
+        if zone in known
+        and (series := _around(context.provider, zone, running, running + HOUR + ahead))
+    }
+    return build_factor_table(context.regions, actual, context.annual)
+
+
+def _around(
+    provider: GridProvider, zone: str, running: datetime, end: datetime
+) -> IntensitySeries | None:
+    """The widest of three windows that the provider can fill; none where it fills none."""
+    for window in ((running - BEHIND, end), (running, end), (running - BEHIND, running)):
+        try:
+            return provider.actual(zone, *window)
+        except (DataMissing, AdapterUnavailable):
+            continue
+    return None

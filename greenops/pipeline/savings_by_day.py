@@ -1,0 +1,153 @@
+"""What waiting would have saved on every day a provider keeps forecasts of; picks the demo's day."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Final, Protocol, runtime_checkable
+from zoneinfo import ZoneInfo
+
+from greenops.domain.grid import IntensitySeries
+from greenops.errors import DataMissing, UsageError
+from greenops.grid.series import mean_intensity, same_kind
+from greenops.pipeline.grid import GridContext
+from greenops.units import GramsPerKwh
+
+SLOT: Final = timedelta(hours=1)
+"""Distance of start slots. Hourly is exact here: with hourly values a best start lies where the run
+starts or ends on the hour, and submission and duration are whole hours."""
+
+
+@runtime_checkable
+class ForecastArchive(Protocol):
+    """A provider that keeps the forecasts it gave."""
+
+    def issues(self, zone: str) -> Sequence[datetime]:
+        """When each forecast was issued, oldest first."""
+
+
+@dataclass(frozen=True, slots=True)
+class DaySaving:
+    """One day's run: at once, and when the forecast known at submission said.
+
+    Attributes:
+        day: Local day of submission.
+        baseline_start: Submission, UTC: run at once.
+        chosen_start: Slot with the lowest forecast mean; the earliest of equals.
+        saving: 1 - chosen / baseline of the recorded intensities [1]; below 0 where it got worse.
+        oracle_saving: The same for the best slot in hindsight.
+    """
+
+    day: date
+    baseline_start: datetime
+    chosen_start: datetime
+    baseline_g_per_kwh: GramsPerKwh
+    chosen_g_per_kwh: GramsPerKwh
+    saving: float
+    oracle_saving: float
+
+
+def saving_by_day(
+    context: GridContext,
+    zone: str,
+    local_time: time,
+    duration: timedelta,
+    deadline: timedelta,
+    slot: timedelta = SLOT,
+) -> list[DaySaving]:
+    """The saving of a daily job on every day with a forecast; no day is left out.
+
+    Args:
+        context: The grid; its provider keeps its forecasts.
+        zone: Grid zone the job runs in.
+        local_time: Submission in the zone's local time; where the clock is put back the earlier one,
+            where it is put forward as long after the jump as was asked for.
+        duration: Length of the run.
+        deadline: Latest end, after submission, in elapsed time.
+        slot: Distance of start slots.
+
+    Raises:
+        DataMissing: The provider does not know the zone, keeps no forecasts, or has a gap.
+        UsageError: The deadline is shorter than the run.
+    """
+    if not timedelta(0) < duration <= deadline:
+        raise UsageError("GO0311", f"a run of {duration} does not fit a deadline of {deadline}")
+    provider = context.provider
+    zones = {each.id: each for each in provider.zones()}
+    if zone not in zones or not isinstance(provider, ForecastArchive):
+        raise DataMissing(
+            "GO0310",
+            f"grid provider `{provider.name}` keeps no forecasts of `{zone}`",
+            fix="the provider `shipped` does",
+        )
+    days = [issued.date() for issued in provider.issues(zone)]
+    starts = [submitted(day, local_time, zones[zone].time_zone) for day in days]
+    return [
+        _saving(context, zone, day, start, duration, deadline, slot)
+        for day, start in zip(days, starts, strict=True)
+    ]
+
+
+def submitted(day: date, local_time: time, time_zone: str) -> datetime:
+    """The UTC instant of a local time of day."""
+    return datetime.combine(day, local_time, ZoneInfo(time_zone)).astimezone(UTC)
+
+
+def _saving(
+    context: GridContext,
+    zone: str,
+    day: date,
+    start: datetime,
+    duration: timedelta,
+    deadline: timedelta,
+    slot: timedelta,
+) -> DaySaving:
+    forecast = context.provider.forecast(zone, start)
+    actual = context.provider.actual(zone, start, start + deadline)
+    same_kind(actual, forecast)
+    slots = [start + i * slot for i in range((deadline - duration) // slot + 1)]
+    foretold = [_mean(forecast, each, duration) for each in slots]
+    came = [_mean(actual, each, duration) for each in slots]
+    chosen = min(range(len(slots)), key=foretold.__getitem__)
+    return DaySaving(
+        day=day,
+        baseline_start=start,
+        chosen_start=slots[chosen],
+        baseline_g_per_kwh=came[0],
+        chosen_g_per_kwh=came[chosen],
+        saving=1 - came[chosen] / came[0],
+        oracle_saving=1 - min(came) / came[0],
+    )
+
+
+def _mean(series: IntensitySeries, start: datetime, duration: timedelta) -> GramsPerKwh:
+    mean = mean_intensity(series, start, start + duration)
+    if mean is None:
+        raise DataMissing(
+            "GO0303", f"`{series.zone}` has a gap in the {duration} from {start.isoformat()}"
+        )
+    return mean
+
+
+def median_day(days: Sequence[DaySaving]) -> DaySaving:
+    """The day of median saving; the lower of the two middle ones where their number is even.
+
+    Raises:
+        DataMissing: There is no day.
+    """
+    if not days:
+        raise DataMissing("GO0310", "no day has a forecast, so none is the median")
+    ordered = sorted(days, key=lambda each: (each.saving, each.day))
+    return ordered[(len(ordered) - 1) // 2]
+
+
+def demo_day(context: GridContext) -> DaySaving:
+    """The demo's day: median saving of a 2 h run in CISO, from 01:00 local time, within 12 h.
+
+    Raises:
+        DataMissing: As `saving_by_day`.
+    """
+    return median_day(
+        saving_by_day(context, "CISO", time(1), timedelta(hours=2), timedelta(hours=12))
+    )

@@ -5,11 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Final
 
 from greenops.domain.decision import Decision, Judgement
 from greenops.errors import InvalidFile, Location
 from greenops.plan.choice import choose
 from greenops.policy import PolicySet, PolicyTest, compile_policies
+
+
+ROUTES: Final = "routes.yaml"
+"""The file of routes may lie beside the policies; it is not one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +49,8 @@ def policy_sources(folder: Path) -> list[tuple[str, str]]:
     if folder.is_file():
         paths = [folder]
     elif folder.is_dir():
-        paths = sorted(path for end in ("*.yaml", "*.yml") for path in folder.rglob(end))
+        found = (path for end in ("*.yaml", "*.yml") for path in folder.rglob(end))
+        paths = sorted(path for path in found if path.name != ROUTES)
     else:
         raise InvalidFile(
             "GO0108",

@@ -264,6 +264,8 @@ class _Checker:
             kind = kinds[0]
             if node.name == "size" and (kind == "string" or kind.startswith("list(")):
                 return _rebuilt(node, typed), "int"
+            if node.name == "getSeconds" and kind == "duration":
+                return _rebuilt(node, typed), "int"
             if node.name == "double" and kind in NUMBERS:
                 return _rebuilt(node, typed), "double"
             if node.name == "string" and self.message and kind in {*NUMBERS, "string", "bool"}:

@@ -204,6 +204,13 @@ def _double(value: Any) -> Any:
     return cel.DoubleType(float(_bare(value, _only(value, "int", "double"))))
 
 
+def _whole_seconds(value: Any) -> Any:
+    """All of a duration in whole seconds, towards zero."""
+    span = _bare(value, _only(value, "duration"))
+    whole = abs(span) // timedelta(seconds=1)
+    return cel.IntType(whole if span >= timedelta(0) else -whole)
+
+
 def _timestamp(value: Any) -> Any:
     found = instant(str(value))
     if found is None:
@@ -239,6 +246,7 @@ OPERATORS: Final[dict[str, Operator]] = {
     "ratio": _strict(_ratio),
     "string": _strict(_string),
     "double": _strict(_double),
+    "getSeconds": _strict(_whole_seconds),
     "timestamp": _strict(_timestamp),
     "duration": _strict(_duration),
 }

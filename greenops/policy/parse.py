@@ -40,7 +40,7 @@ FUNCTIONS: Final = frozenset({"size", "double", "ratio", "string", "timestamp", 
 METHODS: Final = frozenset(
     {
         *("startsWith", "endsWith", "contains", "matches", "size"),
-        *("getHours", "getMinutes", "getDayOfWeek"),
+        *("getHours", "getMinutes", "getDayOfWeek", "getSeconds"),
     }
 )
 BINARY: Final = {

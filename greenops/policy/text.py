@@ -9,7 +9,16 @@ from datetime import UTC, datetime, timedelta
 from greenops.policy.ir import Call, Const, Each, Has, If, ListOf, Local, Node, Var
 
 METHODS = frozenset(
-    {"startsWith", "endsWith", "contains", "matches", "getHours", "getMinutes", "getDayOfWeek"}
+    {
+        "startsWith",
+        "endsWith",
+        "contains",
+        "matches",
+        "getHours",
+        "getMinutes",
+        "getDayOfWeek",
+        "getSeconds",
+    }
 )
 FUNCTIONS = frozenset({"size", "double", "ratio", "string"})
 WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")

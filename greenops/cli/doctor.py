@@ -68,9 +68,9 @@ def _settings() -> Finding:
 
 
 def _meters() -> Finding:
-    from greenops.pipeline.instrument import discover_meters
+    from greenops.pipeline.instrument import discover
 
-    found = [meter.info for meter in discover_meters()]
+    found = [meter.info for meter in discover("doctor")]
     if not found:
         return Finding("meters", "fail", "no meter: energy will be unknown")
     named = ", ".join(f"{i.name} {i.device} ({i.method}, ±{i.uncertainty:.0%})" for i in found)

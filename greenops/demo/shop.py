@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -29,22 +28,18 @@ SETTLE_WITHIN_S = 15.0
 """Longest wait for the last spans and receipts to reach the lake and the ledger [s]."""
 
 
-@dataclass(slots=True)
 class Shop:
     """One run of the demo.
 
-    Attributes:
+    Args:
         state: Folder of everything it writes.
         tell: Where progress goes.
     """
 
-    state: Path
-    tell: Tell
-
-    def __post_init__(self) -> None:
-        """Take ports and start the clock of the day."""
-        numbers = free_ports(10)
-        self.ports = Ports(*numbers[:3], (numbers[3], numbers[4]), *numbers[5:])
+    def __init__(self, state: Path, tell: Tell) -> None:
+        self.state = state
+        self.tell = tell
+        self.ports = take_ports()
         self.policies = packaged("policies")
         self.replay = day.replay_from(SystemClock().wall())
         self.clock = SystemClock(self.replay)
@@ -188,6 +183,12 @@ class Shop:
         """Check the ledger as an auditor would, and sum up."""
         checked = verify(self.state, None)
         return result(view, records, checked, residual_of(self.state), console_url)
+
+
+def take_ports() -> Ports:
+    """Free loopback ports for one demo."""
+    api, grpc, http, north, south, checkout, assistant, front, admin, console = free_ports(10)
+    return Ports(api, grpc, http, (north, south), checkout, assistant, front, admin, console)
 
 
 def run(

@@ -106,7 +106,7 @@ class Decider:
         if name not in known:
             near = nearest(name, known)
             hint = f"did you mean `{near}`?" if near else "declare it with `kind: Workload`"
-            raise UsageError("GO0605", f"no workload `{name}` is declared", fix=hint)
+            raise UsageError("GO0640", f"no workload `{name}` is declared", fix=hint)
         return known[name]
 
     def options(self, now: datetime) -> list[RegionOption]:
@@ -137,7 +137,7 @@ def decide_again(record: DecisionRecord, policies: PolicySet) -> Decision:
         UsageError: The record does not hold its job.
     """
     if record.job is None:
-        raise UsageError("GO0606", f"record of `{record.decision.id}` does not hold its job")
+        raise UsageError("GO0641", f"record of `{record.decision.id}` does not hold its job")
     made = record.decision
     baseline, *candidates = record.candidates
     judgement = policies.judge(record.job, baseline, candidates, made.decided_at)

@@ -183,7 +183,7 @@ class Engine:
         """
         record = self._parts.db.decision(decision_id)
         if record is None:
-            raise DataMissing("GO0601", f"no decision `{decision_id}`")
+            raise DataMissing("GO0630", f"no decision `{decision_id}`")
         return replace(record, receipts=tuple(self._parts.db.receipts(decision_id)))
 
     # -- what if
@@ -209,19 +209,19 @@ class Engine:
         with self._lock:
             given = self._answers.get(order.answer_id)
         if given is None:
-            raise DataMissing("GO0602", "this answer is not remembered", fix="ask what-if again")
+            raise DataMissing("GO0631", "this answer is not remembered", fix="ask what-if again")
         again = self.what_if(given.question)
         change = self._start(again.decision)
         target = self._target(again.decision)
         why = again.why_not or _why_not(order, change, target)
         if why or change is None or target is None:
             self._parts.evidence.refusal(order, why or "no target")
-            raise UsageError("GO0603", f"not sent: {why}")
+            raise UsageError("GO0632", f"not sent: {why}")
         self._parts.evidence.order(order, again)
         self.keep(DecisionRecord(again.decision, again.candidates, again.verdicts, again.policies))
         receipt = self.act(again.decision, target, change, actor=order.actor)
         if receipt is None:
-            raise AdapterUnavailable("GO0604", f"`{target}` does not answer; it is tried again")
+            raise AdapterUnavailable("GO0633", f"`{target}` does not answer; it is tried again")
         return receipt
 
 

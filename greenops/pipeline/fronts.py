@@ -63,10 +63,10 @@ def read_fronts(path: Path) -> tuple[Front, ...]:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         at = Location(str(path), mark.line + 1, mark.column + 1) if mark else Location(str(path))
-        raise InvalidFile("GO0610", f"not YAML: {error.problem}", at=at) from error
+        raise InvalidFile("GO0650", f"not YAML: {error.problem}", at=at) from error
     except (ValueError, TypeError) as error:
         raise InvalidFile(
-            "GO0611",
+            "GO0651",
             str(error),
             at=Location(str(path)),
             fix="a route has name, workload, targets and backends",

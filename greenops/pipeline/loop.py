@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Protocol
 
 from greenops.act.guardrails import step_towards
@@ -106,7 +107,7 @@ class Loop:
             self._quietly("placements", lambda: self.place(now))
         if self._paces["routes"].due(now):
             for front in self._fronts:
-                self._quietly(f"route {front.name}", lambda front=front: self.route(front))
+                self._quietly(f"route {front.name}", partial(self.route, front))
         self._quietly("outcomes", self.settle)
 
     def _quietly(self, what: str, step: Callable[[], None]) -> None:

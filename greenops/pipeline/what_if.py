@@ -60,7 +60,7 @@ def answer(decider: Decider, question: WhatIfQuestion) -> WhatIfAnswer:
 def _job(decider: Decider, question: WhatIfQuestion) -> Job:
     workload = decider.workload(question.workload)
     if workload.kind is not WorkloadKind.BATCH:
-        raise UsageError("GO0607", f"`{workload.name}` serves; only batch workloads can wait")
+        raise UsageError("GO0642", f"`{workload.name}` serves; only batch workloads can wait")
     submitted = scheduled_start(workload, decider.clock.now())
     key = f"{workload.name}/what-if/{submitted:%Y-%m-%dT%H:%MZ}"
     regions = workload.allowed_regions if question.move_regions else (workload.home_region,)

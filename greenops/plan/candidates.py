@@ -38,7 +38,8 @@ def batch_candidates(
     """The baseline, and one candidate per region, pool and start slot.
 
     Starts are aligned to whole slots of UTC, from now or the submission (the later) up to the
-    latest safe start; the first is at once.
+    latest safe start; the first is at once. Once that has passed, the baseline itself is at once and
+    there is no other way.
 
     Raises:
         UsageError: The home region is not among the options, or the job has no run time.
@@ -47,12 +48,15 @@ def batch_candidates(
     home = next((o for o in options if o.region.id == job.workload.home_region), None)
     if longest is None or home is None:
         lacks = "no run time" if longest is None else f"unknown region `{job.workload.home_region}`"
-        raise UsageError("GO0605", f"`{job.workload.name}` cannot be planned: {lacks}")
+        raise UsageError("GO0640", f"`{job.workload.name}` cannot be planned: {lacks}")
     usual = timedelta(seconds=job.workload.duration_s or longest.total_seconds())
     earliest = max(now, job.submitted)
     scheduled = max(earliest, scheduled_start(job.workload, job.submitted))
-    baseline = _Place(job, home, usual, now).candidate(scheduled, ON_DEMAND, BASELINE)
     latest = latest_safe_start(job) or scheduled
+    if latest < earliest:
+        # Slack is gone: waiting for the schedule would only make a late run later.
+        scheduled = earliest
+    baseline = _Place(job, home, usual, now).candidate(scheduled, ON_DEMAND, BASELINE)
     found = [
         place.candidate(start, pool)
         for option in _allowed(job, options)
@@ -81,7 +85,7 @@ def placement_candidates(
     home = next((o for o in options if o.region.id == job.workload.home_region), None)
     if home is None:
         name = job.workload.home_region
-        raise UsageError("GO0605", f"`{job.workload.name}`: unknown region `{name}`")
+        raise UsageError("GO0640", f"`{job.workload.name}`: unknown region `{name}`")
     hour = timedelta(hours=1)
 
     def at(option: RegionOption, name: str) -> Candidate:
@@ -139,7 +143,7 @@ class _Place:
         error = forecast.error if forecast and forecast.error is not None else None
         away = region.id != workload.home_region
         return Candidate(
-            id=name or f"{region.id}/{pool}/{start:%Y-%m-%dT%H:%MZ}",
+            id=name or f"{region.id}/{pool}/{start.astimezone(UTC):%Y-%m-%dT%H:%MZ}",
             region=region.id,
             location=region.location,
             provider=region.provider,
@@ -168,9 +172,9 @@ class _Place:
 
     def _cost(self, pool: str, *, away: bool) -> Usd | None:
         hourly = self._region.usd_per_hour.get(pool)
-        if hourly is None:
+        moved = self._job.workload.transfer_gb if away else 0.0
+        if hourly is None or moved is None:
             return None
-        moved = (self._job.workload.transfer_gb or 0.0) if away else 0.0
         hours = self._duration.total_seconds() / 3600
         return Usd(hourly * hours + moved * self._region.usd_per_gb)
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from types import MappingProxyType
 
@@ -45,7 +47,11 @@ def choose(
     ranked = _ranked(candidates, verdicts, latest)
     own = verdicts.get(baseline.id)
     noncompliant = own is not None and not own.allowed
-    chosen, runner_up = _pick(baseline, candidates, verdicts, ranked, judgement.run_now)
+    late = latest is not None and baseline.start is not None and baseline.start > latest
+    chosen, runner_up = ranked[0] if ranked else baseline, _second(ranked, baseline)
+    if judgement.run_now or (late and not ranked):
+        # Break-glass, or the schedule itself would miss the deadline and no rule offers better.
+        chosen, runner_up = _soonest(baseline, candidates, verdicts), None
     draft = Decision(
         id="",
         job_id=job.id,
@@ -56,7 +62,7 @@ def choose(
         runner_up=runner_up,
         rejected={v.candidate: v.reasons for v in judgement.verdicts if v.reasons},
         warned={v.candidate: v.warnings for v in judgement.verdicts if v.warnings},
-        reason=reason(chosen, baseline, judgement, job.deadline, len(candidates)),
+        reason=reason(chosen, baseline, judgement, job.deadline, len(candidates), late=late),
         mode=judgement.mode,
         policies=judgement.policies,
         policy_hash=judgement.policy_hash,
@@ -80,8 +86,6 @@ def effective(decision: Decision) -> Candidate:
 
 
 def _named(draft: Decision) -> Decision:
-    from dataclasses import replace
-
     digest = hashlib.sha256(canonical(draft)).hexdigest()
     return replace(draft, id=f"dec-{digest[:24]}")
 
@@ -92,9 +96,11 @@ def _ranked(
     """Candidates that may be chosen, best first: least score, then earliest start, then name."""
 
     def open_to(each: Candidate) -> bool:
-        said = verdicts[each.id]
+        said = verdicts.get(each.id)
+        if said is None or said.score is None or any(map(math.isnan, said.score)):
+            return False
         in_time = latest is None or each.start is None or each.start <= latest
-        return said.allowed and said.eligible and said.score is not None and in_time
+        return said.allowed and said.eligible and in_time
 
     def rank(each: Candidate) -> tuple[tuple[float, float], float, str]:
         score = verdicts[each.id].score or (float("inf"), float("inf"))
@@ -103,29 +109,28 @@ def _ranked(
     return sorted((each for each in candidates if open_to(each)), key=rank)
 
 
-def _pick(
-    baseline: Candidate,
-    candidates: Sequence[Candidate],
-    verdicts: Mapping[str, Verdict],
-    ranked: Sequence[Candidate],
-    run_now: bool,
-) -> tuple[Candidate, Candidate | None]:
-    if run_now:
-        return _soonest(baseline, candidates, verdicts), None
+def _second(ranked: Sequence[Candidate], baseline: Candidate) -> Candidate | None:
     if not ranked:
-        return baseline, None
-    return ranked[0], ranked[1] if len(ranked) > 1 else baseline
+        return None
+    return ranked[1] if len(ranked) > 1 else baseline
 
 
 def _soonest(
     baseline: Candidate, candidates: Sequence[Candidate], verdicts: Mapping[str, Verdict]
 ) -> Candidate:
-    """The earliest start that no hard rule refuses; the baseline where it is as early."""
-    starts = [
+    """The earliest start that the rules allow, as near to the baseline's place as can be.
+
+    The baseline where it is as early, or where nothing is allowed: haste is no reason to move.
+    """
+
+    def rank(each: Candidate) -> tuple[float, bool, bool, bool, str]:
+        start = each.start.timestamp() if each.start else math.inf
+        place = each.id != baseline.id, each.region != baseline.region, each.pool != baseline.pool
+        return start, *place, each.id
+
+    allowed = (
         each
         for each in (baseline, *candidates)
-        if each.start is not None and each.id in verdicts and verdicts[each.id].allowed
-    ]
-    return min(
-        starts, key=lambda each: each.start.timestamp() if each.start else 0, default=baseline
+        if each.id in verdicts and verdicts[each.id].allowed
     )
+    return min(allowed, key=rank, default=baseline)

@@ -11,13 +11,12 @@ from greenops.domain.workload import ClockTime, Job, Workload
 def next_local(clock: ClockTime, after: datetime) -> datetime:
     """First instant after `after` at which a wall clock shows a time of day; aware UTC.
 
-    A time that a change to daylight saving skips counts as the instant the clocks jump to it;
-    a time that happens twice counts the first time.
+    A time that a change to daylight saving skips is read with the offset before the change (02:30
+    becomes 03:30); a time that happens twice counts the first time. Source: RFC 5545, 3.3.5.
     """
     zone = ZoneInfo(clock.time_zone)
     day = after.astimezone(zone).date()
     while True:
-        # The offset before a gap, applied to a skipped time, lands as far behind it as the gap.
         instant = datetime.combine(day, clock.at, tzinfo=zone).astimezone(UTC)
         if instant > after:
             return instant

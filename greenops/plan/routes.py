@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -93,11 +93,17 @@ def _candidate(
     shares = [(each, weights.get(each.name, 0) / 100) for each in backends]
     main = max(shares, key=lambda pair: pair[1])[0].option.region
     used = [each for each, share in shares if share > 0]
+    whole = sum(weights.get(each.name, 0) for each in backends) == 100  # noqa: PLR2004  (percent)
+    if not whole:
+        # A part of the traffic goes where nothing is known: no figure stands for all of it.
+        return Candidate(id=name, start=now, end=now + WINDOW, energy_kwh=energy)
+    slowest = [each.p95_ms for each in used]
+    known = [p95 for p95 in slowest if p95 is not None]
     return Candidate(
         id=name,
         region=main.id,
-        location=main.location,
-        provider=main.provider,
+        location=_common(each.option.region.location for each in used),
+        provider=_common(each.option.region.provider for each in used),
         zone=main.zone,
         start=now,
         end=now + WINDOW,
@@ -105,8 +111,14 @@ def _candidate(
         carbon_g=_carbon(shares, energy, now),
         intensity=_intensity(shares, now),
         cost_usd=_cost(shares),
-        p95_ms=max((e.p95_ms for e in used if e.p95_ms is not None), default=None),
+        p95_ms=max(known) if len(known) == len(slowest) else None,
     )
+
+
+def _common(names: Iterable[str]) -> str | None:
+    """The name that all share; none where they differ, so that a rule on it refuses the mix."""
+    different = set(names)
+    return different.pop() if len(different) == 1 else None
 
 
 def _means(

@@ -170,7 +170,8 @@ def _inflate(body: bytes) -> bytes:
 def _parse(body: bytes, kind: str, empty: M) -> M:
     try:
         if kind == "application/json":
-            return json_format.Parse(body, empty, ignore_unknown_fields=True)
+            json_format.Parse(body, empty, ignore_unknown_fields=True)
+            return empty
         if kind == "application/x-protobuf":
             empty.ParseFromString(body)
             return empty

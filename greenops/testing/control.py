@@ -39,7 +39,7 @@ class FakeControlPlane:
         """The view that the test put in."""
         self._check()
         if self.view is None:
-            raise DataMissing("GO0601", "the test put no view in")
+            raise DataMissing("GO0630", "the test put no view in")
         return self.view
 
     def decisions(self) -> Sequence[Decision]:
@@ -53,7 +53,7 @@ class FakeControlPlane:
         for record in self.records:
             if record.decision.id == decision_id:
                 return record
-        raise DataMissing("GO0601", f"no decision `{decision_id}`")
+        raise DataMissing("GO0630", f"no decision `{decision_id}`")
 
     def submit(self, request: JobRequest) -> Decision:
         """Remembers the request and gives the first decision."""
@@ -65,7 +65,7 @@ class FakeControlPlane:
         """The answer that the test put in."""
         self._check()
         if self.answer is None:
-            raise UsageError("GO0605", f"no workload `{question.workload}` is declared")
+            raise UsageError("GO0640", f"no workload `{question.workload}` is declared")
         return self.answer
 
     def send(self, order: SendOrder) -> Receipt:
@@ -73,7 +73,7 @@ class FakeControlPlane:
         self._check()
         self.sent.append(order)
         if self.receipt is None:
-            raise UsageError("GO0603", "not sent: the test put no receipt in")
+            raise UsageError("GO0632", "not sent: the test put no receipt in")
         return self.receipt
 
     def accept(self, receipt: Receipt) -> None:

@@ -227,7 +227,7 @@ def test_the_api_answers_and_its_errors_are_one_line(house):
     )
 
     assert healthy.json() == {"status": "ok"}
-    assert (missing.status_code, missing.json()["error"][:6]) == (404, "GO0601")
+    assert (missing.status_code, missing.json()["error"][:6]) == (404, "GO0630")
     assert (wrong.status_code, wrong.json()["error"]) == (
         400,
         "GO0505 not a SendOrder: `SendOrder` has no field `answer`",
@@ -237,7 +237,7 @@ def test_the_api_answers_and_its_errors_are_one_line(house):
 
 
 def test_a_target_that_does_not_answer_is_a_503(house):
-    house.control.error = AdapterUnavailable("GO0604", "`x` does not answer")
+    house.control.error = AdapterUnavailable("GO0633", "`x` does not answer")
 
     assert requests.get(house.url("/v1/decisions"), timeout=5).status_code == 503
 

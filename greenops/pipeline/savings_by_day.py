@@ -56,7 +56,7 @@ def saving_by_day(
     deadline: timedelta,
     slot: timedelta = SLOT,
 ) -> list[DaySaving]:
-    """The saving of a daily job on every day with a forecast; no day is left out.
+    """The saving of a daily job, once for every forecast: its first submission; none is left out.
 
     Args:
         context: The grid; its provider keeps its forecasts.
@@ -81,17 +81,25 @@ def saving_by_day(
             f"grid provider `{provider.name}` keeps no forecasts of `{zone}`",
             fix="the provider `shipped` does",
         )
-    days = [issued.date() for issued in provider.issues(zone)]
-    starts = [submitted(day, local_time, zones[zone].time_zone) for day in days]
+    local = ZoneInfo(zones[zone].time_zone)
+    days = [first_day(issued, local_time, local) for issued in provider.issues(zone)]
     return [
-        _saving(context, zone, day, start, duration, deadline, slot)
-        for day, start in zip(days, starts, strict=True)
+        _saving(context, zone, day, submitted(day, local_time, local), duration, deadline, slot)
+        for day in days
     ]
 
 
-def submitted(day: date, local_time: time, time_zone: str) -> datetime:
+def first_day(issued: datetime, local_time: time, local: ZoneInfo) -> date:
+    """The local day of the first submission at or after an issue."""
+    day = issued.astimezone(local).date()
+    while submitted(day, local_time, local) < issued:
+        day += timedelta(days=1)
+    return day
+
+
+def submitted(day: date, local_time: time, local: ZoneInfo) -> datetime:
     """The UTC instant of a local time of day."""
-    return datetime.combine(day, local_time, ZoneInfo(time_zone)).astimezone(UTC)
+    return datetime.combine(day, local_time, local).astimezone(UTC)
 
 
 def _saving(

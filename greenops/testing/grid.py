@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
 from greenops.domain.grid import (
@@ -145,7 +145,7 @@ def check_grid_provider(
     check_actual(provider, zone, start, end)
     check_forecast(provider, zone, start, end, before)
     for ask in (provider.actual, lambda z, s, _: provider.forecast(z, s)):
-        _refuses(lambda ask=ask: ask("no such zone", start, end))  # type: ignore[misc]
+        _refuses(lambda ask=ask: ask("no such zone", start, end))
 
 
 def check_actual(provider: GridProvider, zone: str, start: datetime, end: datetime) -> None:
@@ -183,10 +183,11 @@ def check_forecast(
     _refuses(lambda: provider.forecast(zone, before))
 
 
-def _refuses(ask: object) -> None:
+def _refuses(ask: Callable[[], object]) -> None:
     try:
-        ask()  # type: ignore[operator]
+        ask()
     except DataMissing as error:
-        assert "\n" not in str(error)
-        return
-    raise AssertionError("what it does not know must be DataMissing")
+        said = str(error)
+    else:
+        raise AssertionError("what it does not know must be DataMissing")
+    assert "\n" not in said

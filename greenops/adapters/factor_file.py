@@ -36,7 +36,7 @@ class FactorFile:
     def __init__(
         self,
         path: Path | None,
-        shipped: bool = True,  # noqa: FBT001, FBT002
+        shipped: bool = True,
         *,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:

@@ -54,6 +54,7 @@ def run_zones(args: argparse.Namespace) -> int:
 
 def run_now(args: argparse.Namespace) -> int:
     """Print the intensity of each region now: recorded where known, else the annual mean."""
+    from greenops.domain.energy import Method
     from greenops.grid.factors import intensity_at
     from greenops.pipeline.grid import fresh_factors
 
@@ -64,8 +65,8 @@ def run_now(args: argparse.Namespace) -> int:
     for region in chosen:
         factors = table.regions[region.id]
         value, method = intensity_at(table, region.id, now)
-        kind = factors.series.kind if factors.series is not None else None
-        recorded = method is not None and method.value == "reported"
+        estimated = factors.annual_source if method is Method.ESTIMATED else None
+        series = factors.series if method is Method.REPORTED else None
         rows.append(
             {
                 "region": region.id,
@@ -73,7 +74,7 @@ def run_now(args: argparse.Namespace) -> int:
                 "intensity": value,
                 "pue": region.pue,
                 "method": method.value if method else None,
-                "source": _source(kind) if recorded and kind else factors.annual_source,
+                "source": _source(series.kind) if series else estimated,
             }
         )
     head = f"average carbon intensity [{UNIT}] at {_iso(now)}, before PUE"

@@ -1,4 +1,4 @@
-"""The shop's catalogue: 560 products, written for this demo."""
+"""The shop's catalogue: 280 products, written for this demo."""
 
 from __future__ import annotations
 

@@ -122,8 +122,8 @@ class WhatIfAnswer:
     id: str
     question: WhatIfQuestion
     decision: Decision
-    avoided: AvoidedEmissions
-    extra_cost_usd: Usd
+    avoided: AvoidedEmissions | None
+    extra_cost_usd: Usd | None
     frontier: tuple[FrontierPoint, ...]
     sendable: bool
     why_not: str | None = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
@@ -39,7 +40,8 @@ def build_factor_table(
     series = list(actual.values())
     if series:
         same_kind(*series)
-    table = {each.id: _factors(each, actual, annual) for each in regions}
+    exact = {zone: _floats(each) for zone, each in actual.items()}
+    table = {each.id: _factors(each, exact, annual) for each in regions}
     return FactorTable(version=version(table), regions=table)
 
 
@@ -53,12 +55,18 @@ def _factors(
     return RegionFactors(
         region=region.id,
         zone=region.zone,
-        pue=region.pue,
+        pue=float(region.pue),
         usd_per_vcpu_hour=None if hourly is None else Usd(hourly / VCPUS),
         series=actual.get(region.zone) if region.zone is not None else None,
-        annual=mean,
+        annual=None if mean is None else GramsPerKwh(float(mean)),
         annual_source=source,
     )
+
+
+def _floats(series: IntensitySeries) -> IntensitySeries:
+    """Whole numbers as floats: JSON keeps the difference, and the version hashes JSON."""
+    values = (None if each is None else GramsPerKwh(float(each)) for each in series.values)
+    return replace(series, values=tuple(values))
 
 
 def version(regions: Mapping[str, RegionFactors]) -> str:

@@ -17,13 +17,14 @@ from greenops.pipeline.fronts import Front
 from greenops.pipeline.grid import GridContext
 from greenops.plan.candidates import RegionOption, batch_candidates, placement_candidates
 from greenops.plan.choice import choose
-from greenops.plan.guard import deadline_of
+from greenops.plan.guard import deadline_of, due_since
 from greenops.plan.routes import Backend, Weights, route_candidates
 from greenops.policy import PolicySet
 from greenops.ports import Clock
 
 PLACEMENT_P95_MS: Final = 80.0
-"""Latency taken for a service that declares none [ms]: equal everywhere, so that it decides nothing."""
+"""Latency taken for a service that has none measured [ms], an assumption of ours: equal at every
+place, so that no choice rests on it; rules that compare latencies then hold with equality."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +60,8 @@ class Decider:
         now = self.clock.now()
         workload = self.workload(front.workload)
         options = {each.region.id: each for each in self.options(now)}
+        for each in front.backends:
+            self.grid.regions[each.region]  # an unknown region is an error that names the nearest
         backends = [Backend(b.name, options[b.region], b.p95_ms) for b in front.backends]
         found = route_candidates(backends, current, workload.energy_kwh, now)
         baseline, candidates, weights = found
@@ -93,8 +96,8 @@ class Decider:
         """The run that a request asks for."""
         workload = self.workload(request.workload)
         labelled = replace(workload, labels={**workload.labels, **request.labels})
-        deadline = deadline_of(workload, request.submitted)
-        return Job(request.run_key, labelled, request.submitted, deadline)
+        due = due_since(workload, request.submitted)
+        return Job(request.run_key, labelled, due, deadline_of(workload, due))
 
     def workload(self, name: str) -> Workload:
         """A declared workload.

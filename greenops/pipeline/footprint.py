@@ -147,8 +147,8 @@ def _service(name: str, sums: _Service) -> ServiceFootprint:
         energy_high_j=None if high is None else Joules(high),
         carbon_g=None if carbon is None else Grams(carbon),
         cost_usd=None if cost is None else Usd(cost),
-        energy_j_per_request=None if energy is None else Joules(energy / requests),
-        carbon_g_per_request=None if carbon is None else Grams(carbon / requests),
+        energy_j_per_request=Joules(energy / requests) if energy is not None and requests else None,
+        carbon_g_per_request=Grams(carbon / requests) if carbon is not None and requests else None,
         method=weakest(list(sums.methods)),
     )
 

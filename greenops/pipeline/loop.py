@@ -30,7 +30,7 @@ from greenops.ports import Actuator, Clock
 
 log = logging.getLogger("greenops.loop")
 
-ROUTES_EVERY = timedelta(minutes=30)
+ROUTES_EVERY = timedelta(hours=1)
 PLACEMENTS_EVERY = timedelta(hours=12)
 FACTORS_EVERY = timedelta(hours=1)
 """Simulated time between two looks; the grid's own step is an hour."""

@@ -12,7 +12,6 @@ from greenops.errors import InvalidFile, Location
 from greenops.plan.choice import choose
 from greenops.policy import PolicySet, PolicyTest, compile_policies
 
-
 ROUTES: Final = "routes.yaml"
 """The file of routes may lie beside the policies; it is not one."""
 

@@ -16,12 +16,11 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from greenops.act.hold import Hold, at_once, hold_for, obey, on_time, remaining
-from greenops.act.keys import action_id
 from greenops.adapters.command import SHELL_NOT_FOUND, SHELL_SIGNAL, Command, Stopped, found
 from greenops.adapters.local_process import RunFolder, RunReceipt, alive
 from greenops.adapters.spool import Spool
 from greenops.config import Settings
-from greenops.domain.action import Outcome, Receipt, StartJob
+from greenops.domain.action import Outcome, Receipt
 from greenops.domain.console import JobRequest
 from greenops.domain.decision import Decision
 from greenops.domain.workload import Workload
@@ -309,10 +308,9 @@ def _report(made: RunReceipt, server: ControlPlane | None, settings: Settings, t
 
 def as_receipt(made: RunReceipt, decision_id: str) -> Receipt:
     """A run's receipt in the ledger's words."""
-    change = StartJob(made.run_key, made.started_at, made.started_at)
     end = "its end was not seen" if made.exit_code is None else f"exit code {made.exit_code}"
     return Receipt(
-        action_id=made.action_id or action_id(decision_id, change),
+        action_id=f"start:{made.run_key}",
         decision_id=decision_id,
         target="local-process",
         kind="start_job",

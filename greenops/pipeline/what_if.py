@@ -21,7 +21,7 @@ from greenops.domain.workload import Job, WorkloadKind
 from greenops.errors import UsageError
 from greenops.pipeline.decide import Decider
 from greenops.plan.candidates import batch_candidates
-from greenops.plan.guard import scheduled_start
+from greenops.plan.guard import deadline_of, scheduled_start
 from greenops.units import Grams, Usd
 
 FRONTIER: Final = 12
@@ -47,7 +47,7 @@ def answer(decider: Decider, question: WhatIfQuestion) -> WhatIfAnswer:
         question=question,
         decision=decision,
         avoided=avoided(decision),
-        extra_cost_usd=Usd((decision.chosen.cost_usd or 0.0) - (baseline.cost_usd or 0.0)),
+        extra_cost_usd=_extra_cost(decision),
         frontier=_frontier(record, question, job),
         sendable=why_not is None,
         why_not=why_not,
@@ -65,7 +65,9 @@ def _job(decider: Decider, question: WhatIfQuestion) -> Job:
     key = f"{workload.name}/what-if/{submitted:%Y-%m-%dT%H:%MZ}"
     regions = workload.allowed_regions if question.move_regions else (workload.home_region,)
     asked = replace(workload, allowed_regions=regions)
-    deadline = submitted + timedelta(hours=question.max_delay_h)
+    asked_for = submitted + timedelta(hours=question.max_delay_h)
+    declared = deadline_of(workload, submitted)
+    deadline = asked_for if declared is None else min(asked_for, declared)
     return Job(key, asked, submitted, deadline)
 
 
@@ -75,16 +77,33 @@ def _within(candidate: Candidate, baseline: Candidate, question: WhatIfQuestion)
     return candidate.cost_usd <= baseline.cost_usd * (1 + question.max_cost_increase)
 
 
-def avoided(decision: Decision) -> AvoidedEmissions:
-    """What a decision is expected to avoid: on forecasts, so of grade D [gCO2e]."""
+def avoided(decision: Decision) -> AvoidedEmissions | None:
+    """What a decision is expected to avoid: on forecasts, so of grade D [gCO2e].
+
+    Returns:
+        Baseline less choice, the range from the ends of both forecasts' ranges; nothing avoided is
+        zero, a figure that is not known is none.
+    """
     chosen, baseline = decision.chosen, decision.baseline
-    if chosen.carbon_g is None or baseline.carbon_g is None or chosen == baseline:
-        nothing = Grams(0.0)
-        return AvoidedEmissions(nothing, nothing, nothing, Grade.D)
-    low = (baseline.carbon_low_g or baseline.carbon_g) - (chosen.carbon_high_g or chosen.carbon_g)
-    high = (baseline.carbon_high_g or baseline.carbon_g) - (chosen.carbon_low_g or chosen.carbon_g)
-    estimate = Grams(baseline.carbon_g - chosen.carbon_g)
-    return AvoidedEmissions(estimate, Grams(low), Grams(high), Grade.D)
+    if chosen.id == baseline.id:
+        return AvoidedEmissions(Grams(0.0), Grams(0.0), Grams(0.0), Grade.D)
+    now, then = _range(chosen), _range(baseline)
+    if now is None or then is None:
+        return None
+    return AvoidedEmissions(
+        Grams(then[0] - now[0]), Grams(then[1] - now[2]), Grams(then[2] - now[1]), Grade.D
+    )
+
+
+def _range(place: Candidate) -> tuple[Grams, Grams, Grams] | None:
+    figures = place.carbon_g, place.carbon_low_g, place.carbon_high_g
+    known = tuple(each for each in figures if each is not None)
+    return (known[0], known[1], known[2]) if len(known) == len(figures) else None
+
+
+def _extra_cost(decision: Decision) -> Usd | None:
+    chosen, baseline = decision.chosen.cost_usd, decision.baseline.cost_usd
+    return None if chosen is None or baseline is None else Usd(chosen - baseline)
 
 
 def _why_not(decision: Decision) -> str | None:

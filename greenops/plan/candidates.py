@@ -51,7 +51,7 @@ def batch_candidates(
         raise UsageError("GO0640", f"`{job.workload.name}` cannot be planned: {lacks}")
     usual = timedelta(seconds=job.workload.duration_s or longest.total_seconds())
     earliest = max(now, job.submitted)
-    scheduled = max(earliest, scheduled_start(job.workload, job.submitted))
+    scheduled = scheduled_start(job.workload, job.submitted)
     latest = latest_safe_start(job) or scheduled
     if latest < earliest:
         # Slack is gone: waiting for the schedule would only make a late run later.

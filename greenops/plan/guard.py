@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import Final
 from zoneinfo import ZoneInfo
 
 from greenops.domain.workload import ClockTime, Job, Workload
@@ -39,6 +40,22 @@ def scheduled_start(workload: Workload, submitted: datetime) -> datetime:
     if workload.schedule is None:
         return submitted
     return next_local(workload.schedule, submitted - timedelta(microseconds=1))
+
+
+LATE: Final = timedelta(hours=1)
+"""Longest a trigger may come after its scheduled time and still count as that one."""
+
+
+def due_since(workload: Workload, triggered: datetime) -> datetime:
+    """When a run that is triggered now was due: its schedule's last time, if that just passed.
+
+    A trigger comes some time after the hour it was set for; deadline and baseline count from the
+    hour. Without a schedule, or long after it, a run is due when it is triggered.
+    """
+    if workload.schedule is None:
+        return triggered
+    due = next_local(workload.schedule, triggered - LATE)
+    return min(due, triggered)
 
 
 def run_time(workload: Workload) -> timedelta | None:

@@ -65,6 +65,8 @@ def _wait(chosen: Candidate, baseline: Candidate) -> str:
 
 def _move(chosen: Candidate, baseline: Candidate) -> str:
     wait = _wait(chosen, baseline)
+    if "=" in chosen.id:
+        return f"shares the route {chosen.id.replace(',', ', ')}"
     if chosen.region != baseline.region:
         moved = f"moves from {baseline.region} to {chosen.region}"
         return f"{moved} and {wait}" if wait else moved

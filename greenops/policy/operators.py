@@ -20,6 +20,8 @@ from greenops.policy.quantity import duration, instant
 
 Operator = Callable[..., Any]
 FAULTS = (TypeError, ValueError, OverflowError, ZeroDivisionError, KeyError, IndexError)
+LONGEST: Final = timedelta(microseconds=(2**63 - 1) // 1_000)
+"""Longest duration: 64 bits of nanoseconds. Source: cel-spec conformance, `sub_time_duration_over`."""
 KINDS: Final = (
     ("bool", (bool, cel.BoolType)),
     ("double", (float,)),
@@ -106,6 +108,8 @@ def _wrap(value: Any) -> Any:
         case datetime():
             return cel.TimestampType(value)
         case timedelta():
+            if abs(value) > LONGEST:
+                raise OverflowError("duration is out of range")
             return cel.DurationType(value)
         case _:
             raise TypeError(f"no such overload: {type(value).__name__}")

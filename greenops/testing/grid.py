@@ -144,8 +144,8 @@ def check_grid_provider(
     assert len({each.id for each in provider.zones()}) == len(provider.zones())
     check_actual(provider, zone, start, end)
     check_forecast(provider, zone, start, end, before)
-    for ask in (provider.actual, lambda z, s, _: provider.forecast(z, s)):
-        _refuses(lambda ask=ask: ask("no such zone", start, end))
+    _refuses(lambda: provider.actual("no such zone", start, end))
+    _refuses(lambda: provider.forecast("no such zone", start))
 
 
 def check_actual(provider: GridProvider, zone: str, start: datetime, end: datetime) -> None:

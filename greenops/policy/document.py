@@ -23,6 +23,8 @@ MAX_DEPTH: Final = 24
 BOOLS: Final = {"true": True, "True": True, "TRUE": True, "false": False, "False": False}
 BOOLS_ALL: Final = {**BOOLS, "FALSE": False}
 NULLS: Final = frozenset({"", "~", "null", "Null", "NULL"})
+DEEP: Final = re.compile(r"(?:[\[{][ \t]*){%d}" % (MAX_DEPTH + 1))
+"""A run of brackets deeper than any map; the YAML scanner looks ahead, so it is found first."""
 INT: Final = re.compile(r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+")
 FLOAT: Final = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 
@@ -105,6 +107,9 @@ def documents(file: str, text: str) -> Iterator[Node]:
     """
     if len(text.encode(errors="replace")) > MAX_BYTES:
         raise InvalidFile("GO0102", "file is over 256 KiB", at=Location(file), fix="split it")
+    if found := DEEP.search(text):
+        at = Location(file, text.count("\n", 0, found.end()) + 1)
+        raise InvalidFile("GO0106", f"nested deeper than {MAX_DEPTH}", at=at)
     builder = _Builder(file, text)
     try:
         for event in yaml.parse(text, Loader=yaml.SafeLoader):

@@ -257,7 +257,7 @@ class _Reader:
                     raise ExpressionError("GO0132", f"`{text}` is over 64 bits", at)
                 return Const("int", value, at)
             case "FLOAT_LIT":
-                return Const("double", float(text), at)
+                return Const("double", _finite(text, at), at)
             case "STRING_LIT" | "MLSTRING_LIT":
                 return Const("string", self.strings[at], at)
             case "BOOL_LIT":
@@ -268,6 +268,13 @@ class _Reader:
                 raise ExpressionError(
                     "GO0133", f"`{text}` is not allowed", at, "write an int or double"
                 )
+
+
+def _finite(text: str, at: int) -> float:
+    value = float(text)
+    if value in {float("inf"), float("-inf")}:
+        raise ExpressionError("GO0132", f"`{text[:40]}` is over the largest double", at)
+    return value
 
 
 def _construct(name: str) -> str:

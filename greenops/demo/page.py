@@ -6,6 +6,8 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from greenops.show.format import grams
+
 WIDTH = 98
 
 
@@ -61,7 +63,7 @@ def _services(found: dict[str, Any]) -> str:
             str(each["requests"]),
             number(each["energy_j_per_request"], "J"),
             f"{number(each['low'], '')}to {number(each['high'], 'J')}",
-            number(each["carbon_g_per_request"], "mg", 1e3),
+            grams(each["carbon_g_per_request"]),
             each["method"] or "unknown",
         )
         for each in found["services"]
@@ -99,7 +101,7 @@ def _decision(each: dict[str, Any]) -> str:
         begin = (place["start"] or "")[:16].replace("T", " ")
         lines.append(
             f"  {name:<9} {place['region'] or '-':<14} {begin:<17} "
-            f"{number(place['carbon_g'], 'mg', 1e3):>10}  {number(place['cost_usd'], 'USD')}"
+            f"{grams(place['carbon_g']):>10}  {number(place['cost_usd'], 'USD')}"
         )
     refused = Counter(rule for rules in each["rejected"].values() for rule in rules)
     if refused:
@@ -129,8 +131,8 @@ def _proof(found: dict[str, Any]) -> str:
         "nothing yet"
         if avoided is None
         else (
-            f"{number(avoided['estimate'], 'mg', 1e3)} CO2e avoided (90 %: "
-            f"{number(avoided['low'], '', 1e3)}to {number(avoided['high'], 'mg', 1e3)}, "
+            f"{grams(avoided['estimate'])} avoided (90 %: "
+            f"{grams(avoided['low'])} to {grams(avoided['high'])}, "
             f"grade {avoided['grade']})"
         )
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -16,7 +16,6 @@ from greenops.adapters.spool import Spool
 from greenops.adapters.state import StateDb
 from greenops.config import Settings
 from greenops.domain.console import Overview
-from greenops.domain.spans import SpanRow
 from greenops.errors import DataMissing
 from greenops.pipeline.decide import Decider
 from greenops.pipeline.engine import Engine, Parts, Telemetry
@@ -27,6 +26,7 @@ from greenops.pipeline.fronts import Front, read_fronts
 from greenops.pipeline.grid import GridContext, load_grid
 from greenops.pipeline.loop import Loop
 from greenops.pipeline.outbox import Outbox
+from greenops.pipeline.outcomes import OfTraces
 from greenops.pipeline.policies import read_policies
 from greenops.plugins import ACTUATORS, load, registered
 from greenops.ports import Actuator, Clock
@@ -48,7 +48,12 @@ class Control:
 
 
 def assemble(
-    settings: Settings, clock: Clock, footprint: Footprint, telemetry: Telemetry, lake: ParquetLake
+    settings: Settings,
+    clock: Clock,
+    footprint: Footprint,
+    telemetry: Telemetry,
+    lake: ParquetLake,
+    of_traces: OfTraces,
 ) -> Control:
     """Open ledger and state, read policies, load targets, recover what a crash left.
 
@@ -89,7 +94,8 @@ def assemble(
         factors=FactorFile(settings.state / "factors.json"),
         clock=clock,
         telemetry=telemetry,
-        spans=cast("Callable[[], Iterable[SpanRow]]", footprint.decided_spans),
+        decided=footprint.decided_spans,
+        of_traces=of_traces,
     )
     return Control(engine, loop, ledger, db)
 

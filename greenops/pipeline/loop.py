@@ -24,7 +24,7 @@ from greenops.pipeline.engine import Engine
 from greenops.pipeline.evidence_book import Evidence
 from greenops.pipeline.fronts import Front
 from greenops.pipeline.grid import GridContext, fresh_factors
-from greenops.pipeline.outcomes import outcome_of
+from greenops.pipeline.outcomes import OfTraces, outcome_of
 from greenops.plan.choice import effective
 from greenops.ports import Actuator, Clock
 
@@ -78,11 +78,13 @@ class Loop:
         factors: FactorFile,
         clock: Clock,
         telemetry: LoopTelemetry,
-        spans: Callable[[], Iterable[SpanRow]],
+        decided: Callable[[], Iterable[SpanRow]],
+        of_traces: OfTraces,
     ) -> None:
         self._engine, self._decider, self._evidence = engine, decider, evidence
         self._grid, self._actuators, self._fronts = grid, actuators, fronts
-        self._factors, self._clock, self._spans = factors, clock, spans
+        self._factors, self._clock = factors, clock
+        self._decided, self._of_traces = decided, of_traces
         self._telemetry = telemetry
         self._paces = {
             "routes": Pace(ROUTES_EVERY),
@@ -108,6 +110,8 @@ class Loop:
         if self._paces["routes"].due(now):
             for front in self._fronts:
                 self._quietly(f"route {front.name}", partial(self.route, front))
+            # The dwell of a route counts from its change, not from the look that led to it.
+            self._paces["routes"].last = self._clock.now()
         self._quietly("outcomes", self.settle)
 
     def _quietly(self, what: str, step: Callable[[], None]) -> None:
@@ -155,7 +159,14 @@ class Loop:
                     self._settle(decision, receipt.action_id)
 
     def _settle(self, decision: Decision, receipt_id: str) -> None:
-        found = outcome_of(decision, receipt_id, self._spans(), self._grid, self._clock.replay)
+        found = outcome_of(
+            decision,
+            receipt_id,
+            self._decided(),
+            self._of_traces,
+            self._grid,
+            self._clock.replay,
+        )
         if found is not None and self._evidence.outcome(found):
             self._telemetry.outcome(found.workload, found.avoided)
             sum_of_all = self._evidence.avoided()

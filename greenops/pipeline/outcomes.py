@@ -19,24 +19,39 @@ from greenops.units import Joules, to_kwh, total_joules
 RUN_KEY = "cicd.pipeline.run.id"
 """Span attribute that holds the run key."""
 
+OfTraces = Callable[[set[str]], Sequence[SpanRow]]
+
 
 def outcome_of(
     decision: Decision,
     receipt_id: str,
-    spans: Iterable[SpanRow],
+    decided: Iterable[SpanRow],
+    of_traces: OfTraces,
     grid: GridContext,
     replay: Replay | None,
 ) -> OutcomeEvidence | None:
     """The outcome of a run, once its spans have arrived; none before, or without known energy.
 
+    Args:
+        decision: What placed the run.
+        receipt_id: Action id of the receipt that says it took place.
+        decided: Spans that carry a decision's id.
+        of_traces: Every span of some traces.
+        grid: For the actual intensity, here and where it would have run.
+        replay: How simulated time runs; none where it is wall time.
+
     Raises:
         DataMissing: The actual intensity of its hours is not published yet.
     """
-    of_run = [each for each in spans if each.decision_id == decision.id]
-    roots = [each for each in of_run if RUN_KEY in each.attributes and each.parent_id is None]
-    energy = _energy(_with_children(roots, of_run))
+    roots = [
+        each for each in decided if each.decision_id == decision.id and RUN_KEY in each.attributes
+    ]
+    if not roots:
+        return None
+    # Self energies add up over any set of spans: here, over the whole traces of the run.
+    energy = _energy(of_traces({each.trace_id for each in roots}))
     placed = effective(decision)
-    if not roots or energy is None or placed.region is None or decision.baseline.region is None:
+    if energy is None or placed.region is None or decision.baseline.region is None:
         return None
     started, ended = _times(roots, replay)
     length = max(ended - started, timedelta(seconds=1))
@@ -52,12 +67,6 @@ def outcome_of(
         baseline=without,
         replay=replay is not None,
     )
-
-
-def _with_children(roots: Sequence[SpanRow], spans: Iterable[SpanRow]) -> list[SpanRow]:
-    """Every span of the runs' traces: self energies add up over any set."""
-    traces = {each.trace_id for each in roots}
-    return [each for each in spans if each.trace_id in traces]
 
 
 def _energy(spans: Sequence[SpanRow]) -> Energy | None:

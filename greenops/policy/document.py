@@ -23,7 +23,7 @@ MAX_DEPTH: Final = 24
 BOOLS: Final = {"true": True, "True": True, "TRUE": True, "false": False, "False": False}
 BOOLS_ALL: Final = {**BOOLS, "FALSE": False}
 NULLS: Final = frozenset({"", "~", "null", "Null", "NULL"})
-DEEP: Final = re.compile(r"(?:[\[{][ \t]*){%d}" % (MAX_DEPTH + 1))
+DEEP: Final = re.compile(rf"(?:[\[{{][ \t]*){{{MAX_DEPTH + 1}}}")
 """A run of brackets deeper than any map; the YAML scanner looks ahead, so it is found first."""
 INT: Final = re.compile(r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+")
 FLOAT: Final = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")

@@ -97,6 +97,11 @@ class Intake:
         for listener in self.listeners:
             listener.spans(fresh)
 
+    def of_traces(self, traces: set[str]) -> list[SpanRow]:
+        """Every span of some traces, those that just arrived included."""
+        self.flush()
+        return [row for row in self._lake.spans() if row.trace_id in traces]
+
     def flush(self) -> None:
         """Turn every closed segment into lake files; one that fails waits for the next flush."""
         with self._flushing:

@@ -35,7 +35,7 @@ def serve(settings: Settings, clock: Clock, tell: Callable[[str], None]) -> None
     lake = ParquetLake(settings.state / "lake")
     intake = Intake(lake, Wal(settings.state / "lake" / "wal"), footprint, clock)
     intake.listeners.append(telemetry)
-    control = assemble(settings, clock, footprint, telemetry, lake)
+    control = assemble(settings, clock, footprint, telemetry, lake, intake.of_traces)
     try:
         intake.recover()
         doors = Doors(settings, intake, control.engine, telemetry)

@@ -8,6 +8,7 @@ from typing import Any, Final
 import streamlit as st
 
 from greenops.domain.console import FrontierPoint, SendOrder, WhatIfAnswer, WhatIfQuestion
+from greenops.domain.evidence import AvoidedEmissions
 from greenops.errors import GreenOpsError
 from greenops.show import format as show
 from greenops.show import parts, tables
@@ -57,15 +58,21 @@ def _question(names: list[str]) -> WhatIfQuestion | None:
     return WhatIfQuestion(str(workload), float(delay), cost / 100, bool(moves))
 
 
+def _spread(avoided: AvoidedEmissions) -> str:
+    between = show.grams_range(avoided.low, avoided.high)
+    return f"{between} (90 %), grade {avoided.grade.value}"
+
+
 def _result(answer: WhatIfAnswer) -> None:
     chosen, avoided = answer.decision.chosen, answer.avoided
-    between = show.grams_range(avoided.low, avoided.high)
+    estimate = None if avoided is None else avoided.estimate
+    detail = "" if avoided is None else _spread(avoided)
     parts.metrics(
         {
             "Runs in": (chosen.region or show.NOT_KNOWN, f"starts {show.instant(chosen.start)}"),
             "CO2e avoided (forecast)": (
-                show.grams(avoided.estimate),
-                f"{between} (90 %), grade {avoided.grade.value}",
+                show.grams(estimate),
+                detail,
             ),
             "Extra cost": (
                 show.signed(show.usd(answer.extra_cost_usd)),

@@ -148,7 +148,8 @@ def read_forecasts(path: Path, actual: np.ndarray) -> np.ndarray:
     """Forecasts [g/kWh], shape (origin, hour).
 
     Origin `i` is 2021-07-01 + i days: the source labels the one of 5 December as 4 December in six
-    zones. Its own column of actual values says which hours it means, and is checked here.
+    zones. Its own column of actual values says which hours it means, and is checked here; in DE and
+    ERCO its first hour also goes on from the 5th and not from the 4th.
     """
     rows = read(path)
     shape = (len(rows) // HOURS, HOURS)

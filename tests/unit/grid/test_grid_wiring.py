@@ -1,0 +1,103 @@
+"""The grid as the settings name it, and fresh factors for the services."""
+
+# mypy: disable-error-code="arg-type,union-attr"
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from greenops.adapters.factor_file import FactorFile
+from greenops.config import Settings
+from greenops.domain.energy import Method
+from greenops.domain.grid import Region
+from greenops.domain.replay import Replay
+from greenops.errors import UsageError
+from greenops.grid.factors import intensity_at
+from greenops.grid.regions import RegionTable
+from greenops.pipeline import grid as wiring
+from greenops.pipeline.grid import GridContext, fresh_factors, load_grid
+from greenops.ports import GridProvider
+from greenops.testing.clock import FakeClock
+from greenops.testing.grid import START, FakeGrid
+
+HOUR = timedelta(hours=1)
+NOW = START + 8 * HOUR + timedelta(minutes=20)
+REPLAY = Replay(NOW, datetime(2026, 11, 23, tzinfo=UTC), 1440)
+REGION = Region("r", "aws", "EU", "Z", 1.2, "test", {}, 0.02, "test")
+
+
+def fake(values, **more):
+    return GridContext(FakeGrid({"Z": values}, **more), RegionTable.of([REGION]), {"r": (7.0, "t")})
+
+
+def test_the_shipped_grid_is_the_default_and_needs_no_installation(monkeypatch):
+    monkeypatch.setattr(wiring, "load", lambda *_: pytest.fail("asked for an entry point"))
+
+    context = load_grid(Settings(), FakeClock())
+
+    assert context.provider.name == "shipped"
+    assert isinstance(context.provider, GridProvider)
+    assert context.regions["us-west-1"].zone == "CISO"
+    assert "us-west-1" in context.annual
+
+
+def test_another_provider_comes_by_its_entry_point(monkeypatch):
+    monkeypatch.setattr(wiring, "load", lambda group, name: lambda: FakeGrid({"Z": [1]}))
+
+    assert load_grid(Settings(provider="mine"), FakeClock()).provider.name == "fake"
+
+
+def test_what_is_registered_but_no_provider_is_refused(monkeypatch):
+    monkeypatch.setattr(wiring, "load", lambda group, name: object)
+
+    with pytest.raises(UsageError, match="GO0309"):
+        load_grid(Settings(provider="mine"), FakeClock())
+
+
+def test_an_unknown_provider_is_refused():
+    with pytest.raises(UsageError, match="GO0802"):
+        load_grid(Settings(provider="nobody"), FakeClock())
+
+
+def test_in_a_replay_the_factors_reach_six_hours_back_and_thirty_ahead():
+    table = fresh_factors(fake(range(96)), FakeClock(NOW, REPLAY))
+
+    series = table.regions["r"].series
+    assert (series.start, series.end) == (START + 2 * HOUR, START + 39 * HOUR)
+
+
+def test_without_a_replay_the_factors_end_with_the_hour_that_runs():
+    table = fresh_factors(fake(range(96)), FakeClock(NOW))
+
+    series = table.regions["r"].series
+    assert (series.start, series.end) == (START + 2 * HOUR, START + 9 * HOUR)
+
+
+def test_at_the_edge_of_what_is_known_a_narrower_window_is_taken():
+    late = fresh_factors(fake(range(8)), FakeClock(NOW))
+    early = fresh_factors(fake(range(9), start=START + 8 * HOUR), FakeClock(NOW))
+
+    assert late.regions["r"].series.end == START + 8 * HOUR
+    assert early.regions["r"].series.start == START + 8 * HOUR
+
+
+def test_where_nothing_is_known_around_now_the_annual_mean_holds():
+    table = fresh_factors(fake(range(9)), FakeClock(NOW + timedelta(days=900)))
+
+    assert table.regions["r"].series is None
+    assert intensity_at(table, "r", NOW) == (7.0, Method.ESTIMATED)
+
+
+def test_a_zone_the_provider_does_not_know_keeps_its_annual_mean():
+    other = GridContext(FakeGrid({"Y": [1]}), RegionTable.of([REGION]), {"r": (7.0, "t")})
+
+    assert fresh_factors(other, FakeClock(NOW)).regions["r"].series is None
+
+
+def test_what_is_written_for_the_services_is_what_they_read(tmp_path):
+    table = fresh_factors(load_grid(Settings(), FakeClock()), FakeClock(NOW, REPLAY))
+
+    FactorFile(tmp_path / "f").write(table)
+
+    assert FactorFile(tmp_path / "f").table() == table
+    value, method = intensity_at(table, "us-west-1", NOW)
+    assert (value, method) == (pytest.approx(317.73), Method.REPORTED)

@@ -56,7 +56,7 @@ def saving_by_day(
     deadline: timedelta,
     slot: timedelta = SLOT,
 ) -> list[DaySaving]:
-    """The saving of a daily job, once for every forecast: its first submission; none is left out.
+    """The saving of a daily job on every local day whose submission has a forecast; none left out.
 
     Args:
         context: The grid; its provider keeps its forecasts.
@@ -82,7 +82,8 @@ def saving_by_day(
             fix="the provider `shipped` does",
         )
     local = ZoneInfo(zones[zone].time_zone)
-    days = [first_day(issued, local_time, local) for issued in provider.issues(zone)]
+    # Two forecasts may share a first submission where the clock is put back, so a day comes once.
+    days = dict.fromkeys(first_day(each, local_time, local) for each in provider.issues(zone))
     return [
         _saving(context, zone, day, submitted(day, local_time, local), duration, deadline, slot)
         for day in days

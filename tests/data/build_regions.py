@@ -111,7 +111,9 @@ ABOUT = {
 def collect(path: Path) -> dict[tuple[str, str], Fact]:
     """Zone and PUE of every region, each from the newest year that has one."""
     facts: dict[tuple[str, str], Fact] = {}
-    for row in sorted(csv.DictReader(path.open(encoding="utf-8-sig")), key=lambda r: r["year"]):
+    with path.open(encoding="utf-8-sig") as file:
+        rows = sorted(csv.DictReader(file), key=lambda row: row["year"])
+    for row in rows:
         key = (PROVIDERS[row["cloud-provider"]], row["cloud-region"])
         fact = facts.setdefault(key, Fact())
         if row["em-zone-id"]:

@@ -97,7 +97,7 @@ def test_the_forecast_that_the_source_labels_wrongly_goes_on_from_the_day_it_is_
     (before,) = GRID.actual(zone, issued - HOUR, issued).values
     (a_day_before,) = GRID.actual(zone, issued - DAY - HOUR, issued - DAY).values
 
-    assert abs(said / before - 1) < 0.06 < 0.13 < abs(said / a_day_before - 1)
+    assert 2 * abs(said / before - 1) < abs(said / a_day_before - 1)
 
 
 def test_an_error_is_unknown_until_14_forecasts_have_passed():
@@ -105,8 +105,9 @@ def test_an_error_is_unknown_until_14_forecasts_have_passed():
 
     assert GRID.forecast("CISO", july).error is None
     assert GRID.forecast("CISO", july + 14 * DAY).error is None
-    assert GRID.forecast("CISO", july + 15 * DAY).error == pytest.approx(0.11, abs=0.05)
-    assert GRID.error_by_day("CISO", july + 15 * DAY)[2:] == (None, None)
+    first, second, *later = GRID.error_by_day("CISO", july + 15 * DAY)
+    assert 0 < first < second == GRID.forecast("CISO", july + 15 * DAY).error < 1
+    assert later == [None, None]
 
 
 def test_a_stated_error_covers_about_nine_of_ten_hours_to_come():

@@ -1,6 +1,6 @@
 """The grid as the settings name it, and fresh factors for the services."""
 
-# mypy: disable-error-code="arg-type,union-attr"
+# mypy: disable-error-code="arg-type,union-attr,dict-item,comparison-overlap"
 from datetime import UTC, datetime, timedelta
 
 import pytest

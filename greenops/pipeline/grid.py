@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Final, cast
 
@@ -14,27 +13,25 @@ from greenops.domain.grid import IntensitySeries
 from greenops.errors import AdapterUnavailable, DataMissing, UsageError
 from greenops.grid.factors import build_factor_table
 from greenops.grid.regions import RegionTable
+from greenops.pipeline.grid_context import GridContext
+from greenops.pipeline.savings_by_day import DaySaving, demo_day, median_day, saving_by_day
 from greenops.plugins import PROVIDERS, load
 from greenops.ports import Clock, GridProvider
-from greenops.units import GramsPerKwh
+
+__all__ = [
+    "DaySaving",
+    "GridContext",
+    "demo_day",
+    "fresh_factors",
+    "load_grid",
+    "median_day",
+    "saving_by_day",
+]
 
 HOUR: Final = timedelta(hours=1)
 SHIPPED: Final = "shipped"
 BEHIND: Final = 6 * HOUR
 """How far back the factors reach: spans that end late still find the intensity of their time."""
-
-
-@dataclass(frozen=True, slots=True)
-class GridContext:
-    """What the loops know of the grid.
-
-    Attributes:
-        annual: Region → annual mean intensity [gCO2e/kWh] with its source.
-    """
-
-    provider: GridProvider
-    regions: RegionTable
-    annual: Mapping[str, tuple[GramsPerKwh, str]]
 
 
 def load_grid(settings: Settings, clock: Clock) -> GridContext:  # noqa: ARG001

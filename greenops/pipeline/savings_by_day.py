@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 from greenops.domain.grid import IntensitySeries
 from greenops.errors import DataMissing, UsageError
 from greenops.grid.series import mean_intensity, same_kind
-from greenops.pipeline.grid import GridContext
+from greenops.pipeline.grid_context import GridContext
 from greenops.units import GramsPerKwh
 
 SLOT: Final = timedelta(hours=1)

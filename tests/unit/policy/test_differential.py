@@ -14,7 +14,7 @@ from greenops.policy.ir import ExpressionError
 from greenops.policy.parse import parse
 
 pytest.importorskip("cel_expr_python")
-from cel_expr_python import cel as oracle
+from cel_expr_python import cel as oracle  # type: ignore[import-untyped]
 from google.protobuf import duration_pb2, timestamp_pb2
 
 SCHEMA = {
@@ -124,7 +124,7 @@ VALUES = {
 
 @st.composite
 def rows(draw):
-    row = {"job": {}, "candidate": {}, "baseline": {}}
+    row: dict[str, dict[str, object]] = {"job": {}, "candidate": {}, "baseline": {}}
     for name, kind in SCHEMA.items():
         root, field = name.split(".")
         if draw(st.integers(0, 5)):  # else the field is absent

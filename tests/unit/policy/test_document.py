@@ -111,7 +111,7 @@ def test_a_hostile_file_is_refused_in_a_tenth_of_a_second(text):
 def test_several_documents_stand_in_one_file_and_empty_ones_do_not_count():
     found = list(documents("p.yaml", "a: 1\n---\n---\nb: 2\n"))
 
-    assert [list(each.entries) for each in found] == [["a"], ["b"]]
+    assert [list(each.entries or {}) for each in found] == [["a"], ["b"]]
     assert found[1].at.line == 4
 
 

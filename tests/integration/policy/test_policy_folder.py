@@ -1,0 +1,125 @@
+"""The rules that are shipped, and the worked examples, from their files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from greenops.domain.decision import Candidate, Mode
+from greenops.errors import InvalidFile
+from greenops.pipeline.policies import policy_sources, read_policies, run_tests
+from greenops.policy import lint
+
+SHIPPED = Path(__file__).parents[3] / "policies"
+FILES = [*sorted(SHIPPED.glob("*.yaml")), *sorted(SHIPPED.glob("templates/*.yaml"))]
+
+
+@pytest.fixture(scope="module")
+def shipped():
+    return read_policies(SHIPPED)
+
+
+def test_the_eight_tests_of_the_worked_examples_hold(reference_data):
+    policies = read_policies(reference_data / "policies" / "examples.yaml")
+
+    results = run_tests(policies)
+
+    assert len(results) == 8
+    assert [each.failures for each in results] == [()] * 8
+
+
+def test_the_shipped_rules_have_no_problem_and_their_tests_hold(shipped):
+    results = run_tests(shipped)
+
+    assert lint(policy_sources(SHIPPED)) == ()
+    assert [(each.test.name, each.failures) for each in results if not each.passed] == []
+    assert {each.test.policy for each in results} == {each.name for each in shipped.policies}
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_each_shipped_file_stands_alone(path):
+    policies = read_policies(path)
+
+    assert all(each.passed for each in run_tests(policies))
+    assert policies.tests
+
+
+@pytest.mark.feature("C10")
+def test_the_demo_meets_the_policies_it_is_meant_to(shipped):
+    names = {
+        name: {each.name for each in shipped.matching(workload)}
+        for name, workload in shipped.workloads.items()
+    }
+
+    assert names == {
+        "assistant": {"assistant-audit"},
+        "checkout-scoring": {
+            "checkout-scoring-pinned",
+            "critical-stays-home",
+            "personal-data-residency",
+            "shop-personal-data",
+        },
+        "nightly-enrichment": {"catalog-cleaner"},
+        "search": {"search-leans-cleaner"},
+    }
+
+
+@pytest.mark.feature("C8")
+def test_checkout_is_pinned_by_a_constraint_with_a_name(shipped):
+    from datetime import UTC, datetime
+
+    from greenops.domain.workload import Job
+
+    now = datetime(2021, 10, 8, tzinfo=UTC)
+    job = Job("checkout-scoring/1", shipped.workloads["checkout-scoring"], now)
+    home = Candidate("baseline", region="eu-central-1", location="EU", p95_ms=80.0, start=now)
+    north = Candidate("north", region="eu-north-1", location="EU", p95_ms=70.0, start=now)
+
+    said = shipped.judge(job, home, [north], now)
+
+    assert said.verdicts[0].allowed
+    assert said.verdicts[1].reasons == ("same-region", "home-region")
+    assert said.mode is Mode.ENFORCE
+
+
+def test_a_test_that_fails_says_what_came_instead(tmp_path):
+    text = (SHIPPED / "demo" / "search.yaml").read_text()
+    (tmp_path / "p.yaml").write_text(
+        text.replace("choose: north", "choose: slow")
+        .replace("rejected: {slow", "rejected: {north")
+        .replace("expect:\n", "expect:\n    exception: E1\n    warned: {far: [x]}\n")
+    )
+
+    (result,) = run_tests(read_policies(tmp_path))
+
+    assert not result.passed
+    assert result.failures == (
+        "chose `north`, expected `slow`",
+        "exception none, expected E1",
+        "`north` is not rejected by `still-fast`; by none",
+        "`far` is not warned by `x`; by none",
+    )
+
+
+def test_a_folder_that_is_not_there_is_an_error_and_an_empty_one_is_not(tmp_path):
+    with pytest.raises(InvalidFile) as caught:
+        read_policies(tmp_path / "nowhere")
+
+    assert caught.value.code == "GO0108"
+    assert read_policies(tmp_path).policies == ()
+
+
+def test_a_file_that_is_not_utf_8_is_an_error(tmp_path):
+    (tmp_path / "p.yaml").write_bytes(b"\xff\xfe")
+
+    with pytest.raises(InvalidFile) as caught:
+        read_policies(tmp_path)
+
+    assert caught.value.code == "GO0109"
+
+
+def test_the_file_of_routes_may_lie_beside_the_policies(tmp_path):
+    (tmp_path / "routes.yaml").write_text("routes: []\n")
+
+    assert read_policies(tmp_path).policies == ()

@@ -1,0 +1,403 @@
+"""What the policies say of a job: who may move where, who may never, and what an error means."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from greenops.domain.decision import Candidate, Mode
+from greenops.domain.workload import ClockTime, Job, Limits, Urgency, Workload, WorkloadKind
+from greenops.policy import PolicySet, compile_policies
+from greenops.policy.schema import deadline_of, tightest
+
+HEAD = "apiVersion: greenops.dev/v1alpha1\nkind: PlacementPolicy\n"
+NOW = datetime(2026, 11, 24, 10, tzinfo=UTC)
+BASE = Candidate("now", region="eu", carbon_g=100.0, cost_usd=1.0, intensity=300.0, start=NOW)  # type: ignore[arg-type]
+NOTHING = PolicySet((), {})
+REGIONS = ["eu", "us", "north", None]
+
+
+def policy(spec, name="rule", owners="a@example.com"):
+    body = "\n".join(f"  {line}" for line in spec.strip("\n").splitlines())
+    return f"{HEAD}metadata: {{name: {name}, owners: [{owners}]}}\nspec:\n{body}\n"
+
+
+def made(*specs):
+    texts = [policy(spec, f"rule-{i}") for i, spec in enumerate(specs)]
+    return compile_policies([("p.yaml", "---\n".join(texts))])
+
+
+def job(urgency=Urgency.DEFERRABLE, limits=None, **fields):
+    workload = Workload(
+        "etl", WorkloadKind.BATCH, urgency, "eu", limits=limits or Limits(), **fields
+    )
+    return Job("etl/1", workload, NOW)
+
+
+def at(name="other", **figures):
+    return Candidate(name, **figures)
+
+
+def only(judgement):
+    return judgement.verdicts[1]
+
+
+MATCH_ALL = "match: [{name: all, expression: 'true'}]\n"
+CHEAP = MATCH_ALL + "constraints: [{name: cheap, expression: candidate.cost_usd < 2.0}]"
+
+
+def test_the_baseline_is_judged_first_and_the_candidates_in_order():
+    said = made(CHEAP).judge(job(), BASE, [at("b", cost_usd=1.0), at("a", cost_usd=3.0)], NOW)
+
+    assert [v.candidate for v in said.verdicts] == ["now", "b", "a"]
+    assert [v.allowed for v in said.verdicts] == [True, True, False]
+    assert said.policies == ("rule-0",)
+
+
+def test_an_absent_figure_refuses_and_says_so():
+    verdict = only(made(CHEAP).judge(job(), BASE, [at()], NOW))
+
+    assert verdict.reasons == ("cheap",)
+    assert verdict.errors == {"cheap": "`cost_usd` is absent"}
+
+
+def test_the_constraints_of_all_matching_policies_hold_together():
+    other = MATCH_ALL + "constraints: [{name: near, expression: candidate.region == 'eu'}]"
+
+    verdict = only(made(CHEAP, other).judge(job(), BASE, [at(region="us", cost_usd=3.0)], NOW))
+
+    assert verdict.reasons == ("cheap", "near")
+
+
+def test_without_policies_all_is_allowed_and_nothing_scores():
+    said = NOTHING.judge(job(), BASE, [at()], NOW)
+
+    assert only(said).allowed
+    assert only(said).score is None
+    assert (said.objective, said.mode, said.policies) == (None, Mode.ENFORCE, ())
+
+
+def test_a_match_that_cannot_be_told_binds_but_does_not_move():
+    text = (
+        "match: [{name: team, expression: job.team == 'x'}]\n"
+        "constraints: [{name: near, expression: candidate.region == 'eu'}]\n"
+        "objectives: [{name: o, minimize: candidate.carbon_g}]"
+    )
+
+    said = made(text).judge(job(), BASE, [at(region="us", carbon_g=1.0)], NOW)
+
+    assert only(said).reasons == ("near",)
+    assert said.objective is None
+
+
+def test_an_advisory_constraint_warns_and_may_ignore_errors():
+    text = (
+        MATCH_ALL
+        + "onError: Ignore\nconstraints:\n"
+        + "- {name: slow, level: advisory, expression: candidate.p95_ms < 10.0}\n"
+        + "- {name: dear, level: advisory, expression: candidate.cost_usd < 10.0}"
+    )
+
+    verdict = only(made(text).judge(job(), BASE, [at(p95_ms=20.0)], NOW))
+
+    assert verdict.allowed
+    assert verdict.warnings == ("slow",)
+
+
+def test_a_message_is_the_authors_and_is_cut_at_five_kibibytes():
+    text = (
+        MATCH_ALL
+        + "constraints:\n- name: cheap\n  expression: candidate.cost_usd < 2.0\n"
+        + "  messageExpression: '\"it costs \" + string(candidate.cost_usd)'\n"
+        + "- {name: near, expression: 'candidate.region == job.name', "
+        + "messageExpression: candidate.zone}\n"
+    )
+
+    verdict = only(made(text).judge(job(), BASE, [at(cost_usd=3.0, zone="z" * 9999)], NOW))
+
+    assert verdict.messages["cheap"] == "it costs 3"
+    assert len(verdict.messages["near"]) == 5 * 1024
+
+
+def test_the_objective_of_the_highest_priority_counts():
+    low = MATCH_ALL + "objectives: [{name: carbon, minimize: candidate.carbon_g}]"
+    high = MATCH_ALL + "priority: 5\nobjectives: [{name: cost, minimize: candidate.cost_usd}]"
+
+    said = made(low, high).judge(job(), BASE, [at(carbon_g=1.0, cost_usd=7.0)], NOW)
+
+    assert said.objective == "cost"
+    assert only(said).score == (7.0, 0.0)
+    assert said.policies == ("rule-1", "rule-0")
+
+
+def test_two_objectives_of_one_priority_move_nothing():
+    text = MATCH_ALL + "objectives: [{name: o, minimize: candidate.carbon_g}]"
+
+    said = made(text, text).judge(job(), BASE, [at(carbon_g=1.0)], NOW)
+
+    assert said.objective is None
+    assert not any(v.eligible for v in said.verdicts)
+    assert "rule-0, rule-1" in only(said).errors["objective/conflict"]
+
+
+def test_the_next_objective_counts_where_the_first_has_no_winner():
+    text = (
+        MATCH_ALL
+        + "objectives:\n- {name: first, when: candidate.carbon_g < 1, minimize: candidate.carbon_g}\n"
+        + "- {name: second, minimize: candidate.cost_usd, tieBreak: candidate.carbon_g}"
+    )
+
+    said = made(text).judge(job(), BASE, [at(carbon_g=5.0, cost_usd=1.0)], NOW)
+
+    assert said.objective == "second"
+    assert only(said).score == (1.0, 5.0)
+
+
+@pytest.mark.parametrize("figures", [{}, {"carbon_g": float("nan")}, {"carbon_g": float("inf")}])
+def test_a_score_that_is_no_number_is_none(figures):
+    text = MATCH_ALL + "objectives: [{name: o, minimize: candidate.carbon_g}]"
+
+    assert only(made(text).judge(job(), BASE, [at(**figures)], NOW)).score is None
+
+
+def test_the_most_cautious_mode_of_the_matching_policies_counts():
+    enforce, shadow = (f"{MATCH_ALL}enforcement: {{mode: {m}}}" for m in ("enforce", "shadow"))
+
+    assert made(enforce).judge(job(), BASE, [], NOW).mode is Mode.ENFORCE
+    assert made(enforce, shadow).judge(job(), BASE, [], NOW).mode is Mode.SHADOW
+    assert made(enforce, MATCH_ALL).judge(job(), BASE, [], NOW).mode is Mode.AUDIT
+
+
+def test_the_hold_out_is_a_stable_share_of_jobs():
+    text = (
+        MATCH_ALL
+        + "objectives: [{name: o, minimize: candidate.carbon_g}]\n"
+        + "enforcement: {mode: enforce, rollout: {percent: 25}}"
+    )
+    policies = made(text)
+    workload = job().workload
+
+    def held_out():
+        return [
+            policies.judge(Job(f"etl/{i}", workload, NOW), BASE, [], NOW).held_out
+            for i in range(400)
+        ]
+
+    first = held_out()
+
+    assert 0.68 < sum(first) / 400 < 0.82
+    assert held_out() == first
+
+
+def test_a_key_puts_all_runs_of_a_workload_on_one_side():
+    text = (
+        MATCH_ALL
+        + "objectives: [{name: o, minimize: candidate.carbon_g}]\n"
+        + "enforcement: {mode: enforce, rollout: {percent: 50, key: job.name}}"
+    )
+    policies = made(text)
+
+    sides = {
+        policies.judge(Job(f"etl/{i}", job().workload, NOW), BASE, [], NOW).held_out
+        for i in range(20)
+    }
+
+    assert len(sides) == 1
+
+
+EXCEPTION = (
+    MATCH_ALL
+    + """constraints:
+- {name: green, level: soft, expression: candidate.pool == 'green'}
+- {name: near, expression: candidate.region == 'eu'}
+exceptions:
+- id: E1
+  reason: attack
+  approvedBy: [boss@example.com]
+  notBefore: "2026-11-24T00:00:00Z"
+  expires: "2026-11-25T00:00:00Z"
+  match: job.urgency == "break-glass"
+  effect: {runNow: true, waive: [green]}
+"""
+)
+
+
+def test_an_exception_waives_soft_constraints_and_no_hard_one():
+    urgent = job(Urgency.BREAK_GLASS)
+
+    said = made(EXCEPTION).judge(urgent, BASE, [at(region="us", pool="spot")], NOW)
+
+    assert (said.exception, said.run_now, said.waived) == ("E1", True, ("green",))
+    assert said.verdicts[0].allowed
+    assert only(said).reasons == ("near",)
+
+
+@pytest.mark.parametrize("day", [23, 25, 26])
+def test_an_exception_ends_and_does_not_begin_early(day):
+    urgent = job(Urgency.BREAK_GLASS)
+
+    said = made(EXCEPTION).judge(urgent, BASE, [], datetime(2026, 11, day, tzinfo=UTC))
+
+    assert (said.exception, said.run_now) == (None, False)
+    assert said.verdicts[0].reasons == ("green",)
+
+
+@pytest.mark.feature("C1")
+def test_the_three_numbers_are_constraints_and_the_tightest_holds():
+    limits = Limits(
+        deadline_within=timedelta(hours=8),
+        max_cost_increase=0.1,
+        max_carbon_reduction=0.05,
+    )
+    text = (
+        MATCH_ALL
+        + "limits: {deadline: {within: 4h}, maxCost: {usd: 5.0}, maxCarbon: {intensity: 200}}"
+    )
+    late = at(end=NOW + timedelta(hours=5), cost_usd=1.11, carbon_g=96.0, intensity=201.0)
+
+    said = made(text).judge(job(limits=limits), BASE, [late], NOW)
+
+    assert only(said).reasons == ("limit/deadline", "limit/maxCost", "limit/maxCarbon")
+    assert said.limits == Limits(
+        deadline_within=timedelta(hours=4),
+        max_cost_usd=5.0,  # type: ignore[arg-type]
+        max_cost_increase=0.1,
+        max_carbon_reduction=0.05,
+        max_intensity=200.0,  # type: ignore[arg-type]
+    )
+
+
+def test_relative_limits_never_refuse_the_baseline_and_absolute_ones_may():
+    relative = Limits(max_cost_increase=0.0, max_carbon_reduction=0.5)
+    absolute = Limits(max_intensity=299.0)  # type: ignore[arg-type]
+
+    assert NOTHING.judge(job(limits=relative), BASE, [], NOW).verdicts[0].allowed
+    refused = NOTHING.judge(job(limits=absolute), BASE, [], NOW).verdicts[0]
+    assert refused.reasons == ("limit/maxCarbon",)
+
+
+def test_a_jobs_own_deadline_holds_beside_its_limits():
+    limits = Limits(deadline_within=timedelta(hours=8))
+    own = Job("etl/1", job(limits=limits).workload, NOW, deadline=NOW + timedelta(hours=1))
+
+    verdict = only(NOTHING.judge(own, BASE, [at(end=NOW + timedelta(hours=2))], NOW))
+
+    assert verdict.reasons == ("limit/deadline",)
+
+
+@pytest.mark.parametrize(
+    ("submitted", "due"),
+    [
+        ("2026-11-24T04:00:00Z", "2026-11-24T05:00:00Z"),
+        ("2026-11-24T05:00:00Z", "2026-11-25T05:00:00Z"),
+        ("2026-07-01T03:30:00Z", "2026-07-01T04:00:00Z"),
+    ],
+)
+def test_a_deadline_by_the_clock_is_the_next_such_time_there(submitted, due):
+    limits = Limits(
+        deadline_at=ClockTime(datetime(2026, 1, 1, 6, tzinfo=UTC).time(), "Europe/Paris")
+    )
+    begun = datetime.fromisoformat(submitted)
+
+    assert deadline_of(Job("j", job().workload, begun), limits) == datetime.fromisoformat(due)
+    assert tightest([limits, Limits()], begun) == limits
+
+
+candidates = st.builds(
+    Candidate,
+    id=st.just("other"),
+    region=st.sampled_from(REGIONS),
+    location=st.sampled_from(["EU", "US", None]),
+    start=st.one_of(st.none(), st.integers(-5, 5).map(lambda h: NOW + timedelta(hours=h))),
+    carbon_g=st.one_of(st.none(), st.floats(0, 1000)),
+    cost_usd=st.one_of(st.none(), st.floats(0, 10)),
+    p95_ms=st.one_of(st.none(), st.floats(0, 200)),
+)
+many = settings(max_examples=2_000, deadline=None, suppress_health_check=list(HealthCheck))
+PINNED = compile_policies(
+    [
+        (
+            "p.yaml",
+            policy(
+                "match: [{name: m, expression: job.name == 'etl'}]\n"
+                "constraints: [{name: pin, expression: candidate.region == baseline.region}]\n"
+                "objectives: [{name: o, minimize: candidate.carbon_g}]"
+            ),
+        )
+    ]
+)
+
+
+@pytest.mark.feature("C8")
+@pytest.mark.slow
+@many
+@given(st.lists(candidates, min_size=5, max_size=5), st.sampled_from(list(Urgency)))
+def test_a_pinned_workload_is_never_allowed_another_region(five, urgency):
+    said = PINNED.judge(job(urgency), BASE, five, NOW)
+
+    allowed = [each.allowed for each in said.verdicts[1:]]
+    assert not any(ok and each.region != "eu" for ok, each in zip(allowed, five, strict=True))
+
+
+@pytest.mark.feature("C9")
+@pytest.mark.slow
+@many
+@given(candidates, st.text(min_size=1, max_size=12))
+def test_an_unknown_data_class_is_never_allowed_out_of_its_home_region(candidate, data_class):
+    if data_class in {"public", "internal", "personal"}:
+        return
+
+    verdict = only(NOTHING.judge(job(data_class=data_class), BASE, [candidate], NOW))
+
+    assert verdict.allowed == (candidate.region == "eu")
+
+
+@pytest.mark.feature("C9")
+def test_a_policy_makes_a_data_class_known():
+    known = made("match: [{name: no, expression: 'false'}]\nparams: {data_classes: [payment]}")
+
+    verdict = only(known.judge(job(data_class="payment"), BASE, [at(region="us")], NOW))
+
+    assert verdict.allowed
+
+
+@pytest.mark.feature("B6")
+@pytest.mark.slow
+@many
+@given(candidates)
+def test_an_interactive_job_is_never_allowed_another_start(candidate):
+    verdict = only(NOTHING.judge(job(Urgency.INTERACTIVE), BASE, [candidate], NOW))
+
+    assert verdict.allowed == (candidate.start == NOW)
+
+
+@pytest.mark.feature("C2")
+@pytest.mark.slow
+@many
+@given(candidates)
+def test_cleaner_within_ten_percent_never_allows_more_than_ten_percent(candidate):
+    limits = Limits(max_cost_increase=0.1)
+
+    verdict = only(NOTHING.judge(job(limits=limits), BASE, [candidate], NOW))
+
+    assert verdict.allowed == (candidate.cost_usd is not None and candidate.cost_usd <= 1.1)
+
+
+def test_allowed_regions_hold_and_home_is_among_them():
+    workload = job(allowed_regions=("north",))
+
+    said = NOTHING.judge(workload, BASE, [at(r or "none", region=r) for r in REGIONS], NOW)
+
+    assert [v.candidate for v in said.verdicts if v.allowed] == ["now", "eu", "north"]
+
+
+def test_one_policy_can_be_asked_alone():
+    policies = made(CHEAP, MATCH_ALL)
+
+    alone = policies.only("rule-1")
+
+    assert only(alone.judge(job(), BASE, [at()], NOW)).allowed
+    assert set(alone.documents) == {"rule-1"}

@@ -1,0 +1,168 @@
+"""`greenops serve` killed at twenty random moments around a held run: nothing is lost or doubled."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+import pyarrow.parquet as pq
+import pytest
+
+from greenops.adapters.clock import SystemClock
+from greenops.adapters.parquet_lake import ParquetLake
+from greenops.adapters.wal import Wal
+from greenops.pipeline.evidence import verify
+from greenops.pipeline.footprint import Footprint
+from greenops.service.intake import Intake
+
+pytestmark = [pytest.mark.network, pytest.mark.slow]
+
+NIGHT = datetime(2021, 10, 8, 7, 0, tzinfo=UTC)
+"""An hour before the nightly job is due; what is planned then waits until the afternoon (UTC)."""
+RATE = 7200.0
+"""Simulated seconds per wall second: the longest hold, eight hours, lasts four seconds."""
+LONGEST_S = 6.0
+"""Wall time from the start of `greenops run` within which `serve` is killed [s]."""
+HOUSES = 10
+AT_ONCE = 3
+"""Houses that play at the same time: more would make starts late on a machine of two cores."""
+NAMES = {
+    "decision": ("id",),
+    "action": ("id",),
+    "receipt": ("action_id", "outcome"),
+    "outcome": ("run_key",),
+}
+
+
+@dataclass
+class Sender:
+    """Sends spans all the time; keeps what was acknowledged, and sends again what was not."""
+
+    house: object
+    tools: object
+    rng: random.Random
+    sent: set[str] = field(default_factory=set)
+    unsure: set[str] = field(default_factory=set)
+    stop: threading.Event = field(default_factory=threading.Event)
+
+    def __enter__(self):
+        self.thread = threading.Thread(target=self.run, daemon=True)
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.stop.set()
+        self.thread.join(10)
+
+    def run(self):
+        message, ids = self.tools.spans(self.rng, 3)
+        while not self.stop.wait(0.05):
+            if self.tools.post(self.house.otlp, message):
+                self.sent |= ids
+                message, ids = self.tools.spans(self.rng, 3)
+            else:
+                self.unsure |= ids
+
+
+def doubled(entries):
+    """Names of ledger entries that are there more than once."""
+    names = Counter(
+        (entry["kind"], *(entry["body"][name] for name in NAMES[entry["kind"]]))
+        for entry in entries
+        if entry["kind"] in NAMES
+    )
+    return [name for name, count in names.items() if count > 1]
+
+
+def kill_during(house, tools, rng, key):
+    """Start a held run and kill `serve` at a random moment; the run's process and its log."""
+    server, log = house.started[-1], house.folder / f"{key.replace('/', '-')}.txt"
+    moment = rng.uniform(0, LONGEST_S)
+    holder = house.run(key, "sh", "-c", f"echo started >> {log}")
+    time.sleep(moment)
+    server.kill()
+    server.wait(5)
+    return holder, log, moment
+
+
+def check_run(house, tools, key, holder, log, moment):
+    """The command ran once and in time, whenever the server died."""
+    story = f"{key}, killed after {moment:.2f} s"
+    assert holder.wait(30) == 0, f"{story}: {holder.said()}"
+    assert log.read_text() == "started\n", f"{story}: {holder.said()}"
+    made = house.of_run(key, "receipt.json")
+    decision = house.of_run(key, "decision.json")
+    assert made["on_time"] is True, f"{story}: {made} {decision['latest_safe_start']}"
+    latest = datetime.fromisoformat(decision["latest_safe_start"])
+    assert datetime.fromisoformat(made["started_at"]) <= latest, story
+    assert made["exit_code"] == 0, story
+
+
+def check_ledger(house):
+    """It verifies, and nothing is in it twice; its entries."""
+    found = verify(house.state)
+    entries = house.entries()
+    assert found.problems == ()
+    assert doubled(entries) == []
+    assert [entry["seq"] for entry in entries] == list(range(len(entries)))
+    return entries
+
+
+def receipts(house, key):
+    """Entries of the ledger that say that a run started."""
+    name = f"start:{key}"
+    return [e for e in house.entries() if e["kind"] == "receipt" and e["body"]["action_id"] == name]
+
+
+def in_lake(house):
+    """Span ids as they lie in the lake's files, after what every start of `serve` does first."""
+    lake = ParquetLake(house.state / "lake")
+    clock = SystemClock(house.replay)
+    Intake(lake, Wal(house.state / "lake" / "wal"), Footprint(), clock).recover()
+    files = (house.state / "lake" / "v1" / "spans").glob("day=*/*.parquet")
+    raw = Counter(
+        name for path in files for name in pq.ParquetFile(path).read()["span_id"].to_pylist()
+    )
+    return raw, Counter(row.span_id for row in lake.spans())
+
+
+def play(house, tools, seed):
+    """Two kills: the first is followed by a restart, the second is not."""
+    rng = random.Random(seed)
+    house.replay = tools.replay_at(NIGHT, RATE)
+    house.serve()
+    with Sender(house, tools, rng) as sender:
+        first = kill_during(house, tools, rng, "night/1")
+        before = check_ledger(house)
+        house.serve()
+        check_run(house, tools, "night/1", *first)
+        assert tools.until(lambda: receipts(house, "night/1"), 10), house.log
+        second = kill_during(house, tools, rng, "night/2")
+        check_run(house, tools, "night/2", *second)
+    after = check_ledger(house)
+    assert after[: len(before)] == before
+    assert len(after) > len(before)
+    assert len(receipts(house, "night/1")) == 1
+    assert "Traceback" not in house.log, house.log
+
+    raw, read = in_lake(house)
+    assert sender.sent, "nothing was sent"
+    assert {name: raw[name] for name in sender.sent - sender.unsure if raw[name] != 1} == {}
+    assert {name: read[name] for name in sender.sent if read[name] != 1} == {}
+    return first[2], second[2]
+
+
+@pytest.mark.feature("C6", "C11")
+@pytest.mark.timeout(240)
+def test_serve_killed_at_twenty_random_moments_stops_no_run_and_loses_nothing(house, tools):
+    houses = [house(f"house{number}") for number in range(HOUSES)]
+
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        moments = list(pool.map(lambda n: play(houses[n], tools, 1000 + n), range(HOUSES)))
+
+    assert sum(len(each) for each in moments) == 2 * HOUSES

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import uuid
 from collections import defaultdict
@@ -69,6 +70,7 @@ DECISIONS: Final = pa.schema(
 )
 
 T = TypeVar("T")
+log = logging.getLogger("greenops.lake")
 
 
 class ParquetLake:
@@ -129,27 +131,27 @@ class ParquetLake:
 
     # -- reading
 
-    def spans(self) -> Iterator[SpanRow]:
-        """Every span once, oldest day first.
+    def spans(self, *, skip_damaged: bool = False) -> Iterator[SpanRow]:
+        """Every span once, oldest day first; damaged files can be named in the log and skipped.
 
         Raises:
             DataMissing: A file is damaged; names it and says how to go on without it.
         """
         seen: set[tuple[str, str]] = set()
-        for row in self._rows("spans", SPANS):
+        for row in self._rows("spans", SPANS, skip_damaged=skip_damaged):
             row["attributes"] = dict(row["attributes"] or ())
             span = SpanRow(**row)
             if (span.trace_id, span.span_id) not in seen:
                 seen.add((span.trace_id, span.span_id))
                 yield span
 
-    def accounts(self) -> Iterator[EnergyAccount]:
+    def accounts(self, *, skip_damaged: bool = False) -> Iterator[EnergyAccount]:
         """Every reading of an energy account.
 
         Raises:
             DataMissing: A file is damaged.
         """
-        for row in self._rows("accounts", ACCOUNTS):
+        for row in self._rows("accounts", ACCOUNTS, skip_damaged=skip_damaged):
             yield EnergyAccount(**row)
 
     def decisions(self) -> Iterator[Mapping[str, Any]]:
@@ -161,9 +163,18 @@ class ParquetLake:
         for row in self._rows("decisions", DECISIONS):
             yield json.loads(row["record"])
 
-    def _rows(self, table: str, schema: pa.Schema) -> Iterator[dict[str, Any]]:
+    def _rows(
+        self, table: str, schema: pa.Schema, *, skip_damaged: bool = False
+    ) -> Iterator[dict[str, Any]]:
         for path in sorted((self._folder / table).glob("day=*/*.parquet")):
-            yield from _read(path, schema).to_pylist()
+            try:
+                found = _read(path, schema)
+            except DataMissing as error:
+                if not skip_damaged:
+                    raise
+                log.warning("%s", error)
+                continue
+            yield from found.to_pylist()
 
 
 def _values(row: object, name: str) -> object:

@@ -11,6 +11,7 @@ import errno
 import os
 import struct
 import threading
+import uuid
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -33,8 +34,10 @@ class Wal:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise self._unusable(error) from error
-        numbers = [int(path.stem) for path in folder.glob("*.wal") if path.stem.isdigit()]
-        self._next = max(numbers, default=0) + 1
+        heads = [path.stem.partition("-")[0] for path in folder.glob("*.wal")]
+        self._next = max((int(head) for head in heads if head.isdigit()), default=0) + 1
+        # Lake files are named for their segment: a name that comes twice would replace rows.
+        self._run = uuid.uuid4().hex
 
     def append(self, payload: bytes) -> None:
         """Write one frame; on return it outlives this process.
@@ -64,7 +67,7 @@ class Wal:
     def closed(self) -> list[Path]:
         """Segments that are not written any more, oldest first."""
         with self._lock:
-            current = f"{self._next - 1:012d}" if self._file is not None else None
+            current = self._stem(self._next - 1) if self._file is not None else None
             found = sorted(self._folder.glob("*.wal"))
             return [path for path in found if path.stem != current]
 
@@ -86,11 +89,14 @@ class Wal:
 
     def _open(self) -> int:
         if self._file is None:
-            path = self._folder / f"{self._next:012d}.wal"
+            path = self._folder / f"{self._stem(self._next)}.wal"
             self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o644)
             self._next += 1
             self._size = 0
         return self._file
+
+    def _stem(self, number: int) -> str:
+        return f"{number:012d}-{self._run}"
 
     def _unusable(self, error: OSError) -> Unreachable:
         return Unreachable(

@@ -10,7 +10,7 @@ from typing import Final
 
 from greenops.domain.replay import VARIABLE, Replay
 
-DAY: Final = datetime(2021, 10, 8, tzinfo=UTC)
+DAY: Final = datetime(2021, 9, 17, tzinfo=UTC)
 """The day of median saving of the nightly enrichment among 181 days of the second half of 2021.
 
 Source: `python tests/bench/enrichment_savings.py`; a test recomputes it from the shipped series.

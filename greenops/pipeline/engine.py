@@ -42,8 +42,8 @@ ORDER_LIFE = timedelta(hours=1)
 class Telemetry(Protocol):
     """Where the loop reports what it did; the metrics page is one such place."""
 
-    def decision(self, decision: Decision) -> None:
-        """One decision was made."""
+    def decision(self, decision: Decision, evaluations: int) -> None:
+        """One decision was made, for which the policies judged so many candidates."""
 
     def action(self, receipt: Receipt) -> None:
         """One action ended."""
@@ -102,7 +102,7 @@ class Engine:
             kept = self._parts.db.keep_decision(record)
             if self._parts.evidence.decision(kept):
                 self._parts.lake.write_decision(kept)
-                self._parts.telemetry.decision(kept.decision)
+                self._parts.telemetry.decision(kept.decision, len(kept.verdicts))
             return kept
 
     def _start(self, decision: Decision) -> StartJob | None:

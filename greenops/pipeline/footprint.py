@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import threading
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
@@ -14,6 +14,10 @@ from greenops.domain.spans import EnergyAccount, SpanRow
 from greenops.units import Grams, Joules, Usd
 
 SERVER = "SERVER"
+REMEMBERED_SPANS = 1_000_000
+"""Spans whose repetition is noticed [1]; a sender repeats within minutes, not after a million."""
+REMEMBERED_RUNS = 10_000
+"""Spans of decided runs that wait for their outcome [1]."""
 
 
 @dataclass(slots=True)
@@ -54,8 +58,9 @@ class Footprint:
         self._lock = threading.Lock()
         self._services: defaultdict[str, _Service] = defaultdict(_Service)
         self._accounts: dict[tuple[str, str, str], Joules] = {}
-        self._seen: set[tuple[str, str]] = set()
-        self._decided: list[SpanRow] = []
+        self._workloads: dict[str, str | None] = {}
+        self._seen: dict[tuple[str, str], None] = {}
+        self._decided: deque[SpanRow] = deque(maxlen=REMEMBERED_RUNS)
         self.spans = 0
         self.spans_with_energy = 0
         self.spans_unknown = 0
@@ -67,11 +72,14 @@ class Footprint:
             for row in spans:
                 key = (row.trace_id, row.span_id)
                 if key not in self._seen:
-                    self._seen.add(key)
+                    self._seen[key] = None
+                    if len(self._seen) > REMEMBERED_SPANS:
+                        del self._seen[next(iter(self._seen))]
                     self._span(row)
                     fresh.append(row)
             for account in accounts:
                 place = (account.instance, account.device, account.category)
+                self._workloads[account.instance] = account.workload
                 self._accounts[place] = max(account.joules, self._accounts.get(place, Joules(0.0)))
         return fresh
 
@@ -111,6 +119,14 @@ class Footprint:
             for (_, _, category), joules in self._accounts.items():
                 found[category].append(joules)
         return {category: Joules(math.fsum(parts)) for category, parts in sorted(found.items())}
+
+    def energy_by_workload(self) -> dict[tuple[str | None, str], Joules]:
+        """(Workload, category) → energy [J]."""
+        with self._lock:
+            found: defaultdict[tuple[str | None, str], list[float]] = defaultdict(list)
+            for (instance, _, category), joules in self._accounts.items():
+                found[self._workloads.get(instance), category].append(joules)
+        return {key: Joules(math.fsum(parts)) for key, parts in found.items()}
 
     def attributed_share(self) -> float | None:
         """Attributed over dynamic energy of the reporting processes; none before any."""

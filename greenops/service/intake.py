@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -17,7 +18,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from greenops.adapters.parquet_lake import ParquetLake
 from greenops.adapters.wal import Wal
 from greenops.domain.spans import EnergyAccount, SpanRow
-from greenops.errors import DataMissing, GreenOpsError
+from greenops.errors import GreenOpsError
 from greenops.pipeline.footprint import Footprint
 from greenops.ports import Clock
 from greenops.service.rows import account_rows, span_rows
@@ -54,18 +55,15 @@ class Intake:
         A damaged lake file is named in the log and left out of the sums; the rest counts.
         """
         self.flush()
-        for read in (self._read_spans, self._read_accounts):
-            try:
-                read()
-            except DataMissing as error:
-                log.warning("%s", error)
+        self._read_spans()
+        self._read_accounts()
 
     def _read_spans(self) -> None:
-        for row in self._lake.spans():
+        for row in self._lake.spans(skip_damaged=True):
             self._footprint.add([row], [])
 
     def _read_accounts(self) -> None:
-        self._footprint.add([], self._lake.accounts())
+        self._footprint.add([], self._lake.accounts(skip_damaged=True))
 
     def traces(self, message: ExportTraceServiceRequest) -> None:
         """Accept spans.
@@ -73,8 +71,10 @@ class Intake:
         Raises:
             Unreachable: They could not be written down; the sender must send again.
         """
+        # Rows come first: what has none must not be in the log, where it would return at each start.
+        rows = self._spans(message)
         self._wal.append(TRACES + message.SerializeToString())
-        self._count(self._spans(message), [])
+        self._count(rows, [])
 
     def metrics(self, message: ExportMetricsServiceRequest) -> None:
         """Accept readings of energy accounts.
@@ -82,15 +82,20 @@ class Intake:
         Raises:
             Unreachable: They could not be written down; the sender must send again.
         """
-        rows = list(account_rows(message))
+        rows = self._accounts(message)
         if rows:
             self._wal.append(METRICS + message.SerializeToString())
             self._count([], rows)
 
     def _spans(self, message: ExportTraceServiceRequest) -> list[SpanRow]:
+        return list(span_rows(message, self._simulated))
+
+    def _accounts(self, message: ExportMetricsServiceRequest) -> list[EnergyAccount]:
+        return list(account_rows(message, self._simulated))
+
+    def _simulated(self, wall: datetime) -> datetime:
         replay = self._clock.replay
-        simulated = replay.simulated if replay else (lambda wall: wall)
-        return list(span_rows(message, simulated))
+        return replay.simulated(wall) if replay else wall
 
     def _count(self, spans: Sequence[SpanRow], accounts: Sequence[EnergyAccount]) -> None:
         fresh = self._footprint.add(spans, accounts)
@@ -109,7 +114,7 @@ class Intake:
             for segment in self._wal.closed():
                 try:
                     self._keep(segment)
-                except GreenOpsError as error:
+                except (GreenOpsError, OSError) as error:
                     log.warning("%s", error)
                     return
 
@@ -122,9 +127,9 @@ class Intake:
                 if kind == TRACES:
                     spans += self._spans(ExportTraceServiceRequest.FromString(body))
                 else:
-                    accounts += account_rows(ExportMetricsServiceRequest.FromString(body))
-            except DecodeError:
-                log.warning("a frame of %s is no OTLP message; left out", segment)
+                    accounts += self._accounts(ExportMetricsServiceRequest.FromString(body))
+            except (DecodeError, ValueError, OverflowError):
+                log.warning("a frame of %s has no rows; left out", segment)
         self._lake.write_spans(spans, segment.stem)
         self._lake.write_accounts(accounts, segment.stem)
         self._wal.remove(segment)

@@ -31,7 +31,7 @@ class Telemetry:
 
     def __init__(
         self,
-        energy: Callable[[], Mapping[str, Joules]],
+        energy: Callable[[], Mapping[tuple[str | None, str], Joules]],
         residual: Callable[[], float | None],
         coverage: Callable[[], float | None],
     ) -> None:
@@ -60,8 +60,14 @@ class Telemetry:
             "greenops.energy",
             [
                 lambda _options: [
-                    Observation(joules, {"greenops.energy.category": category})
-                    for category, joules in energy().items()
+                    Observation(
+                        joules,
+                        {
+                            "greenops.energy.category": category,
+                            "greenops.workload": workload or NONE,
+                        },
+                    )
+                    for (workload, category), joules in energy().items()
                 ]
             ],
             "J",
@@ -103,12 +109,12 @@ class Telemetry:
             if row.cost_usd is not None:
                 self._cost.add(row.cost_usd, labels)
 
-    def decision(self, decision: Decision) -> None:
-        """One decision was made."""
+    def decision(self, decision: Decision, evaluations: int) -> None:
+        """One decision was made, for which the policies judged so many candidates."""
         moved = "moved" if decision.chosen.id != decision.baseline.id else "stayed"
         labels = {"greenops.workload": decision.workload}
         self._decisions.add(1, {**labels, "greenops.choice": moved, "greenops.mode": decision.mode})
-        self._evaluations.add(1 + len(decision.rejected), labels)
+        self._evaluations.add(evaluations, labels)
 
     def action(self, receipt: Receipt) -> None:
         """One action ended."""

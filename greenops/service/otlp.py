@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import gzip
+import json
 import logging
 import zlib
 from concurrent.futures import ThreadPoolExecutor
@@ -29,6 +31,8 @@ log = logging.getLogger("greenops.otlp")
 LARGEST: Final = 16 * 2**20
 """Largest message that is taken [bytes], after decompression."""
 WORKERS: Final = 4
+IDS: Final = {"traceId": 32, "spanId": 16, "parentSpanId": 16}
+"""Hex digits of an id. Source: OTLP specification, JSON Protobuf encoding."""
 
 M = TypeVar("M", bound=Message)
 
@@ -162,6 +166,8 @@ def _inflate(body: bytes) -> bytes:
         found = inflater.decompress(body, LARGEST + 1)
     except (zlib.error, gzip.BadGzipFile) as error:
         raise _Refused(400, f"GO0503 not gzip: {error}") from error
+    if len(found) <= LARGEST and not inflater.eof:
+        raise _Refused(400, "GO0503 not gzip: it ends too early")
     if len(found) > LARGEST:
         raise _Refused(413, f"GO0502 inflates to more than {LARGEST} bytes; send smaller batches")
     return found
@@ -170,7 +176,8 @@ def _inflate(body: bytes) -> bytes:
 def _parse(body: bytes, kind: str, empty: M) -> M:
     try:
         if kind == "application/json":
-            json_format.Parse(body, empty, ignore_unknown_fields=True)
+            known = json.loads(body, object_hook=_ids)
+            json_format.ParseDict(known, empty, ignore_unknown_fields=True)
             return empty
         if kind == "application/x-protobuf":
             empty.ParseFromString(body)
@@ -179,6 +186,15 @@ def _parse(body: bytes, kind: str, empty: M) -> M:
         first = str(error).splitlines()[0][:200]
         raise _Refused(400, f"GO0503 not an OTLP message: {first}") from error
     raise _Refused(415, f"GO0504 content type `{kind}`; send application/x-protobuf or JSON")
+
+
+def _ids(value: dict[str, Any]) -> dict[str, Any]:
+    # OTLP/JSON writes ids as hex where protobuf's own JSON has base64.
+    for name, digits in IDS.items():
+        found = value.get(name)
+        if isinstance(found, str) and len(found) == digits:
+            value[name] = base64.b64encode(bytes.fromhex(found)).decode()
+    return value
 
 
 def _status(why: str) -> Message:

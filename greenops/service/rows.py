@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -53,7 +54,9 @@ def span_rows(message: ExportTraceServiceRequest, simulated: Simulated) -> Itera
                 yield _span_row(span, resource, simulated)
 
 
-def account_rows(message: ExportMetricsServiceRequest) -> Iterator[EnergyAccount]:
+def account_rows(
+    message: ExportMetricsServiceRequest, simulated: Simulated
+) -> Iterator[EnergyAccount]:
     """One row per data point of the `greenops.energy` counter; other metrics pass by."""
     for resource_metrics in message.resource_metrics:
         resource = _attributes(resource_metrics.resource.attributes)
@@ -61,10 +64,10 @@ def account_rows(message: ExportMetricsServiceRequest) -> Iterator[EnergyAccount
             for metric in scope_metrics.metrics:
                 if metric.name == names.METRIC_ENERGY:
                     for point in metric.sum.data_points:
-                        yield _account(point, resource)
+                        yield _account(point, resource, simulated)
 
 
-def _account(point: Any, resource: Mapping[str, Any]) -> EnergyAccount:
+def _account(point: Any, resource: Mapping[str, Any], simulated: Simulated) -> EnergyAccount:
     labels = _attributes(point.attributes)
     service = str(resource.get(names.SERVICE_NAME, "unknown_service"))
     return EnergyAccount(
@@ -73,7 +76,7 @@ def _account(point: Any, resource: Mapping[str, Any]) -> EnergyAccount:
         workload=_text(labels.get(names.WORKLOAD, resource.get(names.WORKLOAD))),
         device=str(labels.get(names.DEVICE, "unknown")),
         category=str(labels.get(names.ENERGY_CATEGORY, "unattributed")),
-        at=_instant(point.time_unix_nano),
+        at=simulated(_instant(point.time_unix_nano)),
         joules=Joules(point.as_double or float(point.as_int)),
         method=_text(labels.get(names.ENERGY_METHOD, resource.get(names.ENERGY_METHOD))),
         source=_text(labels.get(names.ENERGY_SOURCE, resource.get(names.ENERGY_SOURCE))),
@@ -96,7 +99,7 @@ def _span_row(span: Span, resource: Mapping[str, Any], simulated: Simulated) -> 
         instance=_text(resource.get(names.SERVICE_INSTANCE_ID)),
         workload=_text(either(names.WORKLOAD)),
         name=span.name,
-        kind=Span.SpanKind.Name(span.kind).removeprefix("SPAN_KIND_"),
+        kind=_kind(span.kind),
         start=_instant(span.start_time_unix_nano),
         end=end,
         time=_time(own.get(names.TIME)) or simulated(end),
@@ -112,6 +115,12 @@ def _span_row(span: Span, resource: Mapping[str, Any], simulated: Simulated) -> 
         decision_id=_text(either(names.DECISION_ID)),
         attributes={k: json.dumps(v) for k, v in own.items() if k not in MAPPED},
     )
+
+
+def _kind(number: int) -> str:
+    # Protobuf lets any number through; a kind of a later version must not cost the span.
+    kinds = {value: name for name, value in Span.SpanKind.items()}
+    return str(kinds.get(number, "SPAN_KIND_UNSPECIFIED")).removeprefix("SPAN_KIND_")
 
 
 def _why(own: Mapping[str, Any]) -> str:
@@ -145,13 +154,15 @@ def _instant(nanoseconds: int) -> datetime:
 def _time(text: object) -> datetime | None:
     try:
         found = datetime.fromisoformat(str(text)) if text else None
-    except ValueError:
+        return found.astimezone(UTC) if found and found.tzinfo else None
+    except (ValueError, OverflowError):
         return None
-    return found.astimezone(UTC) if found and found.tzinfo else None
 
 
 def _number(value: object) -> float | None:
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        return None
+    return float(value)
 
 
 def _joules(value: object) -> Joules | None:

@@ -31,7 +31,9 @@ def serve(settings: Settings, clock: Clock, tell: Callable[[str], None]) -> None
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda _number, _frame: stop.set())
     footprint = Footprint()
-    telemetry = Telemetry(footprint.energy, footprint.residual, lambda: coverage(footprint))
+    telemetry = Telemetry(
+        footprint.energy_by_workload, footprint.residual, lambda: coverage(footprint)
+    )
     lake = ParquetLake(settings.state / "lake")
     intake = Intake(lake, Wal(settings.state / "lake" / "wal"), footprint, clock)
     intake.listeners.append(telemetry)

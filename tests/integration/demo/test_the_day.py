@@ -10,14 +10,17 @@ from datetime import datetime
 
 import pytest
 
+from greenops.adapters.clock import SystemClock
 from greenops.adapters.packaged import packaged
 from greenops.adapters.parquet_lake import ParquetLake
+from greenops.config import Settings
 from greenops.demo import day
 from greenops.domain.console import DecisionRecord
 from greenops.domain.record import canonical, restore
 from greenops.pipeline.conservation import by_process, energy_of
 from greenops.pipeline.decide import decide_again
 from greenops.pipeline.evidence import verify
+from greenops.pipeline.grid import demo_day, load_grid
 from greenops.pipeline.policies import policy_sources
 from greenops.policy import compile_policies
 
@@ -52,7 +55,11 @@ def played(tmp_path_factory):
 def test_the_day_ends_by_itself_within_two_minutes(played):
     assert played.seconds <= 120
     assert played.result["console_url"] is None
-    assert played.result["replay"].startswith("2021-10-08T06:00:00Z@")
+    assert played.result["replay"].startswith(f"{day.DAY:%Y-%m-%d}T06:00:00Z@")
+
+
+def test_the_day_is_the_one_of_median_saving_in_the_second_half_of_2021():
+    assert demo_day(load_grid(Settings(), SystemClock())).day == day.DAY.date()
 
 
 @pytest.mark.feature("A2", "J1", "J4")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import socket
-from collections import Counter
+from collections import defaultdict
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -45,7 +45,9 @@ class House:
         self.footprint = Footprint()
         self.lake = ParquetLake(state / "lake")
         self.intake = Intake(self.lake, Wal(state / "lake" / "wal"), self.footprint, SystemClock())
-        self.telemetry = Telemetry(self.footprint.energy, self.footprint.residual, lambda: None)
+        self.telemetry = Telemetry(
+            self.footprint.energy_by_workload, self.footprint.residual, lambda: None
+        )
         self.intake.listeners.append(self.telemetry)
         self.control = FakeControlPlane()
         self.doors = Doors(self.settings, self.intake, self.control, self.telemetry)
@@ -99,7 +101,7 @@ def test_the_metrics_page_sums_to_what_the_lake_holds(house):
 
     page = requests.get(house.url("/metrics"), timeout=5).text
 
-    sums: Counter[str] = Counter()
+    sums: defaultdict[str, float] = defaultdict(float)
     for family in text_string_to_metric_families(page):
         for sample in family.samples:
             sums[sample.name] += sample.value

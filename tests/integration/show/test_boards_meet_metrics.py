@@ -38,9 +38,9 @@ QUERIES = [
 @pytest.fixture(scope="module")
 def series() -> dict[str, set[str]]:
     """Metric name → its labels, from a page on which everything happened once."""
-    telemetry = Telemetry(lambda: {"attributed": 3.0}, lambda: 0.0, lambda: 1.0)
+    telemetry = Telemetry(lambda: {("search", "attributed"): 3.0}, lambda: 0.0, lambda: 1.0)
     telemetry.spans([SPAN])
-    telemetry.decision(DECISION)
+    telemetry.decision(DECISION, 3)
     telemetry.action(Receipt("a", "d", "t", "start_job", Outcome.APPLIED, "ok"))
     telemetry.intensity("eu-north-1", "SE", 27.0)
     telemetry.savings(AvoidedEmissions(3.0, 2.0, 4.0, Grade.B))

@@ -130,7 +130,7 @@ def test_only_the_energy_counter_becomes_accounts():
     point.attributes.append(pair("greenops.energy.category", "idle"))
     point.attributes.append(pair("greenops.device", "cpu"))
 
-    (account,) = account_rows(message)
+    (account,) = account_rows(message, lambda wall: wall)
 
     assert account.joules == 0.1 + 0.2
     assert (account.category, account.device, account.at) == ("idle", "cpu", START)

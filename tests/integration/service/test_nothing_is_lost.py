@@ -1,0 +1,190 @@
+"""What was acknowledged is in the lake once, whatever happened in between."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import random
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import grpc
+import pyarrow.parquet as pq
+import pytest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2_grpc import TraceServiceStub
+from starlette.testclient import TestClient
+
+from greenops.adapters.clock import SystemClock
+from greenops.adapters.parquet_lake import ParquetLake
+from greenops.adapters.wal import Wal
+from greenops.pipeline.footprint import Footprint
+from greenops.service.intake import Intake
+from greenops.service.otlp import http_app
+
+KILLS = 20
+RECEIVER = Path(__file__).with_name("receiver.py")
+AT_NS = 1_760_000_000_000_000_000
+
+
+def message(number: int, **changes) -> ExportTraceServiceRequest:
+    request = ExportTraceServiceRequest()
+    span = (
+        request.resource_spans.add()
+        .scope_spans.add()
+        .spans.add(
+            trace_id=number.to_bytes(16, "big"),
+            span_id=number.to_bytes(8, "big"),
+            name="operation",
+            kind=2,
+            start_time_unix_nano=AT_NS,
+            end_time_unix_nano=AT_NS + 1_000_000,
+        )
+    )
+    span.attributes.add(key="greenops.energy.self").value.double_value = 1.0
+    for name, value in changes.items():
+        setattr(span, name, value)
+    return request
+
+
+def receiver(folder: Path) -> tuple[Footprint, Intake, ParquetLake]:
+    footprint, lake = Footprint(), ParquetLake(folder)
+    intake = Intake(lake, Wal(folder / "wal"), footprint, SystemClock())
+    intake.recover()
+    return footprint, intake, lake
+
+
+@pytest.mark.network
+@pytest.mark.slow
+@pytest.mark.timeout(180)
+def test_no_acknowledged_span_is_lost_by_twenty_kills(tmp_path):
+    dice, sent, acknowledged = random.Random(8), 0, set()
+
+    for _ in range(KILLS):
+        process = subprocess.Popen(
+            [sys.executable, RECEIVER, tmp_path], stdout=subprocess.PIPE, text=True
+        )
+        assert process.stdout is not None
+        port = process.stdout.readline().strip()
+        threading.Timer(dice.uniform(0.05, 0.4), process.kill).start()
+        with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
+            export = TraceServiceStub(channel).Export
+            while process.poll() is None:
+                sent += 1
+                try:
+                    export(message(sent), timeout=2)
+                except grpc.RpcError:
+                    break
+                acknowledged.add(f"{sent:032x}")
+        process.wait()
+        process.stdout.close()
+
+    _, _, lake = receiver(tmp_path)
+    ids = [row.trace_id for row in lake.spans()]
+    stored = [
+        key
+        for path in sorted(tmp_path.glob("v1/spans/day=*/*.parquet"))
+        for key in pq.ParquetFile(path).read(["trace_id"])["trace_id"].to_pylist()
+    ]
+    assert len(acknowledged) > KILLS
+    assert acknowledged <= set(ids)
+    assert len(ids) == len(set(ids))
+    assert len(stored) == len(set(stored))
+
+
+def test_a_second_run_on_the_same_day_keeps_the_rows_of_the_first(tmp_path):
+    for number in range(1, 4):
+        _, intake, _ = receiver(tmp_path)
+        intake.traces(message(number))
+        intake.flush()
+
+    footprint, _, lake = receiver(tmp_path)
+
+    assert {row.trace_id for row in lake.spans()} == {f"{n:032x}" for n in range(1, 4)}
+    assert footprint.spans == 3
+
+
+def test_a_span_of_a_kind_not_known_yet_is_kept_and_the_next_start_succeeds(tmp_path):
+    _, intake, _ = receiver(tmp_path)
+    intake.traces(message(1, kind=99))
+
+    footprint, _, lake = receiver(tmp_path)
+
+    assert [row.kind for row in lake.spans()] == ["UNSPECIFIED"]
+    assert footprint.spans == 1
+
+
+@pytest.mark.parametrize("value", ["0001-01-01T00:00:00+05:00", "yesterday"])
+def test_a_time_that_is_no_instant_falls_back_to_the_spans_own(tmp_path, value):
+    _, intake, lake = receiver(tmp_path)
+    request = message(1)
+    span = request.resource_spans[0].scope_spans[0].spans[0]
+    span.attributes.add(key="greenops.time").value.string_value = value
+
+    intake.traces(request)
+    intake.flush()
+
+    assert [row.time == row.end for row in lake.spans()] == [True]
+
+
+def test_energy_that_is_not_a_number_is_absent_and_counted(tmp_path):
+    footprint, intake, _ = receiver(tmp_path)
+    request = message(1)
+    value = request.resource_spans[0].scope_spans[0].spans[0].attributes[0].value
+    value.double_value = float("nan")
+
+    intake.traces(request)
+    intake.traces(message(2))
+
+    assert (footprint.spans_unknown, footprint.services()[0].energy_j) == (1, 1.0)
+
+
+def test_a_service_without_requests_has_no_energy_per_request(tmp_path):
+    footprint, intake, _ = receiver(tmp_path)
+
+    intake.traces(message(1, kind=1, parent_span_id=b"12345678"))
+
+    service = footprint.services()[0]
+    assert (service.energy_j, service.energy_j_per_request) == (1.0, None)
+
+
+def test_a_damaged_file_is_named_and_the_rest_counts(tmp_path, caplog):
+    _, intake, _ = receiver(tmp_path)
+    for number in (1, 2):
+        intake.traces(message(number))
+        intake.flush()
+    first = min(tmp_path.glob("v1/spans/day=*/*.parquet"))
+    first.write_bytes(b"junk")
+
+    footprint, _, _ = receiver(tmp_path)
+
+    assert footprint.spans == 1
+    assert first.name in caplog.text
+
+
+def test_ids_in_json_are_hex(tmp_path):
+    _, intake, lake = receiver(tmp_path)
+    span = {"traceId": "5b8efff798038103d269b633813fc60c", "spanId": "eee19b7ec3c1b174"}
+    body = json.dumps({"resourceSpans": [{"scopeSpans": [{"spans": [span]}]}]})
+
+    TestClient(http_app(intake)).post(
+        "/v1/traces", content=body, headers={"content-type": "application/json"}
+    )
+    intake.flush()
+
+    assert [(row.trace_id, row.span_id) for row in lake.spans()] == [tuple(span.values())]
+
+
+def test_gzip_that_ends_too_early_is_refused(tmp_path):
+    footprint, intake, _ = receiver(tmp_path)
+    body = gzip.compress(message(1).SerializeToString())[:-9]
+
+    answer = TestClient(http_app(intake)).post(
+        "/v1/traces",
+        content=body,
+        headers={"content-type": "application/x-protobuf", "content-encoding": "gzip"},
+    )
+
+    assert (answer.status_code, footprint.spans) == (400, 0)

@@ -79,6 +79,10 @@ class ParquetLake:
     def __init__(self, folder: Path) -> None:
         self._folder = folder / "v1"
 
+    def prepare(self) -> None:
+        """Load what the first write needs: Arrow looks for pandas then, for up to a second."""
+        pa.array([""], pa.string())
+
     # -- writing
 
     def write_spans(self, rows: Sequence[SpanRow], segment: str | None = None) -> None:

@@ -35,6 +35,7 @@ def serve(settings: Settings, clock: Clock, tell: Callable[[str], None]) -> None
         footprint.energy_by_workload, footprint.residual, lambda: coverage(footprint)
     )
     lake = ParquetLake(settings.state / "lake")
+    lake.prepare()
     intake = Intake(lake, Wal(settings.state / "lake" / "wal"), footprint, clock)
     intake.listeners.append(telemetry)
     control = assemble(settings, clock, footprint, telemetry, lake, intake.of_traces)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
@@ -199,6 +200,7 @@ def run(
     Raises:
         Unreachable: A process of the demo did not start or went away.
     """
+    signal.signal(signal.SIGTERM, _stop)
     wall = SystemClock().wall()
     state = (settings.state / "demo" / f"{wall:%Y%m%d-%H%M%S}").absolute()
     state.mkdir(parents=True)
@@ -214,6 +216,11 @@ def run(
         show(shop.conclude(view, records, url))
         if url is not None:
             _keep_console(house, url, tell)
+
+
+def _stop(_number: int, _frame: object) -> None:
+    # Leaving by an exception ends every process that was started.
+    raise KeyboardInterrupt
 
 
 def _keep_console(house: Household, url: str, tell: Tell) -> None:

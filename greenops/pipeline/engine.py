@@ -193,6 +193,10 @@ class Engine:
         from greenops.pipeline.what_if import answer
 
         given = answer(self._parts.decider, question)
+        made = self._parts.db.decision_of(given.decision.job_id)
+        if made is not None and made.decision.id != given.decision.id:
+            why = f"this run is decided already: {made.decision.id}"
+            given = replace(given, sendable=False, why_not=why)
         with self._lock:
             self._answers[given.id] = given
             while len(self._answers) > 100:  # noqa: PLR2004  (the oldest go)

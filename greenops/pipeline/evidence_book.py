@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from greenops.domain.action import Action, Receipt
 from greenops.domain.console import DecisionRecord, SendOrder, WhatIfAnswer
-from greenops.domain.evidence import AvoidedEmissions, EntryKind
+from greenops.domain.evidence import AvoidedEmissions, EntryKind, Verification
 from greenops.domain.record import plain, restore
 from greenops.ports import LedgerStore
 from greenops.prove.evidence import OutcomeEvidence, decision_body
@@ -57,6 +57,11 @@ class Evidence:
     def has_outcome(self, run_key: str) -> bool:
         """Whether a run's outcome is known."""
         return (EntryKind.OUTCOME, (run_key,)) in self._known
+
+    def verified(self, check: Callable[[], Verification]) -> Verification:
+        """Check the ledger while nothing is written to it."""
+        with self._lock:
+            return check()
 
     def order(self, order: SendOrder, answer: WhatIfAnswer) -> None:
         """Keep who sent what."""

@@ -20,6 +20,7 @@ from greenops.domain.record import canonical
 from greenops.domain.workload import Job, WorkloadKind
 from greenops.errors import UsageError
 from greenops.pipeline.decide import Decider
+from greenops.pipeline.run import default_key
 from greenops.plan.candidates import batch_candidates
 from greenops.plan.guard import deadline_of, scheduled_start
 from greenops.units import Grams, Usd
@@ -62,7 +63,8 @@ def _job(decider: Decider, question: WhatIfQuestion) -> Job:
     if workload.kind is not WorkloadKind.BATCH:
         raise UsageError("GO0642", f"`{workload.name}` serves; only batch workloads can wait")
     submitted = scheduled_start(workload, decider.clock.now())
-    key = f"{workload.name}/what-if/{submitted:%Y-%m-%dT%H:%MZ}"
+    # The key that the holder of that run will use: an order that is sent finds it.
+    key = default_key(workload, submitted)
     regions = workload.allowed_regions if question.move_regions else (workload.home_region,)
     asked = replace(workload, allowed_regions=regions)
     asked_for = submitted + timedelta(hours=question.max_delay_h)

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -56,13 +56,17 @@ class House:
     folder: Path
     policies: Path = DEMO
     replay: Replay | None = None
-    environ: Mapping[str, str] = field(default_factory=dict)
+    environ: dict[str, str] = field(default_factory=dict)
     started: list[subprocess.Popen[bytes]] = field(default_factory=list)
     ports: tuple[int, int, int] = (0, 0, 0)
 
     def __post_init__(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
         self.ports = tuple(free_ports(3))  # type: ignore[assignment]
+        # Compiled files are kept, as they are after every installation: a start without them
+        # takes three times as long, and a server's first second would be mostly compiling.
+        self.environ["PYTHONDONTWRITEBYTECODE"] = ""
+        self.environ["PYTHONPYCACHEPREFIX"] = str(self.folder.parent.parent / "compiled")
 
     @property
     def state(self) -> Path:

@@ -167,6 +167,8 @@ def _first_hold(
     now = clock.now()
     if decision is None:
         return at_once(now, "no decision could be made")
+    if not decision.forecast_ids and decision.chosen.id == decision.baseline.id:
+        tell(_unforeseen(decision))
     if kept is None:
         try:
             folder.keep_decision(decision)
@@ -175,6 +177,14 @@ def _first_hold(
                 f"GO0601 decision cannot be kept: {error.strerror or error}; it holds all the same"
             )
     return hold_for(decision, now, settings.mode)
+
+
+def _unforeseen(decision: Decision) -> str:
+    zone = decision.baseline.zone or decision.baseline.region
+    return (
+        f"GO0626 no forecast for `{zone}` that can be used, so `{decision.job_id}` starts as "
+        "without GreenOps; look with `greenops doctor`"
+    )
 
 
 def _ask(run: HeldRun, clock: Clock, tell: Say) -> Decision | None:

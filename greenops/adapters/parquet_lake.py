@@ -43,7 +43,7 @@ ACCOUNTS: Final = pa.schema(
         *((name, WORD) for name in ("service", "instance", "workload", "device", "category")),
         ("at", INSTANT),
         ("joules", NUMBER),
-        *((name, WORD) for name in ("method", "source")),
+        *((name, WORD) for name in ("method", "source", "host")),
     ]
 )
 CANDIDATES: Final = pa.schema(

@@ -45,7 +45,12 @@ class SpanRow:
 
 @dataclass(frozen=True, slots=True)
 class EnergyAccount:
-    """Cumulative energy of one category of one device, as one process accounts for it [J]."""
+    """Cumulative energy of one category of one device, as one process accounts for it [J].
+
+    Attributes:
+        host: Where the device is. Processes of one host each account for the whole host: their own
+            energy adds up, its idle energy and that of other processes is seen by each of them.
+    """
 
     service: str
     instance: str
@@ -56,3 +61,4 @@ class EnergyAccount:
     joules: Joules
     method: str | None
     source: str | None
+    host: str | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 from collections.abc import Iterable
 
 from opentelemetry.metrics import CallbackOptions, MeterProvider, Observation
@@ -37,6 +38,7 @@ class _Books:
 
     def __init__(self, observer: Observer, fixed: dict[str, str]) -> None:
         self._observer, self._fixed = observer, fixed
+        self._host = platform.node() or "unknown"
 
     def energy(self, _: CallbackOptions) -> Iterable[Observation]:
         for account in self._observer.accounts():
@@ -66,4 +68,9 @@ class _Books:
 
     def _labels(self, account: Account) -> dict[str, str]:
         info = account.info
-        return {names.DEVICE: info.device, names.HW_TYPE: info.device_kind, **self._fixed}
+        return {
+            names.DEVICE: info.device,
+            names.HW_TYPE: info.device_kind,
+            names.HOST_NAME: self._host,
+            **self._fixed,
+        }

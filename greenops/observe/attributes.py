@@ -38,6 +38,8 @@ FACTORS_VERSION: Final = "greenops.factors.version"
 ENERGY_CATEGORY: Final = "greenops.energy.category"
 DEVICE: Final = "greenops.device"
 HW_TYPE: Final = "hw.type"
+HOST_NAME: Final = "host.name"
+"""On energy accounts: processes of one host see the same idle energy, and must not add it up."""
 REASON: Final = "greenops.unknown.reason"
 
 CLOUD_REGION: Final = "cloud.region"

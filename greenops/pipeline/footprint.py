@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import threading
 from collections import defaultdict, deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from greenops.domain.console import ServiceFootprint
@@ -14,6 +14,8 @@ from greenops.domain.spans import EnergyAccount, SpanRow
 from greenops.units import Grams, Joules, Usd
 
 SERVER = "SERVER"
+OWN = (Category.ATTRIBUTED, Category.UNATTRIBUTED, Category.OVERHEAD)
+"""Categories that are a process's own; the others are of its host."""
 REMEMBERED_SPANS = 1_000_000
 """Spans whose repetition is noticed [1]; a sender repeats within minutes, not after a million."""
 REMEMBERED_RUNS = 10_000
@@ -57,8 +59,9 @@ class Footprint:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._services: defaultdict[str, _Service] = defaultdict(_Service)
-        self._accounts: dict[tuple[str, str, str], Joules] = {}
+        self._accounts: dict[tuple[str, str, str], EnergyAccount] = {}
         self._workloads: dict[str, str | None] = {}
+        self._places: dict[str, str] = {}
         self._seen: dict[tuple[str, str], None] = {}
         self._decided: deque[SpanRow] = deque(maxlen=REMEMBERED_RUNS)
         self.spans = 0
@@ -80,7 +83,11 @@ class Footprint:
             for account in accounts:
                 place = (account.instance, account.device, account.category)
                 self._workloads[account.instance] = account.workload
-                self._accounts[place] = max(account.joules, self._accounts.get(place, Joules(0.0)))
+                # Without a host's name each process counts as a host of its own.
+                self._places[account.instance] = account.host or account.instance
+                known = self._accounts.get(place)
+                if known is None or account.at >= known.at:
+                    self._accounts[place] = account
         return fresh
 
     def _span(self, row: SpanRow) -> None:
@@ -113,26 +120,43 @@ class Footprint:
             return tuple(_service(name, self._services[name]) for name in sorted(self._services))
 
     def energy(self) -> dict[str, Joules]:
-        """Category → energy [J], over all reporting processes."""
-        with self._lock:
-            found: defaultdict[str, list[float]] = defaultdict(list)
-            for (_, _, category), joules in self._accounts.items():
-                found[category].append(joules)
+        """Category → energy [J], over all hosts; the parts add up to what their meters read."""
+        found: defaultdict[str, list[float]] = defaultdict(list)
+        for (_, category), joules in self.energy_by_workload().items():
+            found[category].append(joules)
         return {category: Joules(math.fsum(parts)) for category, parts in sorted(found.items())}
 
     def energy_by_workload(self) -> dict[tuple[str | None, str], Joules]:
-        """(Workload, category) → energy [J]."""
+        """(Workload, category) → energy [J]; what belongs to a host and no workload has none."""
         with self._lock:
-            found: defaultdict[tuple[str | None, str], list[float]] = defaultdict(list)
-            for (instance, _, category), joules in self._accounts.items():
-                found[self._workloads.get(instance), category].append(joules)
+            hosts = list(self._hosts())
+        found: defaultdict[tuple[str | None, str], list[float]] = defaultdict(list)
+        for views in hosts:
+            own = 0.0
+            for instance, parts in views.items():
+                for category in OWN:
+                    joules = parts.get(category, 0.0)
+                    found[self._workloads[instance], category].append(joules)
+                    own += joules
+            # Each process meters the whole host; the one that looked longest saw the most of it.
+            idle = max(parts.get(Category.IDLE, 0.0) for parts in views.values())
+            metered = max(math.fsum(parts.values()) for parts in views.values())
+            found[None, Category.IDLE].append(idle)
+            found[None, Category.OTHER_PROCESS].append(max(0.0, metered - idle - own))
         return {key: Joules(math.fsum(parts)) for key, parts in found.items()}
+
+    def _hosts(self) -> Iterator[dict[str, dict[str, float]]]:
+        """For each device of each host: process → category → energy [J]."""
+        groups: defaultdict[tuple[str, str], dict[str, dict[str, float]]] = defaultdict(dict)
+        for (instance, device, category), account in self._accounts.items():
+            place = (self._places[instance], device)
+            groups[place].setdefault(instance, {})[category] = account.joules
+        yield from groups.values()
 
     def attributed_share(self) -> float | None:
         """Attributed over dynamic energy of the reporting processes; none before any."""
         energy = self.energy()
-        own = (Category.ATTRIBUTED, Category.UNATTRIBUTED, Category.OVERHEAD)
-        dynamic = sum(energy.get(category, 0.0) for category in own)
+        dynamic = sum(energy.get(category, 0.0) for category in OWN)
         return energy.get(Category.ATTRIBUTED, 0.0) / dynamic if dynamic else None
 
     def residual(self) -> float | None:

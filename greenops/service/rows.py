@@ -80,6 +80,7 @@ def _account(point: Any, resource: Mapping[str, Any], simulated: Simulated) -> E
         joules=Joules(point.as_double or float(point.as_int)),
         method=_text(labels.get(names.ENERGY_METHOD, resource.get(names.ENERGY_METHOD))),
         source=_text(labels.get(names.ENERGY_SOURCE, resource.get(names.ENERGY_SOURCE))),
+        host=_text(labels.get(names.HOST_NAME, resource.get(names.HOST_NAME))),
     )
 
 

@@ -35,11 +35,11 @@ def test_what_is_no_duration_is_not_guessed(text):
 
 
 def test_a_hostile_duration_costs_no_time():
-    begun = time.perf_counter()
+    begun = time.thread_time()
 
     assert quantity.duration("a" * 1_000_000 + "!") is None
     assert quantity.duration("1s" * 19 + "!") is None
-    assert time.perf_counter() - begun < 0.01
+    assert time.thread_time() - begun < 0.01
 
 
 def test_an_instant_needs_its_zone():

@@ -6,6 +6,7 @@ import base64
 import gzip
 import json
 import logging
+import socket
 import zlib
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final, TypeVar
@@ -87,8 +88,12 @@ def start_grpc(intake: Intake, host: str, port: int) -> tuple[grpc.Server, int]:
         _Metrics(intake), server
     )
     try:
+        # gRPC writes a line of its own about a taken port, so it is not asked for one.
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind((host, port))
         bound = server.add_insecure_port(f"{host}:{port}")
-    except RuntimeError as error:
+    except (OSError, RuntimeError) as error:
         raise taken(host, port, "otlp_grpc_port") from error
     server.start()
     return server, bound

@@ -49,6 +49,8 @@ class Settings:
 
 
 PREFIX = "GREENOPS_"
+LARGEST_PORT = 65_535
+MODES = ("recommend", "act")
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,11 +104,30 @@ def _from_files(folder: Path) -> list[tuple[str, Any, Location]]:
     found: list[tuple[str, Any, Location]] = []
     project = folder / "pyproject.toml"
     if project.is_file():
-        table = tomllib.loads(project.read_text()).get("tool", {}).get("greenops", {})
+        table = _toml(project).get("tool", {}).get("greenops", {})
         found += _known(table, str(project))
     own = folder / "greenops.yaml"
     if own.is_file():
-        found += _known(yaml.safe_load(own.read_text()) or {}, str(own))
+        found += _known(_yaml(own), str(own))
+    return found
+
+
+def _toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text())
+    except tomllib.TOMLDecodeError as error:
+        raise InvalidFile("GO0806", f"not TOML: {error}", at=Location(str(path))) from error
+
+
+def _yaml(path: Path) -> Mapping[str, Any]:
+    try:
+        found = yaml.safe_load(path.read_text()) or {}
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark
+        at = Location(str(path), mark.line + 1, mark.column + 1) if mark else Location(str(path))
+        raise InvalidFile("GO0806", f"not YAML: {error.problem}", at=at) from error
+    if not isinstance(found, Mapping):
+        raise InvalidFile("GO0806", "settings are `name: value` pairs", at=Location(str(path)))
     return found
 
 
@@ -123,11 +144,21 @@ def _known(table: Mapping[str, Any], file: str) -> list[tuple[str, Any, Location
 def _convert(name: str, value: Any, origin: object) -> Any:
     default = getattr(Settings(), name)
     try:
-        if isinstance(default, Path):
-            return Path(str(value))
-        return type(default)(value)
-    except ValueError as error:
+        found = Path(str(value)) if isinstance(default, Path) else type(default)(value)
+    except (ValueError, TypeError) as error:
         wanted = type(default).__name__
         raise UsageError(
             "GO0804", f"`{name}` must be {wanted}, not `{value}` (from {origin})"
         ) from error
+    return _checked(name, found, origin)
+
+
+def _checked(name: str, value: Any, origin: object) -> Any:
+    if name.endswith("_port") and not 0 <= value <= LARGEST_PORT:
+        raise UsageError(
+            "GO0804", f"`{name}` must be 0 to {LARGEST_PORT}, not `{value}` (from {origin})"
+        )
+    if name == "mode" and value not in MODES:
+        known = " or ".join(f"`{mode}`" for mode in MODES)
+        raise UsageError("GO0804", f"`mode` must be {known}, not `{value}` (from {origin})")
+    return value

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -30,7 +31,9 @@ def _client(args: argparse.Namespace) -> Any:
     from greenops.adapters.control_client import ControlClient
     from greenops.config import load_settings
 
-    return ControlClient(args.server or f"http://127.0.0.1:{load_settings().api_port}")
+    settings = load_settings()
+    own = f"http://{settings.host}:{settings.api_port}"
+    return ControlClient(args.server or os.environ.get("GREENOPS_SERVER") or own)
 
 
 def run_list(args: argparse.Namespace) -> int:

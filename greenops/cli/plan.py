@@ -10,7 +10,9 @@ def add_parser(subparsers: Any) -> None:
     """Add `plan`."""
     parser = subparsers.add_parser("plan", help="decide a workload's next run, send nothing")
     parser.add_argument("workload", help="name of a declared workload")
-    parser.add_argument("--at", help="submission, RFC 3339; now where not given")
+    parser.add_argument(
+        "--at", help="submission, RFC 3339; its next scheduled time, or now, where not given"
+    )
     parser.add_argument("--policies", help="folder of policy and workload files")
     parser.add_argument("-o", "--output", choices=("table", "json"), default="table")
     parser.set_defaults(run=run)
@@ -28,13 +30,15 @@ def run(args: argparse.Namespace) -> int:
     from greenops.pipeline.decide import Decider
     from greenops.pipeline.grid import load_grid
     from greenops.pipeline.policies import read_policies
+    from greenops.plan.guard import scheduled_start
 
     settings, clock = (
         load_settings(flags={"policies": args.policies}),
         SystemClock.from_environment(),
     )
     decider = Decider(settings, clock, read_policies(settings.policies), load_grid(settings, clock))
-    at = _instant(args.at) if args.at else clock.now()
+    workload = decider.workload(args.workload)
+    at = _instant(args.at) if args.at else scheduled_start(workload, clock.now())
     record = decider.decide(JobRequest(args.workload, f"{args.workload}/{at:%Y-%m-%d}", at))
     print(json.dumps(plain(record), indent=2) if args.output == "json" else explain(record))
     return 0

@@ -30,7 +30,7 @@ def packaged_file(package: str, name: str) -> Path:
     found = [file for place in places for file in Path(place).rglob(name)]
     if not found:
         raise DataMissing(
-            "GO0910",
+            "GO0913",
             f"the demo's model file `{name}` of package `{package}` is not installed",
             fix="run `make demo`, or install locks/demo-models.txt without dependencies",
         )

@@ -154,9 +154,12 @@ class JobRequest:
         run_key: Idempotency key of the run.
         submitted: When it is submitted (simulated time).
         labels: Values for the workload's declared labels.
+        triggered: It stands ready to start: without GreenOps it would start now, whatever its
+            schedule says of other days.
     """
 
     workload: str
     run_key: str
     submitted: datetime
     labels: Mapping[str, str] = field(default_factory=dict)
+    triggered: bool = False

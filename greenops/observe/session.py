@@ -97,6 +97,7 @@ class Session:
         atexit.unregister(self.end)
         if self._flushed:
             return
+        self._flushed = True
         self.observer.close()
         try:
             self._traces.force_flush()
@@ -106,6 +107,8 @@ class Session:
 
     def _shut_down(self) -> None:
         # The tracer provider was shut down by its owner: no span can follow, so the accounts are final.
+        if self._flushed:
+            return
         self._flushed = True
         self._flush_accounts()
 

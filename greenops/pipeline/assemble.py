@@ -24,7 +24,7 @@ from greenops.pipeline.engine import Engine, Parts, Telemetry
 from greenops.pipeline.evidence import open_ledger, verify
 from greenops.pipeline.evidence_book import Evidence
 from greenops.pipeline.footprint import Footprint
-from greenops.pipeline.fronts import Front, read_fronts
+from greenops.pipeline.fronts import Front, check_fronts, read_fronts
 from greenops.pipeline.grid import GridContext, load_grid
 from greenops.pipeline.loop import Loop
 from greenops.pipeline.outbox import Outbox
@@ -70,6 +70,13 @@ def assemble(
     policies = read_policies(settings.policies)
     fronts = read_fronts(settings.state / "routes.yaml")
     actuators = load_actuators(settings, clock)
+    check_fronts(
+        fronts,
+        settings.state / "routes.yaml",
+        workloads=policies.workloads,
+        targets=actuators,
+        regions=[region.id for region in grid.regions],
+    )
     ledger = open_ledger(settings.state, clock, checkpoint_entries=settings.checkpoint_entries)
     db = StateDb(settings.state / "state.db")
     evidence = Evidence(ledger)

@@ -44,7 +44,8 @@ class Decider:
         """
         job = self.job(request)
         now = max(self.clock.now(), request.submitted)
-        options = self.options(now)
+        # A run may be planned ahead; a forecast that is not issued yet is not known.
+        options = self.options(min(now, self.clock.now()))
         if job.workload.kind is WorkloadKind.BATCH:
             baseline, candidates = batch_candidates(job, options, now)
         else:
@@ -95,7 +96,11 @@ class Decider:
     def job(self, request: JobRequest) -> Job:
         """The run that a request asks for."""
         workload = self.workload(request.workload)
-        labelled = replace(workload, labels={**workload.labels, **request.labels})
+        labelled = replace(
+            workload,
+            labels={**workload.labels, **request.labels},
+            schedule=None if request.triggered else workload.schedule,
+        )
         due = due_since(workload, request.submitted)
         return Job(request.run_key, labelled, due, deadline_of(workload, due))
 
@@ -109,7 +114,7 @@ class Decider:
         if name not in known:
             near = nearest(name, known)
             hint = f"did you mean `{near}`?" if near else "declare it with `kind: Workload`"
-            raise UsageError("GO0640", f"no workload `{name}` is declared", fix=hint)
+            raise UsageError("GO0643", f"no workload `{name}` is declared", fix=hint)
         return known[name]
 
     def options(self, now: datetime) -> list[RegionOption]:

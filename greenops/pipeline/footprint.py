@@ -39,11 +39,25 @@ class _Sum:
 
 
 @dataclass(slots=True)
+class _Requests:
+    """Requests, and how many of them have a known number: a mean is over those alone."""
+
+    count: int = 0
+    energy: int = 0
+    carbon: int = 0
+
+    def add(self, row: SpanRow) -> None:
+        self.count += 1
+        self.energy += row.energy_j is not None
+        self.carbon += row.carbon_g is not None
+
+
+@dataclass(slots=True)
 class _Service:
     workload: str | None = None
     regions: set[str] = field(default_factory=set)
-    servers: int = 0
-    roots: int = 0
+    servers: _Requests = field(default_factory=_Requests)
+    roots: _Requests = field(default_factory=_Requests)
     spans: int = 0
     energy: _Sum = field(default_factory=_Sum)
     low: _Sum = field(default_factory=_Sum)
@@ -99,8 +113,10 @@ class Footprint:
         service = self._services[row.service]
         service.workload = service.workload or row.workload
         service.regions.update([row.region] if row.region else [])
-        service.servers += row.kind == SERVER
-        service.roots += row.parent_id is None
+        if row.kind == SERVER:
+            service.servers.add(row)
+        if row.parent_id is None:
+            service.roots.add(row)
         service.spans += 1
         service.methods.update([row.method] if row.method and row.energy_j is not None else [])
         service.energy.add(row.energy_j)
@@ -173,22 +189,26 @@ class Footprint:
 
 
 def _service(name: str, sums: _Service) -> ServiceFootprint:
-    requests = sums.servers or sums.roots
+    requests = sums.servers if sums.servers.count else sums.roots
     energy, carbon, cost = sums.energy.value(), sums.carbon.value(), sums.cost.value()
     low, high = sums.low.value(), sums.high.value()
     return ServiceFootprint(
         service=name,
         workload=sums.workload,
         regions=tuple(sorted(sums.regions)),
-        requests=requests,
+        requests=requests.count,
         spans=sums.spans,
         energy_j=None if energy is None else Joules(energy),
         energy_low_j=None if low is None else Joules(low),
         energy_high_j=None if high is None else Joules(high),
         carbon_g=None if carbon is None else Grams(carbon),
         cost_usd=None if cost is None else Usd(cost),
-        energy_j_per_request=Joules(energy / requests) if energy is not None and requests else None,
-        carbon_g_per_request=Grams(carbon / requests) if carbon is not None and requests else None,
+        energy_j_per_request=Joules(energy / requests.energy)
+        if energy is not None and requests.energy
+        else None,
+        carbon_g_per_request=Grams(carbon / requests.carbon)
+        if carbon is not None and requests.carbon
+        else None,
         method=weakest(list(sums.methods)),
     )
 

@@ -1,6 +1,6 @@
 """Routes that the loop looks after: which workload, which backends, which targets carry weights.
 
-The file is `routes.yaml` in the policies folder or the state folder:
+The file is `routes.yaml` in the state folder:
 
     routes:
     - name: search
@@ -13,13 +13,14 @@ The file is `routes.yaml` in the policies folder or the state folder:
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
 
 from greenops.domain.record import restore
-from greenops.errors import InvalidFile, Location
+from greenops.errors import InvalidFile, Location, nearest
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +51,35 @@ class _File:
     routes: tuple[Front, ...]
 
 
+def check_fronts(
+    fronts: tuple[Front, ...],
+    path: Path,
+    *,
+    workloads: Iterable[str],
+    targets: Iterable[str],
+    regions: Iterable[str],
+) -> None:
+    """Refuse routes that name what is not there.
+
+    Raises:
+        InvalidFile: An unknown workload, target or region; names the nearest.
+    """
+    for front in fronts:
+        _known("workload", front.workload, workloads, path)
+        for target in front.targets:
+            _known("target", target, targets, path)
+        for backend in front.backends:
+            _known("region", backend.region, regions, path)
+
+
+def _known(what: str, name: str, known: Iterable[str], path: Path) -> None:
+    names = list(known)
+    if name not in names:
+        near = nearest(name, names)
+        hint = f"did you mean `{near}`?" if near else None
+        raise InvalidFile("GO0652", f"unknown {what} `{name}`", at=Location(str(path)), fix=hint)
+
+
 def read_fronts(path: Path) -> tuple[Front, ...]:
     """The routes of a file; none of it where the file is absent.
 
@@ -67,7 +97,7 @@ def read_fronts(path: Path) -> tuple[Front, ...]:
     except (ValueError, TypeError) as error:
         raise InvalidFile(
             "GO0651",
-            str(error),
+            str(error).replace(f"{_File.__name__}.", ""),
             at=Location(str(path)),
             fix="a route has name, workload, targets and backends",
         ) from error

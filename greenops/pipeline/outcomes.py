@@ -103,6 +103,6 @@ def _times(roots: Sequence[SpanRow], replay: Replay | None) -> tuple[datetime, d
 def _window(grid: GridContext, place: Candidate, start: datetime, length: timedelta) -> Window:
     region = grid.regions[place.region or ""]
     if region.zone is None:
-        raise DataMissing("GO0310", f"region `{region.id}` has no grid zone")
+        raise DataMissing("GO0313", f"region `{region.id}` has no grid zone")
     series = grid.provider.actual(region.zone, start, start + length)
     return window(series, start, start + length, region=region.id, pue=region.pue)

@@ -188,7 +188,7 @@ def _unforeseen(decision: Decision) -> str:
 
 
 def _ask(run: HeldRun, clock: Clock, tell: Say) -> Decision | None:
-    request = JobRequest(run.workload.name, run.run_key, clock.now(), run.labels)
+    request = JobRequest(run.workload.name, run.run_key, clock.now(), run.labels, triggered=True)
     if run.server is not None:
         try:
             return run.server.submit(request)

@@ -6,6 +6,7 @@ import logging
 import signal
 import threading
 from collections.abc import Callable
+from datetime import UTC, datetime
 
 from greenops.adapters.parquet_lake import ParquetLake
 from greenops.adapters.wal import Wal
@@ -59,12 +60,16 @@ def serve(settings: Settings, clock: Clock, tell: Callable[[str], None]) -> None
 
 def _observer(settings: Settings, clock: Clock, telemetry: Telemetry) -> Callable[[], None]:
     grid = load_grid(settings, clock)
+    checkpoints = settings.state / "ledger" / "checkpoints"
     zones = {region.id: region.zone or "" for region in grid.regions}
 
     def observe() -> None:
         found = intensities(grid, clock)
         for region, value in found.items():
             telemetry.intensity(region, zones[region], value)
+        signed = [path.stat().st_mtime for path in checkpoints.glob("*.txt")]
+        if signed:
+            telemetry.checkpoint(datetime.fromtimestamp(max(signed), UTC))
         if found:
             telemetry.provider_success(grid.provider.name, clock.wall())
 

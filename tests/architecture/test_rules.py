@@ -32,7 +32,7 @@ def test_joules_become_kilowatt_hours_in_one_place():
 def test_every_error_code_has_one_meaning_and_a_section_in_the_reference():
     page = (ROOT / "docs" / "reference" / "errors.md").read_text()
     described = set(re.findall(r"^### (GO\d{4})", page, re.MULTILINE))
-    raised = {code for path in MODULES for code in re.findall(r'"(GO\d{4})"', path.read_text())}
+    raised = {code for path in MODULES for code in re.findall(r'["`](GO\d{4})\b', path.read_text())}
 
     assert raised - described == set()
     assert described - raised == set()

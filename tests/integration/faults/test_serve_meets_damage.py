@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import random
+import resource
 import socket
+import threading
+from collections import Counter
 from datetime import UTC, datetime
 
 import pytest
@@ -11,6 +14,7 @@ import requests
 
 from greenops.adapters.parquet_lake import ParquetLake
 from greenops.errors import DataMissing
+from greenops.pipeline.evidence import verify
 
 pytestmark = [pytest.mark.network, pytest.mark.slow, pytest.mark.timeout(90)]
 
@@ -68,3 +72,76 @@ def test_a_damaged_lake_file_is_named_and_the_rest_counts(house, tools):
     assert tools.post(made.otlp, message)
     after = requests.get(f"{made.api}/v1/overview", timeout=5).json()
     assert after["spans"] == 15
+
+
+def fill(server, path):
+    """From now on the server may write no file beyond the size of this one, as on a full disk."""
+    size = path.stat().st_size if path else 0
+    resource.prlimit(server.pid, resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
+
+
+def free(server):
+    """Take the limit away."""
+    unlimited = (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
+    resource.prlimit(server.pid, resource.RLIMIT_FSIZE, unlimited)
+
+
+def ask(made, key):
+    """What `greenops run` asks of the server: status and answer."""
+    body = {"workload": "nightly-enrichment", "run_key": key, "submitted": made.now().isoformat()}
+    answer = requests.post(f"{made.api}/v1/jobs", json=body, timeout=10)
+    return answer.status_code, answer.json()
+
+
+@pytest.mark.feature("C11")
+def test_a_full_disk_is_a_line_and_leaves_nothing_half_written(house, tools):
+    made = house()
+    made.replay = tools.replay_at(NIGHT, 1.0)
+    server = made.serve()
+    ledger = made.state / "ledger" / "ledger.jsonl"
+    assert tools.until(lambda: len(made.entries()) == 3, 15), "no placements"
+    before = ledger.read_bytes()
+    fill(server, ledger)
+
+    full = [ask(made, f"night/{number}") for number in range(3)]
+
+    assert ledger.read_bytes() == before
+    assert verify(made.state).problems == ()
+    for status, answer in full:
+        assert status == 503, full
+        assert answer["error"].startswith("GO04"), full
+        assert "\n" not in answer["error"], full
+
+    free(server)
+    status, answer = ask(made, "night/0")
+    assert (status, answer.get("job_id")) == (200, "night/0"), made.log
+    assert stop(server) == 0, made.log
+    found = verify(made.state)
+    assert (found.problems, found.signed) == ((), found.entries)
+    kinds = [
+        (e["kind"], e["body"].get("record", {}).get("decision", {}).get("job_id"))
+        for e in made.entries()[3:]
+    ]
+    assert [job for kind, job in kinds if kind == "decision"].count("night/0") == 1
+    assert "Traceback" not in made.log, made.log
+
+
+def test_a_full_disk_acknowledges_no_spans_and_takes_them_once_it_is_free(house, tools):
+    made = house()
+    server = made.serve()
+    rng = random.Random(5)
+    first, early = tools.spans(rng, 10)
+    second, late = tools.spans(rng, 10)
+    assert tools.post(made.otlp, first)
+    fill(server, None)
+
+    kind = {"content-type": "application/x-protobuf"}
+    refused = requests.post(made.otlp, second.SerializeToString(), headers=kind, timeout=5)
+    free(server)
+    assert tools.post(made.otlp, second)
+    assert stop(server) == 0, made.log
+
+    assert refused.status_code == 503
+    assert b"GO0410" in refused.content
+    read = Counter(row.span_id for row in ParquetLake(made.state / "lake").spans())
+    assert read == dict.fromkeys(early | late, 1)

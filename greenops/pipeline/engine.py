@@ -89,7 +89,8 @@ class Engine:
         """
         with self._lock:
             known = self._parts.db.decision_of(request.run_key)
-            record = known or self.keep(self._parts.decider.decide(request))
+            # A known one is kept again: the disk may have had no room for it in the ledger.
+            record = self.keep(known or self._parts.decider.decide(request))
             change = self._start(record.decision)
             target = self._target(record.decision)
             if change is not None and target is not None:

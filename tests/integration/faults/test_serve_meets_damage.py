@@ -12,9 +12,11 @@ from datetime import UTC, datetime
 import pytest
 import requests
 
+from greenops.adapters.clock import SystemClock
 from greenops.adapters.parquet_lake import ParquetLake
+from greenops.domain.evidence import EntryKind
 from greenops.errors import DataMissing
-from greenops.pipeline.evidence import verify
+from greenops.pipeline.evidence import open_ledger, verify
 
 pytestmark = [pytest.mark.network, pytest.mark.slow, pytest.mark.timeout(90)]
 
@@ -93,37 +95,61 @@ def ask(made, key):
     return answer.status_code, answer.json()
 
 
+def long_ledger(made):
+    """A ledger so long that it is the first file to reach a limit."""
+    with open_ledger(made.state, SystemClock()) as ledger:
+        ledger.append(EntryKind.REFUSAL, {"why": "x" * 4_000_000})
+    return made.state / "ledger" / "ledger.jsonl"
+
+
 @pytest.mark.feature("C11")
-def test_a_full_disk_is_a_line_and_leaves_nothing_half_written(house, tools):
+def test_a_ledger_without_room_is_a_line_and_nothing_is_half_written(house, tools):
     made = house()
     made.replay = tools.replay_at(NIGHT, 1.0)
+    ledger = long_ledger(made)
     server = made.serve()
-    ledger = made.state / "ledger" / "ledger.jsonl"
-    assert tools.until(lambda: len(made.entries()) == 3, 15), "no placements"
+    assert tools.until(lambda: len(made.entries()) == 4, 15), "no placements"
     before = ledger.read_bytes()
     fill(server, ledger)
 
-    full = [ask(made, f"night/{number}") for number in range(3)]
+    full = [ask(made, "night/1"), ask(made, "night/1"), ask(made, "night/2")]
 
     assert ledger.read_bytes() == before
     assert verify(made.state).problems == ()
     for status, answer in full:
         assert status == 503, full
-        assert answer["error"].startswith("GO04"), full
+        assert answer["error"].startswith(f"GO0401 {ledger}: "), full
         assert "\n" not in answer["error"], full
 
     free(server)
-    status, answer = ask(made, "night/0")
-    assert (status, answer.get("job_id")) == (200, "night/0"), made.log
-    assert stop(server) == 0, made.log
+    status, answer = ask(made, "night/1")
+    assert (status, answer.get("job_id")) == (200, "night/1"), answer
     found = verify(made.state)
-    assert (found.problems, found.signed) == ((), found.entries)
-    kinds = [
-        (e["kind"], e["body"].get("record", {}).get("decision", {}).get("job_id"))
-        for e in made.entries()[3:]
-    ]
-    assert [job for kind, job in kinds if kind == "decision"].count("night/0") == 1
+    assert found.problems == ()
+    added = [entry["body"] for entry in made.entries()[4:]]
+    jobs = [body["record"]["decision"]["job_id"] for body in added if "record" in body]
+    assert jobs.count("night/1") == 1, "the decision is not in the ledger"
+    assert stop(server) == 0, made.log
     assert "Traceback" not in made.log, made.log
+
+
+def test_a_control_state_without_room_is_a_line_and_goes_on_once_it_is_free(house, tools):
+    made = house()
+    made.replay = tools.replay_at(NIGHT, 1.0)
+    server = made.serve()
+    assert tools.until(lambda: len(made.entries()) == 3, 15), "no placements"
+    fill(server, None)
+
+    status, answer = ask(made, "night/1")
+
+    assert status == 503
+    assert answer["error"].startswith(f"GO0601 {made.state / 'state.db'}: "), answer
+    assert verify(made.state).problems == ()
+    free(server)
+    status, answer = ask(made, "night/1")
+    assert (status, answer.get("job_id")) == (200, "night/1"), answer
+    assert stop(server) == 0, made.log
+    assert verify(made.state).problems == ()
 
 
 def test_a_full_disk_acknowledges_no_spans_and_takes_them_once_it_is_free(house, tools):

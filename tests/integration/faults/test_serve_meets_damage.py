@@ -7,10 +7,15 @@ import resource
 import socket
 import threading
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
 import pytest
 import requests
+from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from greenops.adapters.clock import SystemClock
 from greenops.adapters.parquet_lake import ParquetLake
@@ -45,20 +50,21 @@ def test_a_taken_port_ends_serve_with_code_4_and_one_line(house, which):
     )
 
 
+def lake_files(made):
+    return sorted((made.state / "lake" / "v1" / "spans").glob("day=*/*.parquet"))
+
+
 def test_a_damaged_lake_file_is_named_and_the_rest_counts(house, tools):
     made = house()
-    server = made.serve("--state", str(made.state))
+    server = made.serve()
     rng = random.Random(3)
-    kept = set()
     for _ in range(2):
-        message, ids = tools.spans(rng, 10)
+        message, _ids = tools.spans(rng, 10)
+        before = len(lake_files(made))
         assert tools.post(made.otlp, message)
-        kept |= ids
-        files = made.state / "lake" / "v1" / "spans"
-        count = len(kept) // 10
-        assert tools.until(lambda: len(list(files.glob("day=*/*.parquet"))) == count, 10)  # noqa: B023
+        assert tools.until(lambda n=before: len(lake_files(made)) > n, 10), "not flushed"
     assert stop(server) == 0, made.log
-    damaged = sorted(files.glob("day=*/*.parquet"))[0]
+    damaged = lake_files(made)[0]
     damaged.write_bytes(damaged.read_bytes()[: damaged.stat().st_size // 2])
 
     server = made.serve()
@@ -171,3 +177,53 @@ def test_a_full_disk_acknowledges_no_spans_and_takes_them_once_it_is_free(house,
     assert b"GO0410" in refused.content
     read = Counter(row.span_id for row in ParquetLake(made.state / "lake").spans())
     assert read == dict.fromkeys(early | late, 1)
+
+
+def throw_garbage(made, rng, stop):
+    """Everything but OTLP, at both OTLP ports and the API, again and again."""
+    thrown = 0
+    kinds = ("application/x-protobuf", "application/json", "text/html")
+    while not stop.is_set():
+        for port in made.ports:
+            with socket.create_connection(("127.0.0.1", port), timeout=5) as raw:
+                raw.sendall(rng.randbytes(rng.randint(1, 4096)))
+        for url in (made.otlp, f"{made.api}/v1/jobs"):
+            body, kind = rng.randbytes(rng.randint(0, 4096)), {"content-type": rng.choice(kinds)}
+            assert requests.post(url, body, headers=kind, timeout=5).status_code >= 400
+        thrown += 5
+    return thrown
+
+
+def send_real_spans(port, count):
+    """Spans of the real SDK over gRPC; their ids."""
+    memory = InMemorySpanExporter()
+    provider = TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(memory))
+    exporter = OTLPSpanExporter(f"http://127.0.0.1:{port}", insecure=True)
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    tracer = provider.get_tracer("flow")
+    for number in range(count):
+        tracer.start_span(f"op {number}").end()
+    provider.shutdown()
+    return {f"{span.context.span_id:016x}" for span in memory.get_finished_spans()}
+
+
+def test_garbage_at_every_port_while_spans_flow_loses_nothing(house, tools):
+    made = house()
+    server = made.serve()
+    rng, done = random.Random(9), threading.Event()
+
+    with ThreadPoolExecutor() as pool:
+        garbage = pool.submit(throw_garbage, made, rng, done)
+        try:
+            sent = send_real_spans(made.ports[1], 300)
+        finally:
+            done.set()
+        thrown = garbage.result(10)
+
+    assert made.answers()
+    assert stop(server) == 0, made.log
+    assert (thrown >= 20, len(sent)) == (True, 300)
+    read = Counter(row.span_id for row in ParquetLake(made.state / "lake").spans())
+    assert read == dict.fromkeys(sent, 1)
+    assert "Traceback" not in made.log, made.log

@@ -1,0 +1,79 @@
+"""What an import of `greenops` and a call of its help cost.
+
+Both bounds are of wall time. They are kept by differences against a baseline that is measured in
+turns with it, so that a busy or slow machine slows both sides, and medians leave out single delays.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from statistics import median
+
+import pytest
+
+pytestmark = pytest.mark.slow
+
+TURNS = 7
+IMPORT_MS = 30.0
+"""Most that `import greenops` may add to what every traced service imports anyway [ms]."""
+HELP_MS = 200.0
+"""Longest that `greenops --help` may take [ms]."""
+
+
+@pytest.fixture
+def medians(tmp_path_factory):
+    """Measures commands in turns; the median wall time of each [ms]."""
+    # Compiled files are kept, as they are after every installation.
+    compiled = str(tmp_path_factory.getbasetemp() / "compiled")
+    environ = {**os.environ, "PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": compiled}
+
+    def once(command):
+        began = time.perf_counter()
+        done = subprocess.run(
+            [sys.executable, *command], env=environ, capture_output=True, timeout=20, check=False
+        )
+        taken = (time.perf_counter() - began) * 1000
+        assert done.returncode == 0, done.stderr
+        return taken
+
+    def measure(*commands):
+        for command in commands:
+            once(command)
+        turns = [[once(command) for command in commands] for _ in range(TURNS)]
+        return [median(column) for column in zip(*turns, strict=True)]
+
+    return measure
+
+
+def test_an_import_adds_little_to_a_service_that_is_traced(medians):
+    traced, both = medians(
+        ["-c", "import opentelemetry.sdk.trace"],
+        ["-c", "import opentelemetry.sdk.trace, greenops"],
+    )
+
+    assert both - traced <= IMPORT_MS, f"{both:.0f} ms, without greenops {traced:.0f} ms"
+
+
+def test_help_is_there_at_once(medians):
+    nothing, help_ = medians(["-c", "import argparse"], ["-m", "greenops.cli.main", "--help"])
+
+    # A machine on which Python alone takes longer than 50 ms gets as much time more.
+    allowed = HELP_MS + max(0.0, nothing - 50.0)
+    assert help_ <= allowed, f"{help_:.0f} ms; python with argparse alone {nothing:.0f} ms"
+
+
+@pytest.mark.parametrize(
+    "heavy", ["numpy", "pyarrow", "grpc", "requests", "opentelemetry", "yaml", "celpy", "pandas"]
+)
+def test_help_loads_nothing_heavy(heavy):
+    code = (
+        "import sys; from greenops.cli.main import build_parser; build_parser().format_help();"
+        f"sys.exit({heavy!r} in sys.modules)"
+    )
+
+    done = subprocess.run([sys.executable, "-c", code], timeout=20, check=False)
+
+    assert done.returncode == 0, f"{heavy} is loaded for a help text"

@@ -59,6 +59,7 @@ class Session:
         self._instance = Instance()
         self._ended = threading.Lock()
         self._flushed = False
+        self._exporters = 0
         self.observer = Observer(meters, clock=clock)
         self._traces = join.tracer_provider(service, workload, region)
         found = self._traces.resource
@@ -79,6 +80,7 @@ class Session:
 
     def wrap(self, exporter: SpanExporter) -> SpanExporter:
         """An exporter whose spans carry energy, carbon and cost."""
+        self._exporters += 1
         return EnergySpanExporter(
             exporter,
             self.observer,
@@ -106,10 +108,13 @@ class Session:
         self._flush_accounts()
 
     def _shut_down(self) -> None:
-        # The tracer provider was shut down by its owner: no span can follow, so the accounts are final.
-        if self._flushed:
+        # The tracer provider was shut down by its owner: once its last exporter is, no span can
+        # follow. The books close first: a later look would be in the meter's log, not in them.
+        self._exporters -= 1
+        if self._flushed or self._exporters > 0:
             return
         self._flushed = True
+        self.observer.close()
         self._flush_accounts()
 
     def _flush_accounts(self) -> None:

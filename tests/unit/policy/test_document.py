@@ -100,12 +100,12 @@ def test_what_surprises_is_refused_with_its_place(text, code, line, column):
         "&a " * 1000 + "x",
     ],
 )
-def test_a_hostile_file_is_refused_in_a_tenth_of_a_second(text):
+def test_a_hostile_file_is_refused_in_half_a_second(text):
     begun = time.thread_time()
 
     refusal(text)
 
-    assert time.thread_time() - begun < 0.1
+    assert time.thread_time() - begun < 0.5
 
 
 def test_several_documents_stand_in_one_file_and_empty_ones_do_not_count():

@@ -120,13 +120,13 @@ def test_a_refused_expression_says_where_and_what_to_do(text, code, at, hint):
     ],
     ids=range(26),
 )
-def test_a_hostile_expression_is_refused_in_a_tenth_of_a_second(text):
+def test_a_hostile_expression_is_refused_in_half_a_second(text):
     compiled("true")  # the grammar is built once, at the first use
     begun = time.thread_time()
 
     refusal(text)
 
-    assert time.thread_time() - begun < 0.1
+    assert time.thread_time() - begun < 0.5
 
 
 def test_the_recursion_limit_of_the_process_stays_as_it_was():

@@ -39,7 +39,7 @@ def test_a_hostile_duration_costs_no_time():
 
     assert quantity.duration("a" * 1_000_000 + "!") is None
     assert quantity.duration("1s" * 19 + "!") is None
-    assert time.thread_time() - begun < 0.01
+    assert time.thread_time() - begun < 0.1
 
 
 def test_an_instant_needs_its_zone():

@@ -95,6 +95,7 @@ class Loop:
             "placements": Pace(PLACEMENTS_EVERY),
             "factors": Pace(FACTORS_EVERY),
         }
+        self._told: dict[str, str] = {}
 
     def run(self, stop: threading.Event, tick_s: float) -> None:
         """Look around until told to stop."""
@@ -121,11 +122,19 @@ class Loop:
     def _quietly(self, what: str, step: Callable[[], None]) -> None:
         try:
             step()
+            self._told.pop(what, None)
         except GreenOpsError as error:
-            log.warning("%s: %s", what, error)
-        except Exception:
+            if self._news(what, error):
+                log.warning("%s: %s", what, error)
+        except Exception as error:
             # A fault of ours must not end the loop: what was decided still has to be sent.
-            log.exception("%s: unexpected", what)
+            if self._news(what, error):
+                log.exception("%s: unexpected", what)
+
+    def _news(self, what: str, error: Exception) -> bool:
+        """Whether this was not told already: each thing once, not at every tick."""
+        before, self._told[what] = self._told.get(what), f"{type(error).__name__}: {error}"
+        return before != self._told[what]
 
     def place(self, now: datetime) -> None:
         """Decide where each service without a route should run; policies say what may move."""
@@ -160,7 +169,11 @@ class Loop:
                 continue
             for receipt in self._engine.decision(decision.id).receipts:
                 if receipt.kind == "start_job" and receipt.on_time is not None:
-                    self._settle(decision, receipt.action_id)
+                    # One whose data are not there yet does not keep the others waiting.
+                    self._quietly(
+                        f"outcome of {decision.job_id}",
+                        partial(self._settle, decision, receipt.action_id),
+                    )
 
     def _settle(self, decision: Decision, receipt_id: str) -> None:
         found = outcome_of(

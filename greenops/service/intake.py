@@ -95,7 +95,11 @@ class Intake:
 
     def _simulated(self, wall: datetime) -> datetime:
         replay = self._clock.replay
-        return replay.simulated(wall) if replay else wall
+        try:
+            return replay.simulated(wall) if replay else wall
+        except OverflowError:
+            # A span from outside of all calendars: no reason to refuse the spans beside it.
+            return wall
 
     def _count(self, spans: Sequence[SpanRow], accounts: Sequence[EnergyAccount]) -> None:
         fresh = self._footprint.add(spans, accounts)

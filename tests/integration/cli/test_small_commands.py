@@ -1,0 +1,115 @@
+"""Commands that show: settings, doctor, plan, decisions; each through the one entry point."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from greenops.adapters.packaged import packaged
+from greenops.cli.main import main
+
+MORNING = "2021-09-17T08:00:00Z@2021-09-17T08:00:00Z@1e-9"
+"""A replay that stands all but still on the demo's morning."""
+
+
+@pytest.fixture(autouse=True)
+def _place(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("GREENOPS_POLICIES", str(packaged("policies")))
+
+
+def test_config_shows_each_setting_and_where_it_came_from(capsys, monkeypatch):
+    monkeypatch.setenv("GREENOPS_TICK_S", "2")
+
+    assert main(["config", "show", "--origin"]) == 0
+    table = capsys.readouterr().out
+    assert main(["config", "show", "-o", "json"]) == 0
+    values = json.loads(capsys.readouterr().out)
+
+    assert "tick_s                 2.0  (GREENOPS_TICK_S)" in table
+    assert values["api_port"] == {"value": "8710", "origin": "default"}
+
+
+@pytest.mark.feature("C1", "C10")
+def test_plan_explains_a_decision_with_its_three_numbers(capsys, monkeypatch):
+    monkeypatch.setenv("GREENOPS_REPLAY", MORNING)
+
+    code = main(["plan", "nightly-enrichment", "--at", "2021-09-17T08:00:00Z"])
+
+    lines = capsys.readouterr().out.splitlines()
+    assert code == 0
+    assert lines[0].startswith("nightly-enrichment: waits from 08:00 until 16:00 UTC")
+    fields = [line.split()[0] for line in lines[1:8]]
+    assert fields == [
+        "policies",
+        "objective",
+        "deadline",
+        "forecasts",
+        "baseline",
+        "chosen",
+        "rejected",
+    ]
+
+
+def test_plan_gives_the_whole_record_as_json(capsys, monkeypatch):
+    monkeypatch.setenv("GREENOPS_REPLAY", MORNING)
+
+    assert main(["plan", "nightly-enrichment", "-o", "json"]) == 0
+
+    record = json.loads(capsys.readouterr().out)
+    assert record["decision"]["replay"] is True
+    assert len(record["candidates"]) == len(record["verdicts"])
+
+
+@pytest.mark.parametrize(
+    ("argv", "said"),
+    [
+        (["plan", "nightly-enrichmnt"], "did you mean `nightly-enrichment`?"),
+        (["plan", "nightly-enrichment", "--at", "soon"], "GO0805 `--at soon` is no time"),
+        (["plan", "nightly-enrichment", "--at", "2021-09-17T08:00:00"], "has no offset"),
+    ],
+)
+def test_a_wrong_question_is_one_line_and_usage(capsys, argv, said):
+    assert main(argv) == 2
+
+    error = capsys.readouterr().err
+    assert said in error
+    assert len(error.splitlines()) == 1
+
+
+@pytest.mark.network
+def test_without_a_server_decisions_say_how_to_start_one(capsys):
+    assert main(["decisions", "list", "--server", "http://127.0.0.1:9"]) == 4
+
+    assert "GO0610" in capsys.readouterr().err
+
+
+@pytest.mark.network
+def test_doctor_names_what_works_and_what_does_not(capsys):
+    code = main(["doctor", "-o", "json"])
+
+    found = {each["what"]: each for each in json.loads(capsys.readouterr().out)}
+    assert set(found) == {"settings", "meters", "grid", "policies", "state", "ports"}
+    assert found["grid"]["state"] == "warn"
+    assert found["policies"]["state"] == "ok"
+    assert code == (4 if any(each["state"] == "fail" for each in found.values()) else 0)
+
+
+@pytest.mark.network
+def test_doctor_goes_on_after_a_check_that_fails(capsys, monkeypatch):
+    monkeypatch.setenv("GREENOPS_POLICIES", "nowhere")
+
+    assert main(["doctor"]) == 4
+
+    lines = capsys.readouterr().out.splitlines()
+    assert any(line.startswith("fail  policies") and "GO0108" in line for line in lines)
+    assert any("state" in line for line in lines)
+
+
+def test_the_version_is_said(capsys):
+    with pytest.raises(SystemExit) as end:
+        main(["--version"])
+
+    assert end.value.code == 0
+    assert capsys.readouterr().out.startswith("greenops ")

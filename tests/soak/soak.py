@@ -32,7 +32,7 @@ GROWTH = 1.5
 def free_port() -> int:
     with socket.socket() as held:
         held.bind(("127.0.0.1", 0))
-        return held.getsockname()[1]
+        return int(held.getsockname()[1])
 
 
 def resident_mib(pid: int) -> float:

@@ -61,7 +61,9 @@ class Shop:
         """
         (self.state / "routes.yaml").write_text(day.routes_text(self.envoy is not None))
         ports = self.ports
+        # The receiver first: an exporter gives a batch up after ten seconds without one.
         serve = house.start("serve", "greenops.cli.main", "serve")
+        house.wait_ready(serve, f"{ports.api_url}/healthz")
         shops = [
             (self._service(house, f"search-{region}", "search", port, region), port)
             for region, port in zip(day.SEARCH_REGIONS, ports.search, strict=True)
@@ -73,7 +75,6 @@ class Shop:
                 ("assistant", "assistant", ports.assistant, day.ASSISTANT_REGION),
             )
         ]
-        house.wait_ready(serve, f"{ports.api_url}/healthz")
         for child, port in shops:
             house.wait_ready(child, f"http://127.0.0.1:{port}/healthz")
         if self.envoy:
@@ -175,6 +176,8 @@ class Shop:
                 wall.sleep(timedelta(seconds=1))
             else:
                 self.tell("not everything arrived in time; the numbers say what did")
+            # What the receiver took in last is in its log; the lake has it after the next flush.
+            wall.sleep(timedelta(seconds=Settings().flush_s + 1))
             records = [control.decision(each.id) for each in control.decisions()]
             return control.overview(), list(reversed(records))
 

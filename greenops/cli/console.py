@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import subprocess
 import sys
 from importlib.util import find_spec
@@ -23,6 +24,10 @@ FLAGS: Final = {
     "client.showErrorDetails": "none",
 }
 """Streamlit's settings: loopback only, no usage statistics, no stack trace on a page."""
+
+
+GRACE_S = 5.0
+"""How long the console may take to end before it is killed [s]."""
 
 
 def add_parser(subparsers: Parsers) -> None:
@@ -76,10 +81,27 @@ def need_streamlit(module: str = "streamlit") -> None:
 def start(arguments: Sequence[str], api: str) -> int:
     """Run the console as a child that ends with us; its exit code, 0 where a person stops it."""
     environment = {**os.environ, "GREENOPS_API": api}
-    with subprocess.Popen(arguments, env=environment) as child:  # noqa: S603  (our own words)
-        try:
-            return child.wait()
-        except KeyboardInterrupt:
-            child.terminate()
-            child.wait()
-            return 0
+    # A SIGTERM that ended us alone would leave the child behind.
+    before = signal.signal(signal.SIGTERM, _stop)
+    try:
+        with subprocess.Popen(arguments, env=environment) as child:  # noqa: S603  (our own words)
+            try:
+                return child.wait()
+            except KeyboardInterrupt:
+                _end(child)
+                return 0
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _stop(_number: int, _frame: object) -> None:
+    raise KeyboardInterrupt
+
+
+def _end(child: subprocess.Popen[bytes]) -> None:
+    child.terminate()
+    try:
+        child.wait(GRACE_S)
+    except subprocess.TimeoutExpired:
+        child.kill()
+        child.wait()

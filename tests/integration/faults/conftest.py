@@ -171,7 +171,7 @@ def post(url: str, message: ExportTraceServiceRequest) -> bool:
     """Whether a message was acknowledged."""
     kind = {"content-type": "application/x-protobuf"}
     try:
-        return requests.post(url, message.SerializeToString(), headers=kind, timeout=3).ok
+        return requests.post(url, message.SerializeToString(), headers=kind, timeout=10).ok
     except requests.RequestException:
         return False
 

@@ -77,7 +77,9 @@ def test_the_api_address_has_a_default():
 
 @pytest.mark.slow
 @pytest.mark.network
-def test_the_console_answers_on_its_port_and_ends_when_told(tmp_path):
+@pytest.mark.timeout(90)
+@pytest.mark.parametrize("told", [signal.SIGINT, signal.SIGTERM])
+def test_the_console_answers_on_its_port_and_ends_with_its_child_when_told(tmp_path, told):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -89,8 +91,14 @@ def test_the_console_answers_on_its_port_and_ends_when_told(tmp_path):
         try:
             assert healthy(port)
         finally:
-            child.send_signal(signal.SIGINT)
+            child.send_signal(told)
         assert child.wait(20) == 0
+    assert not answers(port)
+
+
+def answers(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def healthy(port: int) -> bool:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from greenops.errors import DataMissing
 
 MAX_TOKENS = 64
-"""Longest text that is read; the catalogue's longest has 38 tokens."""
+"""Longest text that is read; the catalogue's longest has 35 tokens."""
 
 Vectors = NDArray[np.float32]
 

@@ -17,7 +17,7 @@ import requests
 from greenops.errors import Unreachable
 
 READY_WITHIN_S = 60.0
-"""Longest wait for a service to answer [s]; loading the models takes 3 s on a quiet machine."""
+"""Longest wait for a service to answer [s]; well above what loading the models takes when busy."""
 END_WITHIN_S = 12.0
 """Longest wait for a process to flush and end before it is killed [s]."""
 

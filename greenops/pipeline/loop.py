@@ -8,19 +8,17 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Protocol
 
 from greenops.act.guardrails import step_towards
 from greenops.adapters.factor_file import FactorFile
 from greenops.domain.action import Outcome, SetWeights
 from greenops.domain.console import DecisionRecord, JobRequest
 from greenops.domain.decision import Decision
-from greenops.domain.evidence import AvoidedEmissions
 from greenops.domain.spans import SpanRow
 from greenops.domain.workload import WorkloadKind
 from greenops.errors import GreenOpsError
 from greenops.pipeline.decide import Decider
-from greenops.pipeline.engine import Engine
+from greenops.pipeline.engine import Engine, Telemetry
 from greenops.pipeline.evidence_book import Evidence
 from greenops.pipeline.fronts import Front
 from greenops.pipeline.grid import GridContext, fresh_factors
@@ -57,16 +55,6 @@ class Pace:
         return True
 
 
-class LoopTelemetry(Protocol):
-    """Where the loop reports outcomes."""
-
-    def outcome(self, workload: str, avoided: AvoidedEmissions) -> None:
-        """What one run avoided."""
-
-    def savings(self, avoided: AvoidedEmissions) -> None:
-        """Avoided emissions so far."""
-
-
 class Loop:
     """One thread that looks around; an error that we know is logged, and the loop goes on."""
 
@@ -81,7 +69,7 @@ class Loop:
         fronts: Sequence[Front],
         factors: FactorFile,
         clock: Clock,
-        telemetry: LoopTelemetry,
+        telemetry: Telemetry,
         decided: Callable[[], Iterable[SpanRow]],
         of_traces: OfTraces,
     ) -> None:

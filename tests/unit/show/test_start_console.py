@@ -84,7 +84,8 @@ def test_the_console_answers_on_its_port_and_ends_with_its_child_when_told(tmp_p
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     words = [sys.executable, "-m", "greenops.cli.main", "console", "--port", str(port)]
-    script = f"import argparse; from greenops.cli import console as c; p = argparse.ArgumentParser(); c.add_parser(p.add_subparsers()); a = p.parse_args({words[3:]!r}); raise SystemExit(a.run(a))"
+    # A test run in the background inherits an ignored SIGINT; a person at a terminal does not.
+    script = f"import signal; signal.signal(signal.SIGINT, signal.default_int_handler); import argparse; from greenops.cli import console as c; p = argparse.ArgumentParser(); c.add_parser(p.add_subparsers()); a = p.parse_args({words[3:]!r}); raise SystemExit(a.run(a))"
     with subprocess.Popen(
         [sys.executable, "-c", script], stderr=subprocess.PIPE, text=True
     ) as child:

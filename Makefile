@@ -9,7 +9,7 @@ COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --generat
 .PHONY: demo test check bench soak peers locks format clean
 
 demo: $(VENV)/.demo  ## the shop, one day in a minute, then the console
-	$(BIN)/greenops demo $(ARGS)
+	@$(BIN)/greenops demo $(ARGS)
 
 test: $(VENV)/.dev  ## the whole suite with branch coverage
 	$(BIN)/coverage erase

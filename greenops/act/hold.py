@@ -4,9 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import Final
 
 from greenops.domain.action import StartJob
 from greenops.domain.decision import Decision, Mode
+
+SHORTEST_MARGIN: Final = timedelta(seconds=0.25)
+"""Wall time kept clear before a latest safe start, however little there is: claiming and starting
+take a few milliseconds on an idle machine."""
+LONGEST_MARGIN: Final = timedelta(seconds=10)
+"""Wall time that is enough to claim and start on a machine that stands still for seconds."""
+MARGIN_SHARE: Final = 0.01
+"""Part of the time until the latest safe start that is kept clear, between those two."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +74,23 @@ def obey(hold: Hold, order: StartJob, action_id: str, decision_id: str) -> Hold:
         decision_id=decision_id,
         action_id=action_id,
     )
+
+
+def margin_of(hold: Hold, now: datetime, rate: float = 1.0) -> timedelta:
+    """Time to keep clear before the latest safe start: a hundredth of what is left, within bounds.
+
+    Args:
+        hold: What is waited for.
+        now: Simulated instant at which the wait begins.
+        rate: Simulated seconds per wall second; what starting takes, it takes on the wall clock.
+
+    Returns:
+        Simulated time; the least where there is no deadline (an order may bring one).
+    """
+    share = timedelta()
+    if hold.latest_safe_start is not None:
+        share = (hold.latest_safe_start - now) / rate * MARGIN_SHARE
+    return min(max(share, SHORTEST_MARGIN), LONGEST_MARGIN) * rate
 
 
 def remaining(hold: Hold, now: datetime, margin: timedelta = timedelta()) -> timedelta:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from greenops.act.hold import Hold, at_once, hold_for, obey, on_time, remaining
+from greenops.act.hold import Hold, at_once, hold_for, margin_of, obey, on_time, remaining
 from greenops.adapters.command import SHELL_NOT_FOUND, SHELL_SIGNAL, Command, Stopped, found
 from greenops.adapters.local_process import RunFolder, RunReceipt, alive
 from greenops.adapters.spool import Spool
@@ -29,8 +29,6 @@ from greenops.ports import Clock, ControlPlane
 
 STEP: Final = timedelta(seconds=0.2)
 """Longest wall time between two looks at the orders."""
-MARGIN: Final = timedelta(seconds=0.25)
-"""Wall time kept clear before the latest safe start, for claiming and starting."""
 
 Say = Callable[[str], None]
 Decide = Callable[[JobRequest, Workload], Decision]
@@ -209,9 +207,10 @@ def _ask(run: HeldRun, clock: Clock, tell: Say) -> Decision | None:
 def _wait(run: HeldRun, folder: RunFolder, hold: Hold, clock: Clock, tell: Say) -> Hold:
     rate = clock.replay.rate if clock.replay else 1.0
     hold = _ordered(folder, hold)
-    if remaining(hold, clock.now(), MARGIN * rate) > timedelta():
+    margin = margin_of(hold, clock.now(), rate)
+    if remaining(hold, clock.now(), margin) > timedelta():
         tell(_held(run.run_key, hold))
-    while (left := remaining(hold, clock.now(), MARGIN * rate)) > timedelta():
+    while (left := remaining(hold, clock.now(), margin)) > timedelta():
         if folder.claimed():
             return hold
         clock.sleep(min(left, STEP * rate))

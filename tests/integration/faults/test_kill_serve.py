@@ -22,15 +22,16 @@ from greenops.service.intake import Intake
 
 pytestmark = [pytest.mark.network, pytest.mark.slow]
 
-NIGHT = datetime(2021, 10, 8, 7, 0, tzinfo=UTC)
-"""An hour before the nightly job is due; what is planned then waits until the afternoon (UTC)."""
-RATE = 7200.0
-"""Simulated seconds per wall second: the longest hold, eight hours, lasts four seconds."""
+MORNING = datetime(2021, 10, 8, 15, 0, tzinfo=UTC)
+"""Five hours before California's cleanest (UTC), for which what is planned now will wait."""
+RATE = 3600.0
+"""Simulated seconds per wall second: a hold lasts three seconds or less. Its latest safe start is
+five seconds after its planned one, longer than a machine of two cores stands still."""
 PHASES = ("asking", "holding", "started")
 """When a server dies: while the run asks for its plan, while it is held, after its start."""
-HOUSES = 10
+HOUSES = 20
 AT_ONCE = 4
-"""Houses that play at the same time: more would make starts late on a machine of two cores."""
+"""Houses that play at the same time."""
 NAMES = {
     "decision": ("id",),
     "action": ("id",),
@@ -146,23 +147,23 @@ def in_lake(house):
 
 
 def play(house, tools, number):
-    """Two kills: the first is followed by a restart, the second is not."""
+    """One kill; in every other house the server comes back."""
     rng = random.Random(number)
-    phases = [PHASES[(number + turn) % len(PHASES)] for turn in range(2)]
-    house.replay = tools.replay_at(NIGHT, RATE)
+    phase, comes_back = PHASES[number % len(PHASES)], number % 2 == 0
+    house.replay = tools.replay_at(MORNING, RATE)
     house.serve()
     with Sender(house, tools, rng) as sender:
-        first = kill_during(house, tools, rng, phases[0], "night/1")
+        killed = kill_during(house, tools, rng, phase, "night/1")
         before = check_ledger(house)
-        house.serve()
-        check_run(house, tools, "night/1", *first)
-        assert tools.until(lambda: receipts(house, "night/1"), 10), house.log
-        assert tools.until(lambda: len(house.entries()) > len(before), 10), house.log
-        second = kill_during(house, tools, rng, phases[1], "night/2")
-        check_run(house, tools, "night/2", *second)
+        if comes_back:
+            house.serve()
+        check_run(house, tools, "night/1", *killed)
+        if comes_back:
+            assert tools.until(lambda: receipts(house, "night/1"), 10), house.log
+            assert tools.until(lambda: len(house.entries()) > len(before), 10), house.log
     after = check_ledger(house)
     assert after[: len(before)] == before
-    assert len(receipts(house, "night/1")) == 1
+    assert len(receipts(house, "night/1")) <= 1
     assert "Traceback" not in house.log, house.log
     checked = house.start("verify", *tools.greenops, "evidence", "verify")
     assert checked.wait(20) == 0, checked.said()
@@ -171,7 +172,7 @@ def play(house, tools, number):
     assert sender.sent, "nothing was sent"
     assert {name: raw[name] for name in sender.sent - sender.unsure if raw[name] != 1} == {}
     assert {name: read[name] for name in sender.sent if read[name] != 1} == {}
-    return phases
+    return phase, comes_back
 
 
 @pytest.mark.feature("C6", "C11")
@@ -182,5 +183,5 @@ def test_serve_killed_at_twenty_random_moments_stops_no_run_and_loses_nothing(ho
     with ThreadPoolExecutor(AT_ONCE) as pool:
         killed = list(pool.map(lambda n: play(houses[n], tools, n), range(HOUSES)))
 
-    phases = Counter(phase for each in killed for phase in each)
-    assert phases == {"asking": 7, "holding": 7, "started": 6}
+    assert Counter(phase for phase, _ in killed) == {"asking": 7, "holding": 7, "started": 6}
+    assert Counter(comes_back for _, comes_back in killed) == {True: 10, False: 10}

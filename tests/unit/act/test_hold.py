@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from greenops.act.hold import Hold, at_once, hold_for, obey, on_time, remaining
+from greenops.act.hold import Hold, at_once, hold_for, margin_of, obey, on_time, remaining
 from greenops.domain.action import StartJob
 from greenops.domain.decision import Candidate, Decision, Mode
 from greenops.domain.workload import Limits
@@ -93,6 +93,27 @@ def test_a_hold_never_passes_the_latest_safe_start(start, latest, margin):
     assert bound is None or started == START or started + timedelta(minutes=margin) <= bound
     assert started == START or started <= hold.start_at
     assert isinstance(started, datetime)
+
+
+@pytest.mark.feature("C6")
+@pytest.mark.parametrize(
+    ("left", "rate", "wall_s"),
+    [
+        pytest.param(12 * HOUR, 1, 10, id="a night: as long as a machine may stand still"),
+        pytest.param(0.1 * HOUR, 1, 3.6, id="minutes: a hundredth"),
+        pytest.param(timedelta(seconds=5), 1, 0.25, id="seconds: what starting takes"),
+        pytest.param(-HOUR, 1, 0.25, id="late already"),
+        pytest.param(12 * HOUR, 1440, 0.3, id="a night in half a minute: its hundredth"),
+    ],
+)
+def test_a_hundredth_of_the_wait_is_kept_clear_on_the_wall_clock(left, rate, wall_s):
+    hold = Hold(START, START + left, "why")
+
+    assert margin_of(hold, START, rate) / rate == timedelta(seconds=wall_s)
+
+
+def test_a_hold_without_a_deadline_keeps_the_least_clear():
+    assert margin_of(at_once(START, "no data"), START) == timedelta(seconds=0.25)
 
 
 def test_a_start_after_the_latest_safe_start_is_late():

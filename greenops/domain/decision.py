@@ -82,6 +82,7 @@ class Judgement:
         run_now: An exception says so; `exception` is its id.
         limits: The three numbers in force, tightest of policy and workload.
         policy_hash: SHA-256 of the canonical policies that matched.
+        deadline: Latest end in force, the tightest of job, workload and policies; none without one.
     """
 
     policies: tuple[str, ...]
@@ -94,6 +95,7 @@ class Judgement:
     run_now: bool = False
     exception: str | None = None
     waived: tuple[str, ...] = ()
+    deadline: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

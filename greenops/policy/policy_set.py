@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -12,7 +12,8 @@ from greenops.domain.decision import Candidate, Judgement, Mode
 from greenops.domain.record import plain
 from greenops.domain.workload import Job, Limits, Workload
 from greenops.policy.builtin import KNOWN_CLASSES, constraints_for
-from greenops.policy.evaluate import Failed, Row, to_cel
+from greenops.policy.evaluate import Expression, Failed, Row, to_cel
+from greenops.policy.ir import Has, walk
 from greenops.policy.judging import Ruling, judge_candidates
 from greenops.policy.model import Policy, PolicyException, PolicyTest
 from greenops.policy.schema import deadline_of, job_row, limits_row, place_row, tightest
@@ -62,6 +63,26 @@ class PolicySet:
         row = _job_row(job, Candidate("baseline", region=workload.home_region), ANY_DAY)
         return tuple(each for each in self.policies if _matches(each, row) is not False)
 
+    def deadline_for(
+        self, job: Job, now: datetime, baseline: Candidate | None = None
+    ) -> datetime | None:
+        """The tightest deadline of job, workload and matching policies, before candidates are made.
+
+        Args:
+            job: The run.
+            now: Instant of the decision.
+            baseline: What would happen without GreenOps; none where it is not made yet: then a
+                policy whose match asks for its figures cannot be told, and counts.
+
+        Returns:
+            Latest end; none where nothing gives one. Law: without a baseline never later than
+            `Judgement.deadline`, whatever the baseline turns out to be.
+        """
+        row = _job_row(job, baseline or Candidate("baseline"), now)
+        unknown = frozenset() if baseline else frozenset({"baseline"})
+        met = (each for each in self.policies if _matches(each, row, unknown) is not False)
+        return deadline_of(job, _limits(job, met))
+
     def judge(
         self, job: Job, baseline: Candidate, candidates: Sequence[Candidate], now: datetime
     ) -> Judgement:
@@ -81,11 +102,12 @@ class PolicySet:
         said = [(each, _matches(each, row)) for each in self.policies]
         matching = [each for each, answer in said if answer is not False]
         sure = [each for each, answer in said if answer is True]
-        limits = tightest([job.workload.limits, *(p.limits for p in matching)], job.submitted)
-        row = {**row, "limits": limits_row(limits, deadline_of(job, limits))}
+        limits = _limits(job, matching)
+        deadline = deadline_of(job, limits)
+        row = {**row, "limits": limits_row(limits, deadline)}
         active = [(p, e) for p in sure for e in p.exceptions if _applies(e, row, now)]
         waived = {(policy.name, name) for policy, each in active for name in each.waive}
-        own = constraints_for(job, limits, deadline_of(job, limits), self._classes())
+        own = constraints_for(job, limits, deadline, self._classes())
         ruling = Ruling(
             constraints=(
                 *own,
@@ -105,6 +127,7 @@ class PolicySet:
             run_now=any(each.run_now for _, each in active),
             exception=active[0][1].id if active else None,
             waived=tuple(sorted({name for _, name in waived})),
+            deadline=deadline,
         )
 
     def _classes(self) -> frozenset[str]:
@@ -125,12 +148,31 @@ def _job_row(job: Job, baseline: Candidate, now: datetime) -> Row:
     }
 
 
-def _matches(policy: Policy, row: Row) -> bool | None:
-    """Does the policy match; none where that cannot be told."""
-    answers = [rule(row) for rule in policy.match]
+def _limits(job: Job, policies: Iterable[Policy]) -> Limits:
+    return tightest([job.workload.limits, *(each.limits for each in policies)], job.submitted)
+
+
+def _matches(policy: Policy, row: Row, unknown: frozenset[str] = frozenset()) -> bool | None:
+    """Does the policy match; none where that cannot be told.
+
+    Args:
+        policy: The policy.
+        row: What is known of the job.
+        unknown: Roots that are left out of the row because they are not known yet: `has` of one
+            is not told either, and does not mean absent.
+    """
+    answers = [
+        Failed("not known yet") if _asks_for(rule, unknown) else rule(row) for rule in policy.match
+    ]
     if any(answer is False for answer in answers):
         return False
     return None if any(isinstance(answer, Failed) for answer in answers) else True
+
+
+def _asks_for(rule: Expression, unknown: frozenset[str]) -> bool:
+    return bool(unknown) and any(
+        isinstance(each, Has) and each.path[0] in unknown for each in walk(rule.node)
+    )
 
 
 def _applies(exception: PolicyException, row: Row, now: datetime) -> bool:

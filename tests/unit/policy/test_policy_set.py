@@ -289,6 +289,38 @@ def test_a_jobs_own_deadline_holds_beside_its_limits():
 
 
 @pytest.mark.parametrize(
+    ("own", "of_workload", "hours"), [(None, None, 4), (3, 8, 3), (None, 2, 2), (9, 8, 4)]
+)
+def test_the_tightest_deadline_is_told_before_and_with_the_judgement(own, of_workload, hours):
+    within = timedelta(hours=of_workload) if of_workload else None
+    workload = job(limits=Limits(deadline_within=within)).workload
+    run = Job("etl/1", workload, NOW, deadline=NOW + timedelta(hours=own) if own else None)
+    policies = made(MATCH_ALL + "limits: {deadline: {within: 4h}}")
+
+    assert policies.judge(run, BASE, [], NOW).deadline == NOW + timedelta(hours=hours)
+    assert policies.deadline_for(run, NOW) == NOW + timedelta(hours=hours)
+
+
+def test_without_a_deadline_there_is_none_to_tell():
+    other = "match: [{name: no, expression: 'false'}]\nlimits: {deadline: {within: 4h}}"
+
+    assert made(other).judge(job(), BASE, [], NOW).deadline is None
+    assert made(other).deadline_for(job(), NOW) is None
+
+
+@pytest.mark.parametrize(
+    "rule", ["baseline.carbon_g > 500", "has(baseline.p95_ms)", "baseline.region == 'us'"]
+)
+def test_a_match_that_asks_for_the_baseline_counts_until_there_is_one(rule):
+    policies = made(
+        f"match: [{{name: m, expression: {rule}}}]\nlimits: {{deadline: {{within: 4h}}}}"
+    )
+
+    assert policies.deadline_for(job(), NOW) == NOW + timedelta(hours=4)
+    assert policies.deadline_for(job(), NOW, BASE) is None
+
+
+@pytest.mark.parametrize(
     ("submitted", "due"),
     [
         ("2026-11-24T04:00:00Z", "2026-11-24T05:00:00Z"),

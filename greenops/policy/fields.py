@@ -30,6 +30,7 @@ class Fields:
     report: Report
     prefix: str = "GO01"
     asked: set[str] = field(default_factory=set)
+    empty: set[str] = field(default_factory=set)
 
     def bad(self, name: str, message: str, fix: str | None = None, number: str = "12") -> None:
         """Note a problem with one field, at its value."""
@@ -45,13 +46,23 @@ class Fields:
         return f"{self.what}.{name}" if self.what else name
 
     def get(self, name: str, *, required: bool = False) -> Node | None:
-        """The field's node; none where it is missing or empty."""
+        """The field's node; none where it is missing, or, with a problem noted, empty."""
         self.asked.add(name)
         found = (self.node.entries or {}).get(name)
-        empty = found is None or (found[1].value is None and found[1].text is not None)
-        if required and empty:
-            self.bad(name, f"`{self.path(name)}` is missing", "add it", "11")
-        return None if found is None or empty else found[1]
+        if found is None:
+            if required:
+                self.bad(name, f"`{self.path(name)}` is missing", "add it", "11")
+            return None
+        if found[1].value is None and found[1].text is not None:
+            self.is_empty(name)
+            return None
+        return found[1]
+
+    def is_empty(self, name: str, fix: str = "give it a value, or remove the key") -> None:
+        """Note, once, that a field is there and says nothing: what it switches off is not guessed."""
+        if name not in self.empty:
+            self.empty.add(name)
+            self.bad(name, f"`{self.path(name)}` is empty", fix, "11")
 
     def wrong(self, name: str, form: str) -> None:
         """Note that a field has the wrong type or form."""

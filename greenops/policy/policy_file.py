@@ -22,7 +22,7 @@ from greenops.policy.model import (
     PolicyException,
 )
 from greenops.policy.scope import Scope
-from greenops.policy.workload_file import read_limits
+from greenops.policy.workload_file import not_empty, read_limits
 
 MAX_RULES: Final = 200
 """Most constraints, objectives and exceptions of one policy."""
@@ -43,10 +43,12 @@ def read_policy(
     for each in spec.maps("variables"):
         scope.define(each)
     match = [_named_rule(each, scope) for each in spec.maps("match")]
-    spec.get("match", required=True)
+    if (given := spec.get("match", required=True)) and given.items == ():
+        spec.is_empty("match", "write `'true'` as the expression of a rule that means every job")
     limits_map = spec.map("limits")
     limits = read_limits(limits_map) if limits_map else Limits()
     if limits_map:
+        not_empty(limits_map)
         limits_map.done()
     on_error = spec.choice("onError", OnError) or OnError.REJECT
     constraints = _constraints(spec, scope, on_error)
@@ -175,6 +177,7 @@ def _enforcement(spec: Fields, scope: Scope) -> tuple[Mode, float, Expression | 
         if percent > 100:  # noqa: PLR2004 - per cent
             rollout.wrong("percent", "a number from 0 to 100")
         key = scope.compile(rollout, "key", kinds=("string",), required=False, job_only=True)
+        not_empty(rollout)
         rollout.done()
     fields.done()
     return mode, percent, key

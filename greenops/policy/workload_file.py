@@ -106,7 +106,8 @@ def _check_three_numbers(spec: Fields, limits: Limits, urgency: Urgency) -> None
     }
     for name, there in given.items():
         waits = name == "deadline" and urgency is Urgency.INTERACTIVE
-        if not there and not waits and spec.get(name) is None:
+        told = name in (spec.node.entries or {}) and spec.report.problems
+        if not there and not waits and not told:
             spec.report.add(
                 PREFIX + "20",
                 f"a batch workload needs its three numbers; `{spec.path(name)}` is missing",
@@ -122,7 +123,8 @@ def read_limits(fields: Fields) -> Limits:
     usd = cost.number("usd", "dollars as a number, such as 40.0") if cost else None
     most = carbon.number("intensity", "gCO2e/kWh as a number, such as 250") if carbon else None
     within = deadline.duration("within") if deadline else None
-    at = clock_time(deadline) if deadline and deadline.get("at") else None
+    by_clock = deadline is not None and {"at", "timeZone"} & set(deadline.node.entries or {})
+    at = clock_time(deadline) if deadline and by_clock else None
     limits = Limits(
         deadline_within=within,
         deadline_at=at,
@@ -135,12 +137,13 @@ def read_limits(fields: Fields) -> Limits:
         deadline.asked |= {"at", "timeZone"}
     for each in (deadline, cost, carbon):
         if each is not None:
-            _not_empty(each)
+            not_empty(each)
             each.done()
     return limits
 
 
-def _not_empty(fields: Fields) -> None:
+def not_empty(fields: Fields) -> None:
+    """Refuse a map that holds nothing, and name what it may hold."""
     if not fields.node.entries:
         fields.report.add(
             fields.prefix + "11",

@@ -84,6 +84,56 @@ def test_a_batch_workload_without_one_of_its_three_numbers_names_it(missing):
     assert f"add `{missing}:" in str(problem.fix)
 
 
+@pytest.mark.feature("C1")
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        ("{within: 8h}", "{timeZone: Europe/Paris}", "`spec.deadline.at` is missing"),
+        ("{within: 8h}", "{within: }", "`spec.deadline.within` is empty"),
+        ("{within: 8h}", "{within: 8h, at: }", "`spec.deadline.at` is empty"),
+        ("{within: 8h}", "~", "`spec.deadline` is empty"),
+        ("{increase: 10%}", "{usd: }", "`spec.maxCost.usd` is empty"),
+        ("{increase: 10%}", "", "`spec.maxCost` is empty"),
+        ("{reduction: 15%}", "{reduction: ~}", "`spec.maxCarbon.reduction` is empty"),
+        ("{reduction: 15%}", "{reduction: null}", "`spec.maxCarbon.reduction` is empty"),
+    ],
+)
+def test_an_empty_number_is_refused_and_not_taken_for_no_limit(old, new, says):
+    found = problems(changed(WORKLOAD, old, new))
+
+    assert found[0].code == "GO0211"
+    assert says in str(found[0])
+
+
+@pytest.mark.parametrize(
+    ("extra", "path"),
+    [
+        ("  limits: {maxCost: {usd: }}\n", "spec.limits.maxCost.usd"),
+        ("  limits: {deadline: }\n", "spec.limits.deadline"),
+        ("  limits: {}\n", "spec.limits"),
+        ("  enforcement: {mode: enforce, rollout: {percent: }}\n", "rollout.percent"),
+        ("  enforcement: {mode: enforce, rollout: {}}\n", "spec.enforcement.rollout"),
+        ("  enforcement: {mode: }\n", "spec.enforcement.mode"),
+        ("  objectives: [{name: o, when: , minimize: candidate.carbon_g}]\n", "when"),
+        ("  objectives:\n", "spec.objectives"),
+        ("  priority:\n", "spec.priority"),
+        ("tests:\n", "tests"),
+    ],
+)
+def test_a_key_of_a_policy_that_says_nothing_is_refused_by_name(extra, path):
+    (problem,) = problems(POLICY + extra)
+
+    assert problem.code == "GO0111"
+    assert f"{path}` is empty" in str(problem)
+
+
+def test_a_match_without_a_rule_is_refused_and_does_not_mean_every_job():
+    (problem,) = problems(changed(POLICY, '[{name: all, expression: job.kind == "batch"}]', "[]"))
+
+    assert problem.code == "GO0111"
+    assert "`spec.match` is empty" in str(problem)
+
+
 @pytest.mark.feature("B6")
 @pytest.mark.parametrize(
     "line", ["deadline: {within: 8h}", 'schedule: {at: "01:00", timeZone: Europe/Paris}']
@@ -143,7 +193,7 @@ def test_a_policy_for_interactive_work_cannot_have_a_deadline():
         ("kind: batch", "kind: bach", "GO0213", ":5:9", "`batch`"),
         ("urgency: deferrable", "urgency: 3", "GO0212", ":6:12", "a text"),
         ("homeRegion: eu-west-1", "homeRegoin: eu", "GO0210", ":7:3", "`homeRegion`"),
-        ("homeRegion: eu-west-1", "homeRegion:", "GO0211", ":7:14", "missing"),
+        ("homeRegion: eu-west-1", "homeRegion:", "GO0211", ":7:14", "is empty"),
         ("energyKwh: 2.4", "allowedRegions: eu", "GO0212", ":10:19", "list of texts"),
         ("energyKwh: 2.4", "interruptible: yes", "GO0212", ":10:18", "true or false"),
         ("energyKwh: 2.4", "schedule: {at: 6:00, timeZone: UTC}", "GO0212", ":10:18", "06:00"),

@@ -78,6 +78,9 @@ class Fields:
         if not isinstance(node.value, str):
             self.wrong(name, "a text, in quotes")
             return None
+        if not node.value.strip():
+            self.is_empty(name)
+            return None
         return node.value
 
     def number(self, name: str, form: str = "a number, such as 40.0") -> float | None:
@@ -102,14 +105,18 @@ class Fields:
         return None
 
     def texts(self, name: str, *, required: bool = False) -> tuple[str, ...]:
-        """A list of texts; empty where absent."""
+        """A list of texts; empty where absent. One that is required has a member."""
         node = self.get(name, required=required)
         if node is None:
             return ()
         if node.items is None or not all(isinstance(each.value, str) for each in node.items):
             self.wrong(name, "a list of texts")
             return ()
-        return tuple(each.text or "" for each in node.items)
+        texts = tuple(each.text or "" for each in node.items)
+        if not all(each.strip() for each in texts) or (required and not texts):
+            self.is_empty(name, "name at least one, and leave empty texts out")
+            return ()
+        return texts
 
     def choice(self, name: str, kind: type[E], *, required: bool = False) -> E | None:
         """One word of an enum."""

@@ -155,8 +155,6 @@ def _exception(fields: Fields, scope: Scope, soft: set[str]) -> PolicyException 
         for each in sorted(set(waive) - soft):
             effect.bad("waive", f"`{each}` is no soft constraint here", "only soft ones are waived")
     fields.done()
-    if fields.get("approvedBy") and not approved:
-        fields.bad("approvedBy", f"`{fields.path('approvedBy')}` names nobody", "name who approved")
     if not (name and reason and begins and ends and match):
         return None
     if not timedelta(0) < ends - begins <= LONGEST_EXCEPTION:

@@ -19,8 +19,8 @@ FORWARDED: Final = (signal.SIGTERM, signal.SIGINT)
 """Signals that are passed on to a running command."""
 
 
-class Stopped(Exception):
-    """Someone told us to stop while nothing was running yet."""
+class Stopped(BaseException):
+    """Someone told us to stop while nothing was running yet; no `except Exception` holds it up."""
 
     def __init__(self, number: int) -> None:
         self.number = number

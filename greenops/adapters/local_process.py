@@ -33,7 +33,7 @@ from greenops.domain.action import (
 )
 from greenops.domain.decision import Decision
 from greenops.domain.outbox import NEVER_SET, Journal, content_version, receipt
-from greenops.domain.record import canonical, plain, restore
+from greenops.domain.record import canonical, parse, plain
 from greenops.errors import AdapterUnavailable, AdapterUnsupported, Location, UsageError
 from greenops.ports import Clock
 
@@ -125,8 +125,15 @@ class RunFolder:
         return self._read(RunReceipt, "receipt.json")
 
     def claimed(self) -> bool:
-        """Whether someone started the run, or is about to."""
-        return (self.path / "claim").exists()
+        """Whether someone started the run, or is about to.
+
+        A claim that cannot be looked at is none: whoever asks finds out when it takes its own.
+        """
+        try:
+            (self.path / "claim").stat()
+        except OSError:
+            return False
+        return True
 
     def claim_holder(self) -> Claim | None:
         """Who claimed it; none where nobody did, or died while writing it down."""
@@ -194,8 +201,8 @@ class RunFolder:
 
     def _read(self, kind: type[R], name: str) -> R | None:
         try:
-            return restore(kind, json.loads((self.path / name).read_bytes()))
-        except (OSError, ValueError, TypeError, AttributeError):
+            return parse(kind, (self.path / name).read_bytes())
+        except (OSError, ValueError):
             return None
 
 
@@ -327,8 +334,8 @@ class LocalProcess:
 
     def _folder_of(self, decision_id: str) -> RunFolder:
         for path in sorted((self._state / "runs").rglob("journal.json")):
-            with suppress(ValueError, OSError, TypeError, AttributeError):
-                journal = restore(Journal, json.loads(path.read_bytes()))
+            with suppress(ValueError, OSError):
+                journal = parse(Journal, path.read_bytes())
                 entry = journal.of_decision(decision_id)
                 if entry:
                     return RunFolder(self._state, _job(entry.action.change).run_key)
@@ -356,10 +363,10 @@ def _order(folder: RunFolder, change: StartJob, made: Receipt) -> None:
 def _journal(folder: RunFolder) -> Journal:
     path = folder.path / "journal.json"
     try:
-        return restore(Journal, json.loads(path.read_bytes()))
+        return parse(Journal, path.read_bytes())
     except FileNotFoundError:
         return Journal()
-    except (ValueError, TypeError, AttributeError) as error:
+    except ValueError as error:
         raise AdapterUnavailable(
             "GO0605", "journal is damaged", at=Location(str(path)), fix="remove it, or run by hand"
         ) from error

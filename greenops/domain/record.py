@@ -50,12 +50,28 @@ def canonical(value: object) -> bytes:
 
 
 def restore(kind: type[R], value: object) -> R:
-    """A record of `kind` from what `plain` gave.
+    """A record of `kind` from what `plain` gave; every instant in it is aware UTC.
 
     Raises:
         ValueError: The value does not fit the record's fields; names the field.
     """
-    return cast("R", _restore(kind, value, kind.__name__))
+    try:
+        return cast("R", _restore(kind, value, kind.__name__))
+    except (TypeError, AttributeError, OverflowError, RecursionError) as error:
+        raise ValueError(f"no `{kind.__name__}`: {error}") from error
+
+
+def parse(kind: type[R], content: bytes | str) -> R:
+    """A record of `kind` from the bytes that `canonical` gave.
+
+    Raises:
+        ValueError: The content is not JSON, or not that record.
+    """
+    try:
+        value = json.loads(content)
+    except RecursionError as error:
+        raise ValueError(f"no `{kind.__name__}`: {error}") from error
+    return restore(kind, value)
 
 
 def _restore(kind: Any, value: Any, where: str) -> Any:
@@ -117,8 +133,10 @@ def _restore_scalar(kind: Any, value: Any, where: str) -> Any:
         return value
     if kind is timedelta:
         return timedelta(seconds=value)
-    if kind in (datetime, time):
-        return kind.fromisoformat(value)
+    if kind is datetime:
+        return _instant(value, where)
+    if kind is time:
+        return time.fromisoformat(value)
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     if isinstance(kind, type) and issubclass(kind, Enum):
@@ -126,3 +144,10 @@ def _restore_scalar(kind: Any, value: Any, where: str) -> Any:
     if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
         raise ValueError(f"`{where}` must be {kind.__name__}, not `{value}`")
     return value
+
+
+def _instant(value: str, where: str) -> datetime:
+    instant = datetime.fromisoformat(value)
+    if instant.tzinfo is None:
+        raise ValueError(f"`{where}` must say its offset from UTC, unlike `{value}`")
+    return instant.astimezone(UTC)

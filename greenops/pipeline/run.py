@@ -10,12 +10,11 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
-from typing import Final
 from zoneinfo import ZoneInfo
 
-from greenops.act.hold import Hold, at_once, hold_for, margin_of, obey, on_time, remaining
+from greenops.act.hold import Hold, at_once, hold_for, obey, on_time
 from greenops.adapters.command import SHELL_NOT_FOUND, SHELL_SIGNAL, Command, Stopped, found
 from greenops.adapters.local_process import RunFolder, RunReceipt, alive
 from greenops.adapters.spool import Spool
@@ -25,12 +24,9 @@ from greenops.domain.console import JobRequest
 from greenops.domain.decision import Decision
 from greenops.domain.workload import Workload
 from greenops.errors import ExitCode, GreenOpsError, InvalidFile, Location
+from greenops.pipeline.waiting import Say, wait
 from greenops.ports import Clock, ControlPlane
 
-STEP: Final = timedelta(seconds=0.2)
-"""Longest wall time between two looks at the orders."""
-
-Say = Callable[[str], None]
 Decide = Callable[[JobRequest, Workload], Decision]
 
 
@@ -138,7 +134,7 @@ def run_held(run: HeldRun, settings: Settings, clock: Clock, tell: Say = say) ->
     command.listen()
     claimed = False
     try:
-        hold = _wait(run, folder, _first_hold(run, settings, folder, clock, tell), clock, tell)
+        hold = _held_until_its_start(run, settings, folder, clock, tell)
         claimed = _claim(folder, clock, tell)
         if not claimed:
             return _again(folder, settings, tell)
@@ -151,6 +147,16 @@ def run_held(run: HeldRun, settings: Settings, clock: Clock, tell: Say = say) ->
 
 
 # -- what to wait for ---------------------------------------------------------
+
+
+def _held_until_its_start(
+    run: HeldRun, settings: Settings, folder: RunFolder, clock: Clock, tell: Say
+) -> Hold:
+    try:
+        return wait(folder, _first_hold(run, settings, folder, clock, tell), clock, tell)
+    except Exception as error:  # noqa: BLE001  (law: whatever fails here, the work runs on)
+        tell(f"GO0623 holding failed ({type(error).__name__}: {error}); running now")
+        return at_once(clock.now(), "holding failed")
 
 
 def _first_hold(
@@ -192,6 +198,8 @@ def _ask(run: HeldRun, clock: Clock, tell: Say) -> Decision | None:
             return run.server.submit(request)
         except GreenOpsError as error:
             tell(f"{error}; deciding here")
+        except Exception as error:  # noqa: BLE001  (law: whatever fails here, the work runs on)
+            tell(f"GO0623 asking failed ({type(error).__name__}: {error}); deciding here")
     try:
         return run.decide(request, run.workload)
     except GreenOpsError as error:
@@ -199,48 +207,6 @@ def _ask(run: HeldRun, clock: Clock, tell: Say) -> Decision | None:
     except Exception as error:  # noqa: BLE001  (law: whatever fails here, the work runs on)
         tell(f"GO0623 deciding failed ({type(error).__name__}: {error}); running now")
     return None
-
-
-# -- waiting ------------------------------------------------------------------
-
-
-def _wait(run: HeldRun, folder: RunFolder, hold: Hold, clock: Clock, tell: Say) -> Hold:
-    rate = clock.replay.rate if clock.replay else 1.0
-    hold = _ordered(folder, hold)
-    margin = margin_of(hold, clock.now(), rate)
-    if remaining(hold, clock.now(), margin) > timedelta():
-        tell(_held(run.run_key, hold))
-    while (left := remaining(hold, clock.now(), margin)) > timedelta():
-        if folder.claimed():
-            return hold
-        clock.sleep(min(left, STEP * rate))
-        before, hold = hold, _ordered(folder, hold)
-        if hold.start_at != before.start_at:
-            tell(_held(run.run_key, hold))
-    if on_time(hold, clock.now()) is False:
-        tell(
-            f"`{run.run_key}` is late: latest safe start was {hold.latest_safe_start}; running now"
-        )
-    return hold
-
-
-def _ordered(folder: RunFolder, hold: Hold) -> Hold:
-    order = folder.order()
-    if order is None or order.action_id == hold.action_id:
-        return hold
-    same = order.decision_id == hold.decision_id
-    obeyed = obey(hold, order.change, order.action_id, order.decision_id)
-    return obeyed if same else replace(obeyed, why="ordered")
-
-
-def _held(run_key: str, hold: Hold) -> str:
-    latest = hold.latest_safe_start
-    bound = f", at the latest {_short(latest)}" if latest else ""
-    return f"holding `{run_key}` until {_short(hold.start_at)}{bound}: {hold.why}"
-
-
-def _short(instant: datetime) -> str:
-    return instant.isoformat(timespec="minutes").replace("+00:00", "Z")
 
 
 # -- starting once ------------------------------------------------------------

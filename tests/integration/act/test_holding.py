@@ -1,8 +1,9 @@
 """Holding in this process, on a clock under the test's hand; commands are real."""
 
+import json
 import signal
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -11,7 +12,7 @@ from greenops.adapters.spool import Spool
 from greenops.config import Settings
 from greenops.domain.action import Action, Outcome, StartJob
 from greenops.domain.decision import Candidate, Decision, Mode
-from greenops.domain.record import canonical
+from greenops.domain.record import canonical, plain
 from greenops.domain.replay import Replay
 from greenops.domain.workload import ClockTime, Limits, Urgency, Workload, WorkloadKind
 from greenops.errors import AdapterUnavailable, InvalidFile
@@ -19,6 +20,7 @@ from greenops.pipeline.run import HeldRun, default_key, read_workload, run_held
 from greenops.testing.clock import START, FakeClock
 
 HOUR = timedelta(hours=1)
+NAIVE = "2021-10-08T09:00:00"
 NIGHT = Workload("night", WorkloadKind.BATCH, Urgency.DEFERRABLE, "us-west-1")
 DECISION = Decision(
     id="d-1",
@@ -75,13 +77,13 @@ class House:
         self.said = []
         self.folder = RunFolder(state, "night/1")
 
-    def run(self, *, decision=DECISION, server=None, command=("true",)):
+    def run(self, *, decision=DECISION, server=None, command=("true",), key="night/1"):
         def decide(request, workload):
             if isinstance(decision, Exception):
                 raise decision
             return decision
 
-        run = HeldRun(NIGHT, "night/1", command, decide, server)
+        run = HeldRun(NIGHT, key, command, decide, server)
         return run_held(run, self.settings, self.clock, self.said.append)
 
 
@@ -210,6 +212,62 @@ def test_whatever_fails_in_deciding_the_command_runs_now(house, error, line):
 
     assert house.said == [line]
     assert house.folder.receipt().started_at == START
+
+
+@pytest.mark.parametrize("error", [RecursionError("deep"), OverflowError("far")])
+def test_a_loop_that_answers_nonsense_leaves_the_decision_to_this_machine(house, error):
+    class Broken(FakeLoop):
+        def submit(self, request):
+            raise error
+
+    assert house.run(server=Broken()) == 0
+
+    kind = type(error).__name__
+    assert house.said[0] == f"GO0623 asking failed ({kind}: {error}); deciding here"
+    assert house.folder.receipt().started_at == START + 3 * HOUR
+
+
+def test_a_start_that_no_clock_can_reach_runs_now(house):
+    never = replace(DECISION, latest_safe_start=datetime.min.replace(tzinfo=UTC))
+
+    assert house.run(decision=never, command=("sh", "-c", "exit 3")) == 3
+
+    assert house.said[0].startswith("GO0623 holding failed (OverflowError")
+    assert house.folder.receipt().started_at == START
+
+
+@pytest.mark.parametrize("name", ["decision.json", "order.json"])
+def test_an_instant_without_an_offset_in_a_file_of_the_run_is_as_no_file(house, name):
+    kept = plain(DECISION)
+    order = {"change": {"run_key": "night/1"}, "decision_id": "d-2", "action_id": "a-1"}
+    order["at"] = order["change"]["start_at"] = order["change"]["latest_safe_start"] = NAIVE
+    kept["latest_safe_start"] = NAIVE
+    content = kept if name == "decision.json" else order
+    house.folder.write(name, json.dumps(content).encode())
+
+    assert house.run() == 0
+
+    assert house.folder.receipt().started_at == START + 3 * HOUR
+
+
+def test_a_claim_that_cannot_be_looked_for_does_not_stop_the_command(house):
+    # No file system has a name that long; a folder that may not be searched fails the same way.
+    house.folder = RunFolder(house.settings.state, "n" * 300)
+
+    assert house.run(command=("sh", "-c", "exit 3"), key="n" * 300) == 3
+
+    assert any("GO0601 state cannot be written (File name too long)" in said for said in house.said)
+
+
+def test_a_stop_while_it_is_being_decided_calls_the_run_off(house, tmp_path):
+    class Slow(FakeLoop):
+        def submit(self, request):
+            signal.raise_signal(signal.SIGTERM)
+
+    code = house.run(server=Slow(), command=("touch", str(tmp_path / "ran")))
+
+    assert code == 128 + signal.SIGTERM
+    assert not (tmp_path / "ran").exists()
 
 
 def test_a_command_that_is_not_there_is_told_before_it_is_held(house):

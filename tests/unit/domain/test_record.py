@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from greenops.domain.action import Action, SetWeights, StartJob
 from greenops.domain.decision import Candidate, Mode, Verdict
-from greenops.domain.record import canonical, plain, restore
+from greenops.domain.record import canonical, parse, plain, restore
 from greenops.domain.workload import ClockTime, Limits
 
 NOON = datetime(2021, 10, 8, 12, tzinfo=UTC)
@@ -78,3 +78,41 @@ def test_what_is_no_record_is_refused():
 def test_numbers_that_json_cannot_say_are_refused():
     with pytest.raises(ValueError, match="JSON compliant"):
         canonical(Candidate(id="x", carbon_g=float("nan")))
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"id": "x", "start": "2021-10-08T00:00:00"},
+        {"id": "x", "start": "0001-01-01T00:00:00+05:00"},
+        {"id": "x", "start": 7},
+        {"id": "x", "start": []},
+    ],
+    ids=["naive", "before time", "number", "list"],
+)
+def test_an_instant_that_is_none_is_refused(value):
+    with pytest.raises(ValueError, match=r"\w"):
+        restore(Candidate, value)
+
+
+@pytest.mark.parametrize(
+    ("kind", "content"),
+    [
+        (Candidate, b"[" * 100_000),
+        (Limits, b'{"deadline_within": 1e300}'),
+        (Limits, b'{"deadline_within": "1"}'),
+        (Candidate, b"\xff"),
+        (SetWeights, b'{"route": "r", "weights": 7}'),
+    ],
+    ids=["deep", "too long", "text", "bytes", "no map"],
+)
+def test_content_of_any_kind_is_a_record_or_a_value_error(kind, content):
+    with pytest.raises(ValueError, match=r"\w"):
+        parse(kind, content)
+
+
+def test_every_instant_comes_back_in_utc():
+    found = restore(Candidate, {"id": "x", "start": "2021-10-08T14:00:00+02:00"})
+
+    assert found.start == NOON
+    assert found.start.tzinfo is UTC

@@ -86,16 +86,28 @@ def run_tests(policies: PolicySet) -> tuple[TestResult, ...]:
 
 
 def run_test(policies: PolicySet, test: PolicyTest) -> TestResult:
-    """One test."""
+    """One test: the policy speaks, then the planner chooses with the deadline that is in force."""
     judged = policies.only(test.policy).judge(test.job, test.baseline, test.candidates, test.now)
     judgement = replace(judged, held_out=False)
-    decision = choose(test.job, test.baseline, test.candidates, judgement, test.now)
+    job = replace(test.job, deadline=judged.deadline)
+    decision = choose(job, test.baseline, test.candidates, judgement, test.now)
     failures = [
+        *_matched(test, judgement),
         *_chosen(test, decision),
         *_named("rejected", test.rejected, decision.rejected),
         *_named("warned", test.warned, decision.warned),
     ]
     return TestResult(test, tuple(failures), judgement, decision)
+
+
+def _matched(test: PolicyTest, judgement: Judgement) -> list[str]:
+    """A test of a policy that has no say would hold whatever its rules said."""
+    matches = test.policy in judgement.policies
+    if matches == test.matches:
+        return []
+    if matches:
+        return ["the policy matches the job, expected that it does not"]
+    return ["the policy does not match the job; mend `match` or `job`, or expect `matches: false`"]
 
 
 def _chosen(test: PolicyTest, decision: Decision) -> list[str]:

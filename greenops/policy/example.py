@@ -30,6 +30,7 @@ def read_test(policy: str, fields: Fields, workloads: dict[str, Workload]) -> Po
     rejected = _lists(expect, "rejected")
     warned = _lists(expect, "warned")
     exception = expect.text("exception") if expect else None
+    matches = expect.flag("matches") if expect else None
     if expect:
         expect.done()
     fields.done()
@@ -47,13 +48,19 @@ def read_test(policy: str, fields: Fields, workloads: dict[str, Workload]) -> Po
         rejected=rejected,
         warned=warned,
         exception=exception,
+        matches=matches is not False,
         source=fields.node.at,
     )
 
 
 def _lists(fields: Fields | None, name: str) -> dict[str, tuple[str, ...]]:
+    """Candidate → names of rules; a list that names none would assert nothing, and is refused."""
     inner = fields.map(name) if fields else None
-    return {each: inner.texts(each) for each in inner.entries()} if inner else {}
+    if inner is None:
+        return {}
+    if not inner.node.entries and fields:
+        fields.is_empty(name)
+    return {each: inner.texts(each, required=True) for each in inner.entries()}
 
 
 def _check_ids(

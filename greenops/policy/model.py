@@ -104,6 +104,7 @@ class PolicyTest:
         rejected: Candidate id → constraints that must refuse it (others may too).
         warned: Candidate id → advisory constraints that it must break.
         exception: Id of the exception that must apply; none: none may.
+        matches: The policy must meet the job; false: it must not.
     """
 
     policy: str
@@ -116,4 +117,5 @@ class PolicyTest:
     rejected: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     warned: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     exception: str | None = None
+    matches: bool = True
     source: Location | None = None

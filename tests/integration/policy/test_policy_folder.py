@@ -102,6 +102,54 @@ def test_a_test_that_fails_says_what_came_instead(tmp_path):
     )
 
 
+def changed_results(tmp_path, name, old, new):
+    text = (SHIPPED / name).read_text()
+    assert old in text
+    (tmp_path / "p.yaml").write_text(text.replace(old, new))
+    return run_tests(read_policies(tmp_path))
+
+
+def test_a_test_whose_policy_does_not_match_its_job_fails(tmp_path):
+    results = changed_results(tmp_path, "templates/threshold.yaml", "job.kind ==", "job.id ==")
+
+    assert [each.passed for each in results] == [False] * 3
+    assert "the policy does not match the job" in results[2].failures[0]
+
+
+def test_a_test_may_expect_that_its_policy_does_not_match(tmp_path):
+    name = "personal-data-residency.yaml"
+    expect = "{choose: now, rejected: {us: [approved-location]}}"
+    other = "contains_personal_data: false"
+
+    (result,) = changed_results(tmp_path, name, expect, "{choose: now, matches: false}")
+    assert result.failures == ("the policy matches the job, expected that it does not",)
+
+    (tmp_path / "p.yaml").write_text(
+        (tmp_path / "p.yaml").read_text().replace("contains_personal_data: true", other)
+    )
+    (result,) = run_tests(read_policies(tmp_path))
+    assert result.passed
+
+
+def test_a_test_keeps_to_the_latest_safe_start_as_the_planner_does(tmp_path):
+    results = changed_results(
+        tmp_path, "demo/nightly-enrichment.yaml", "choose: morning", "choose: unsafe"
+    )
+
+    assert results[0].failures == ("chose `morning`, expected `unsafe`",)
+
+
+def test_a_test_keeps_to_the_deadline_that_its_policy_gives(tmp_path):
+    (first, *_) = changed_results(
+        tmp_path,
+        "templates/threshold.yaml",
+        "job: {name: report,",
+        "job: {name: report, duration_s: 21600.0,",
+    )
+
+    assert first.failures == ("chose `now`, expected `first`",)
+
+
 def test_a_folder_that_is_not_there_is_an_error_and_an_empty_one_is_not(tmp_path):
     with pytest.raises(InvalidFile) as caught:
         read_policies(tmp_path / "nowhere")

@@ -109,7 +109,7 @@ def test_test_refuses_files_that_are_not_fine(bad):
 EXPLAINED = """cheap: the cleaner one wins
   chosen     clean (baseline now)
   reason     {reason}
-  limits     Deadline 8 h after submission, Maximum cost baseline + 10 %, Maximum carbon baseline - 0 %
+  limits     Deadline 2026-11-24 04:00 UTC, Maximum cost baseline + 10 %, Maximum carbon baseline - 0 %
   policies   cheap (enforce)
   exception  none
 

@@ -325,6 +325,33 @@ def test_an_exception_needs_an_end_an_approver_and_a_soft_constraint(old, new, c
     assert says in str(found[0])
 
 
+TEST = """tests:
+- name: dear
+  job: {name: etl, kind: batch}
+  baseline: {id: now, cost_usd: 1.0}
+  candidates: [{id: b, cost_usd: 11.0}]
+  expect: {choose: now, rejected: {b: [cheap]}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "path"),
+    [
+        ("name: dear", 'name: ""', "tests[0].name"),
+        ("choose: now", 'choose: ""', "tests[0].expect.choose"),
+        ("[cheap]", "[]", "tests[0].expect.rejected.b"),
+        ("[cheap]", "", "tests[0].expect.rejected.b"),
+        ("{b: [cheap]}", "{}", "tests[0].expect.rejected"),
+        ("rejected: {b: [cheap]}", "warned: {b: }", "tests[0].expect.warned.b"),
+    ],
+)
+def test_a_test_that_would_assert_nothing_is_refused(old, new, path):
+    (problem,) = problems(POLICY + changed(TEST, old, new))
+
+    assert problem.code == "GO0111"
+    assert f"`{path}` is empty" in str(problem)
+
+
 def test_lint_tells_every_problem_and_compile_raises_the_first():
     text = changed(changed(WORKLOAD, "kind: batch", "kind: bach"), "8h", "8 h")
     sources = [("a.yaml", text), ("b.yaml", "a: [")]

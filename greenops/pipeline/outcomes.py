@@ -1,20 +1,21 @@
-"""What a run came to: its metered energy, at the hours it ran and at those it would have run."""
+"""What a run came to: its metered energy, where and when it ran, and would have run."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 
-from greenops.domain.decision import Candidate, Decision
+from greenops.domain.decision import Decision
 from greenops.domain.energy import Method
 from greenops.domain.replay import Replay
 from greenops.domain.spans import SpanRow
 from greenops.errors import DataMissing
+from greenops.grid.factors import build_factor_table
 from greenops.pipeline.grid import GridContext
 from greenops.plan.choice import effective
 from greenops.prove.evidence import OutcomeEvidence, outcome
 from greenops.prove.savings import Energy, Window, window
-from greenops.units import Joules, to_kwh, total_joules
+from greenops.units import Joules, Kwh, to_kwh, total_joules
 
 RUN_KEY = "cicd.pipeline.run.id"
 """Span attribute that holds the run key."""
@@ -32,6 +33,9 @@ def outcome_of(
 ) -> OutcomeEvidence | None:
     """The outcome of a run, once its spans have arrived; none before, or without known energy.
 
+    The place is the one its root span names, whatever was decided. A run that was not moved has one
+    start on both sides: a trigger that fires late is no saving.
+
     Args:
         decision: What placed the run.
         receipt_id: Action id of the receipt that says it took place.
@@ -41,7 +45,8 @@ def outcome_of(
         replay: How simulated time runs; none where it is wall time.
 
     Raises:
-        DataMissing: The actual intensity of its hours is not published yet.
+        DataMissing: The actual intensity of its hours is not published yet, or no region of that
+            name is known.
     """
     roots = [
         each for each in decided if each.decision_id == decision.id and RUN_KEY in each.attributes
@@ -49,45 +54,64 @@ def outcome_of(
     if not roots:
         return None
     # Self energies add up over any set of spans: here, over the whole traces of the run.
-    energy = _energy(of_traces({each.trace_id for each in roots}))
-    placed = effective(decision)
-    if energy is None or placed.region is None or decision.baseline.region is None:
+    energy = energy_of(of_traces({each.trace_id for each in roots}))
+    region, home = _region(roots), decision.baseline.region
+    if energy is None or region is None or home is None:
         return None
     started, ended = _times(roots, replay)
     length = max(ended - started, timedelta(seconds=1))
-    held = _window(grid, placed, started, length)
-    without = _window(grid, decision.baseline, decision.baseline.start or started, length)
     return outcome(
         workload=decision.workload,
         run_key=decision.job_id,
         decision_id=decision.id,
         receipt_id=receipt_id,
         energy=energy,
-        chosen=held,
-        baseline=without,
+        chosen=_window(grid, region, started, length),
+        baseline=_window(grid, home, _baseline_start(decision, started), length),
         replay=replay is not None,
+        held_out=decision.held_out,
+        factors_version=factors_version(grid),
     )
 
 
-def _energy(spans: Sequence[SpanRow]) -> Energy | None:
-    def total(read: Callable[[SpanRow], Joules | None]) -> Joules | None:
-        known = [value for each in spans if (value := read(each)) is not None]
-        return total_joules(known) if known else None
+def factors_version(grid: GridContext) -> str:
+    """Content hash of what holds of each region whatever the hour: zone, PUE, prices, annual mean."""
+    return build_factor_table(grid.regions, {}, grid.annual).version
 
-    estimate = total(lambda span: span.energy_j)
-    if estimate is None:
+
+def energy_of(spans: Sequence[SpanRow]) -> Energy | None:
+    """Sum over the spans that know their energy; none where none does.
+
+    A span without a range of its own counts with its estimate at both ends.
+    """
+    known = [each for each in spans if each.energy_j is not None]
+    if not known:
         return None
-    low = total(lambda span: span.energy_low_j)
-    high = total(lambda span: span.energy_high_j)
     methods = [Method(each.method) for each in spans if each.method]
     weakest = max(methods, key=list(Method).index, default=Method.ESTIMATED)
     return Energy(
-        to_kwh(estimate),
-        to_kwh(estimate if low is None else low),
-        to_kwh(estimate if high is None else high),
+        _kwh(each.energy_j for each in known),
+        _kwh(each.energy_j if each.energy_low_j is None else each.energy_low_j for each in known),
+        _kwh(each.energy_j if each.energy_high_j is None else each.energy_high_j for each in known),
         weakest,
         meter=spans[0].instance or spans[0].service,
     )
+
+
+def _kwh(parts: Iterable[Joules | None]) -> Kwh:
+    return to_kwh(total_joules(each for each in parts if each is not None))
+
+
+def _region(roots: Sequence[SpanRow]) -> str | None:
+    """Where the run says it ran; none where it does not say, or says two places."""
+    named = {each.region for each in roots}
+    return named.pop() if len(named) == 1 else None
+
+
+def _baseline_start(decision: Decision, started: datetime) -> datetime:
+    if effective(decision).id == decision.baseline.id:
+        return started
+    return decision.baseline.start or started
 
 
 def _times(roots: Sequence[SpanRow], replay: Replay | None) -> tuple[datetime, datetime]:
@@ -100,8 +124,8 @@ def _times(roots: Sequence[SpanRow], replay: Replay | None) -> tuple[datetime, d
     )
 
 
-def _window(grid: GridContext, place: Candidate, start: datetime, length: timedelta) -> Window:
-    region = grid.regions[place.region or ""]
+def _window(grid: GridContext, name: str, start: datetime, length: timedelta) -> Window:
+    region = grid.regions[name]
     if region.zone is None:
         raise DataMissing("GO0313", f"region `{region.id}` has no grid zone")
     series = grid.provider.actual(region.zone, start, start + length)

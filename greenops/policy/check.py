@@ -117,6 +117,9 @@ class _Checker:
         return If(test, then[0], other[0], node.at), then[1]
 
     def each(self, node: Each, local: Mapping[str, str]) -> Typed:
+        if local:  # the text had none, so a variable brought it in
+            fix = "a variable with `all` or `exists` stands outside of them"
+            raise ExpressionError("GO0134", "a macro inside a macro is not allowed", node.at, fix)
         over, kind = self.of(node.over, local)
         if not kind.startswith("list(") or not isinstance(over, Var):
             raise _wrong(node.macro, (kind,), node.at, "use it on a list field")

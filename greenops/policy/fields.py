@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import TypeVar
 
 from greenops.errors import Location
+from greenops.policy.cost import LONGEST_LIST
 from greenops.policy.document import Node
 from greenops.policy.quantity import duration, instant, percent
 from greenops.policy.report import Report
@@ -115,6 +116,10 @@ class Fields:
         texts = tuple(each.text or "" for each in node.items)
         if not all(each.strip() for each in texts) or (required and not texts):
             self.is_empty(name, "name at least one, and leave empty texts out")
+            return ()
+        if len(texts) > LONGEST_LIST:
+            given, most = f"`{self.path(name)}` has {len(texts)} texts", f"at most {LONGEST_LIST}"
+            self.bad(name, f"{given}, {most} are read", "shorten it")
             return ()
         return texts
 

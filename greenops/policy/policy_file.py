@@ -25,7 +25,8 @@ from greenops.policy.scope import Scope
 from greenops.policy.workload_file import not_empty, read_limits
 
 MAX_RULES: Final = 200
-"""Most constraints, objectives and exceptions of one policy."""
+"""Most rules of one policy, of every kind together."""
+RULES: Final = ("match", "variables", "constraints", "objectives", "exceptions")
 LONGEST_EXCEPTION: Final = timedelta(days=14)
 RESERVED: Final = ("limit/", "interactive/", "residency/", "workload/", "objective/")
 CLASSES: Final = "data_classes"
@@ -37,6 +38,8 @@ def read_policy(
 ) -> Policy | None:
     """A policy from its `spec`; none where anything in it is wrong."""
     before = len(spec.report.problems)
+    if _too_many(spec):
+        return None
     scope = Scope(schema, spec.report)
     if params := spec.map("params"):
         scope.take_params(params)
@@ -59,7 +62,6 @@ def read_policy(
     _verification(spec, scope)
     priority = _priority(spec)
     spec.done()
-    _check_sizes(spec, (constraints, objectives, exceptions))
     _check_names(spec, constraints)
     made = tuple(each for each in match if each)
     _check_interactive(spec, made, limits)
@@ -195,9 +197,13 @@ def _verification(spec: Fields, scope: Scope) -> None:
     fields.done()
 
 
-def _check_sizes(spec: Fields, parts: Sequence[Sequence[object]]) -> None:
-    if (count := sum(map(len, parts))) > MAX_RULES:
+def _too_many(spec: Fields) -> bool:
+    """Counted before anything is compiled, so that a big file costs no time."""
+    entries = spec.node.entries or {}
+    count = sum(len(entries[each][1].items or ()) for each in RULES if each in entries)
+    if count > MAX_RULES:
         spec.report.add("GO0134", f"{count} rules, over {MAX_RULES}", spec.node.at, "split it")
+    return count > MAX_RULES
 
 
 def _check_names(spec: Fields, constraints: Sequence[Constraint | None]) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from greenops.policy.check import check, is_name
+from greenops.policy.cost import MAX_COST, cost
 from greenops.policy.document import Node as Yaml
 from greenops.policy.evaluate import Expression, compile_node
 from greenops.policy.fields import Fields
@@ -37,7 +38,7 @@ class Scope:
     report: Report
     params: dict[str, Node] = field(default_factory=dict)
     variables: dict[str, Node] = field(default_factory=dict)
-    sizes: dict[int, int] = field(default_factory=dict)
+    cost: int = 0
     fields_used: set[str] = field(default_factory=set)
 
     def compile(
@@ -59,6 +60,8 @@ class Scope:
             tree = self.expand(parse(text))
             if job_only:
                 _refuse_candidates(tree)
+            if not self._afford(tree):
+                return None
             made = compile_node(tree, self.schema, message=message)
             _require_kind(made, kinds)
         except ExpressionError as error:
@@ -66,6 +69,23 @@ class Scope:
             return None
         self.fields_used |= {".".join(e.path) for e in walk(made.node) if isinstance(e, Var | Has)}
         return made
+
+    def _afford(self, tree: Node) -> bool:
+        """Is there budget for one more expression; false once the policy was refused for it.
+
+        Raises:
+            ExpressionError: This one goes over the policy's budget.
+        """
+        before = self.cost
+        self.cost += cost(tree)
+        if before <= MAX_COST < self.cost:
+            raise ExpressionError(
+                "GO0134",
+                f"the policy takes over {MAX_COST:,} steps for each candidate from here on",
+                0,
+                "shorten lists and patterns, or use macros and variables less often",
+            )
+        return self.cost <= MAX_COST
 
     def refuse(self, node: Yaml, error: ExpressionError) -> None:
         """Note what is wrong with an expression, at its place in the file."""

@@ -230,7 +230,7 @@ def _keep_console(house: Household, url: str, tell: Tell) -> None:
     child = house.start("console", "greenops.cli.main", "console", "--port", url.rsplit(":", 1)[1])
     try:
         house.wait_ready(child, f"{url}/_stcore/health")
-        tell(f"the console is at {url}; end with Ctrl-C")
+        tell(f"the console is at {url} (Ctrl-C ends it)")
         child.process.wait()
     except Unreachable as error:
         tell(f"no console: {error}")

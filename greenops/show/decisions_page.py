@@ -8,8 +8,8 @@ import streamlit as st
 
 from greenops.domain.console import DecisionRecord
 from greenops.domain.decision import Decision
+from greenops.show import charts, parts, tables
 from greenops.show import format as show
-from greenops.show import parts, tables
 from greenops.show.control import Control
 
 
@@ -56,6 +56,10 @@ def _detail(record: DecisionRecord) -> None:
         "Chosen candidate, baseline and runner-up: place, time, carbon, cost",
         "",
     )
+    chart = charts.candidates_spec(record)
+    if chart is not None:
+        st.markdown("**Every way there was**")
+        st.vega_lite_chart(chart, width="stretch", alt=charts.candidates_alt(record))
     st.markdown("**Refused candidates, by rule**")
     parts.table(
         tables.rejection_rows(record),

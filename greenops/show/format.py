@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -17,6 +18,9 @@ NOT_SET: Final = "not set"
 _PREFIXES: Final = ((1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, ""), (1e-3, "m"), (1e-6, "µ"))
 """SI prefixes. Source: SI brochure, 9th edition, table 7."""
 
+_KILO: Final = 1e3
+"""Largest multiple of a gram that people write with a prefix; above it are tonnes."""
+
 _TONNE_G: Final = 1e6
 """Grams in a tonne, the name above the kilogram. Source: SI brochure, 9th edition, table 8."""
 
@@ -25,7 +29,17 @@ def grams(value: float | None, ndigits: int = 3) -> str:
     """An amount of CO2e [g] as `12.3 g`, `4.56 kg`, `1.20 t`."""
     if value is not None and abs(value) >= _TONNE_G * 0.9995:
         return f"{_figures(value / _TONNE_G, ndigits)} t"
-    return _scaled(value, "g", ndigits, largest=1e3)
+    return _scaled(value, "g", ndigits, largest=_KILO)
+
+
+def grams_scale(values: Iterable[float | None]) -> tuple[float, str]:
+    """Grams in one unit of an axis, and the unit, so that its largest value reads as 1 to 999."""
+    largest = max((abs(each) for each in values if each is not None), default=1.0)
+    for size, prefix in _PREFIXES:
+        if size <= _KILO and largest >= size * 0.9995:
+            return size, f"{prefix}g"
+    size, prefix = _PREFIXES[-1]
+    return size, f"{prefix}g"
 
 
 def joules(value: float | None, ndigits: int = 3) -> str:

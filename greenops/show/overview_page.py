@@ -32,7 +32,6 @@ def _live(control: Control) -> None:
         st.caption(f"Live data, {show.instant(overview.now)}")
     parts.metrics(used(overview))
     parts.metrics(trust(overview))
-    _where(overview)
     st.subheader("Services")
     parts.table(
         tables.service_rows(overview.services),
@@ -43,6 +42,7 @@ def _live(control: Control) -> None:
         "CO2e is location-based, from average grid intensity at each span's own time and region; "
         "`not known` is never counted as 0."
     )
+    _where(overview)
 
 
 def used(overview: Overview) -> dict[str, tuple[str, str | None]]:

@@ -122,8 +122,8 @@ def decision_rows(decisions: Iterable[Decision]) -> list[Row]:
             "Decided": show.instant(each.decided_at),
             "Workload": each.workload,
             "Mode": each.mode.value,
-            "From": each.baseline.region or show.NOT_KNOWN,
-            "To": each.chosen.region or show.NOT_KNOWN,
+            "From": place(each.baseline),
+            "To": place(each.chosen),
             "Start": show.instant(each.chosen.start),
             "CO2e": show.grams(each.chosen.carbon_g),
             "Against baseline": show.change(each.chosen.carbon_g, each.baseline.carbon_g),
@@ -131,6 +131,13 @@ def decision_rows(decisions: Iterable[Decision]) -> list[Row]:
         }
         for each in newest
     ]
+
+
+def place(candidate: Candidate) -> str:
+    """Where a candidate runs: its region, or how it shares a route among backends."""
+    if "=" in candidate.id:
+        return ", ".join(f"{each.replace('=', ' ')} %" for each in candidate.id.split(","))
+    return candidate.region or show.NOT_KNOWN
 
 
 def comparison_rows(decision: Decision) -> list[Row]:
@@ -149,7 +156,7 @@ def turned(rows: Sequence[Row]) -> list[Row]:
 
 def _candidate_cells(candidate: Candidate) -> Row:
     return {
-        "Region": candidate.region or show.NOT_KNOWN,
+        "Region": place(candidate),
         "Start": show.instant(candidate.start),
         "End": show.instant(candidate.end),
         "CO2e": show.grams(candidate.carbon_g),

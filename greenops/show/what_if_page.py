@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import re
-from typing import Any, Final
+from typing import Final
 
 import streamlit as st
 
-from greenops.domain.console import FrontierPoint, SendOrder, WhatIfAnswer, WhatIfQuestion
+from greenops.domain.console import SendOrder, WhatIfAnswer, WhatIfQuestion
 from greenops.domain.evidence import AvoidedEmissions
 from greenops.errors import GreenOpsError
+from greenops.show import charts, parts, tables
 from greenops.show import format as show
-from greenops.show import parts, tables
 from greenops.show.control import Control
 
 EMAIL: Final = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
@@ -59,21 +59,18 @@ def _question(names: list[str]) -> WhatIfQuestion | None:
 
 
 def _spread(avoided: AvoidedEmissions) -> str:
-    between = show.grams_range(avoided.low, avoided.high)
-    return f"{between} (90 %), grade {avoided.grade.value}"
+    return f"{show.grams_range(avoided.low, avoided.high)} (90 %)"
 
 
 def _result(answer: WhatIfAnswer) -> None:
     chosen, avoided = answer.decision.chosen, answer.avoided
     estimate = None if avoided is None else avoided.estimate
     detail = "" if avoided is None else _spread(avoided)
+    grade = "" if avoided is None else f", grade {avoided.grade.value}"
     parts.metrics(
         {
             "Runs in": (chosen.region or show.NOT_KNOWN, f"starts {show.instant(chosen.start)}"),
-            "CO2e avoided (forecast)": (
-                show.grams(estimate),
-                detail,
-            ),
+            f"CO2e avoided (forecast{grade})": (show.grams(estimate), detail),
             "Extra cost": (
                 show.signed(show.usd(answer.extra_cost_usd)),
                 f"in all {show.usd(chosen.cost_usd)}",
@@ -89,46 +86,8 @@ def _result(answer: WhatIfAnswer) -> None:
     if answer.frontier:
         st.markdown("**What waiting longer would give**")
         st.vega_lite_chart(
-            frontier_spec(answer), width="stretch", alt=frontier_alt(answer.frontier)
+            charts.frontier_spec(answer), width="stretch", alt=charts.frontier_alt(answer.frontier)
         )
-
-
-def frontier_spec(answer: WhatIfAnswer) -> dict[str, Any]:
-    """Carbon [gCO2e] of the best choice against the longest delay [h], as Vega-Lite."""
-    asked = answer.question.max_delay_h
-    points = [
-        {"h": each.max_delay_h, "g": each.carbon_g, "cost": show.usd(each.cost_usd)}
-        for each in answer.frontier
-    ]
-    x = {"field": "h", "type": "quantitative", "title": "longest delay of the end [h]"}
-    tooltip = [x, {"field": "g", "title": "CO2e [g]"}, {"field": "cost", "title": "cost"}]
-    y = {"field": "g", "type": "quantitative", "title": "CO2e of the run [g]"}
-    return {
-        "height": 260,
-        "layer": [
-            {
-                "data": {"values": points},
-                "mark": {"type": "line", "point": {"size": 70}, "interpolate": "step-after"},
-                "encoding": {"x": x, "y": {**y, "scale": {"zero": True}}, "tooltip": tooltip},
-            },
-            {
-                "data": {"values": [{"h": asked, "label": "asked"}]},
-                "mark": {"type": "rule", "strokeDash": [6, 4], "color": "#808495"},
-                "encoding": {"x": x},
-            },
-            {
-                "data": {"values": [{"h": asked, "label": "asked"}]},
-                "mark": {"type": "text", "align": "left", "dx": 5, "color": "#808495"},
-                "encoding": {"x": x, "y": {"value": 10}, "text": {"field": "label"}},
-            },
-        ],
-    }
-
-
-def frontier_alt(points: tuple[FrontierPoint, ...]) -> str:
-    """The chart in words."""
-    said = ", ".join(f"{each.max_delay_h:g} h: {show.grams(each.carbon_g)}" for each in points)
-    return f"Line chart of CO2e of the best choice by longest delay: {said}"
 
 
 def why_off(answer: WhatIfAnswer, actor: str) -> str | None:

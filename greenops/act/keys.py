@@ -1,4 +1,4 @@
-"""Stable keys: the same change of the same decision is the same action, whoever asks again."""
+"""Stable keys: the same change of a target by a decision is the same action, whoever asks again."""
 
 from __future__ import annotations
 
@@ -9,10 +9,13 @@ from greenops.domain.action import SetWeights, StartJob
 from greenops.domain.record import canonical
 
 
-def action_id(decision_id: str, change: StartJob | SetWeights) -> str:
-    """Idempotency key of a change: `act-` and 128 bits of SHA-256 over decision and change."""
-    seed = decision_id.encode() + b"\0" + type(change).__name__.encode() + b"\0"
-    return f"act-{hashlib.sha256(seed + canonical(change)).hexdigest()[:32]}"
+def action_id(decision_id: str, target: str, change: StartJob | SetWeights) -> str:
+    """Idempotency key: `act-` and 128 bits of SHA-256 over decision, target and change.
+
+    One decision may change several targets alike; each of these is an action of its own.
+    """
+    words = f"{decision_id}\0{target}\0{type(change).__name__}\0"
+    return f"act-{hashlib.sha256(words.encode() + canonical(change)).hexdigest()[:32]}"
 
 
 def scope_of(change: StartJob | SetWeights) -> str:

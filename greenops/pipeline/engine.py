@@ -126,7 +126,7 @@ class Engine:
         parts = self._parts
         latest = change.latest_safe_start if isinstance(change, StartJob) else None
         action = Action(
-            id=action_id(decision.id, change),
+            id=action_id(decision.id, target, change),
             target=target,
             change=change,
             decision_id=decision.id,

@@ -16,8 +16,8 @@ from greenops.prove.savings import total
 
 KEYS: Mapping[EntryKind, tuple[str, ...]] = {
     EntryKind.DECISION: ("id",),
-    EntryKind.ACTION: ("id",),
-    EntryKind.RECEIPT: ("action_id", "outcome"),
+    EntryKind.ACTION: ("id", "target"),
+    EntryKind.RECEIPT: ("action_id", "target", "outcome"),
     EntryKind.OUTCOME: ("run_key",),
 }
 """The fields of a body that name it; what is named here is written once."""
@@ -47,7 +47,7 @@ class Evidence:
         return self._once(EntryKind.ACTION, plain(action))
 
     def receipt(self, receipt: Receipt) -> bool:
-        """Keep a receipt; an action has one per outcome."""
+        """Keep a receipt; an action has one per target and outcome."""
         return self._once(EntryKind.RECEIPT, plain(receipt))
 
     def outcome(self, outcome: OutcomeEvidence) -> bool:

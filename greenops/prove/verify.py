@@ -38,8 +38,8 @@ class _Check:
     chain: Chain = field(default_factory=Chain)
     wanted: dict[int, bytes] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
-    applied: dict[str, int] = field(default_factory=dict)
-    outcomes: dict[str, int] = field(default_factory=dict)
+    applied: dict[tuple[str, ...], int] = field(default_factory=dict)
+    outcomes: dict[tuple[str, ...], int] = field(default_factory=dict)
     notes: int = 0
     opened: int = 0
     entries: int = 0
@@ -86,12 +86,13 @@ class _Check:
             case EntryKind.OUTCOME:
                 self.recomputed += 1
                 yield from recompute(entry.body)
-                yield from _again(self.outcomes, entry.body.get("run_key"), number, "outcome")
+                yield from _again(self.outcomes, (entry.body.get("run_key"),), number, "outcome")
             case EntryKind.DECISION if "sha256" in entry.body:
                 self.recomputed += 1
                 yield from recompute_decision(entry.body)
             case EntryKind.RECEIPT if entry.body.get("outcome") == Outcome.APPLIED:
-                yield from _again(self.applied, entry.body.get("action_id"), number, "action")
+                key = (entry.body.get("action_id"), entry.body.get("target"))
+                yield from _again(self.applied, key, number, "action")
 
     def result(self) -> Verification:
         """Sum up, once all lines are read."""
@@ -111,7 +112,9 @@ class _Check:
         )
 
 
-def _again(seen: dict[str, int], key: object, number: int, what: str) -> Iterator[str]:
-    first = seen.setdefault(str(key), number)
+def _again(
+    seen: dict[tuple[str, ...], int], key: tuple[object, ...], number: int, what: str
+) -> Iterator[str]:
+    first = seen.setdefault(tuple(map(str, key)), number)
     if first != number:
-        yield f"repeats the {what} of line {first} (`{key}`), which happens at most once"
+        yield f"repeats the {what} of line {first} (`{key[0]}`), which happens at most once"

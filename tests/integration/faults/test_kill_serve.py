@@ -34,8 +34,8 @@ AT_ONCE = 4
 """Houses that play at the same time."""
 NAMES = {
     "decision": ("id",),
-    "action": ("id",),
-    "receipt": ("action_id", "outcome"),
+    "action": ("id", "target"),
+    "receipt": ("action_id", "target", "outcome"),
     "outcome": ("run_key",),
 }
 

@@ -92,10 +92,15 @@ def test_steps_are_small_sum_to_a_hundred_and_arrive(before, goal, most):
 
 
 def test_the_same_change_of_a_decision_has_one_key_and_others_have_their_own():
-    key = action_id("d-1", HALF)
+    key = action_id("d-1", "envoy", HALF)
 
-    assert key == action_id("d-1", SetWeights("search", {"se": 50, "de": 50}))
-    assert len({key, action_id("d-2", HALF), action_id("d-1", JOB)}) == 3
+    assert key == action_id("d-1", "envoy", SetWeights("search", {"se": 50, "de": 50}))
+    others = {
+        action_id("d-2", "envoy", HALF),
+        action_id("d-1", "envoy", JOB),
+        action_id("d-1", "route-table", HALF),
+    }
+    assert len(others - {key}) == 3
 
 
 def test_the_scope_of_a_change_is_its_run_or_its_route():

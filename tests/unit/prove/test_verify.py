@@ -242,6 +242,12 @@ def test_the_same_action_applied_twice_is_found():
     )
 
 
+def test_one_action_on_two_targets_is_two():
+    second = replace(a_receipt(0), target="envoy")
+
+    assert problems(*written([*items(), (EntryKind.RECEIPT, plain(second))], every=7)) == ()
+
+
 def test_an_action_told_again_without_effect_is_fine():
     unchanged = replace(a_receipt(0), outcome=Outcome.UNCHANGED)
 

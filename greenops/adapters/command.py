@@ -1,4 +1,7 @@
-"""Another program: started in its own words, told to stop when we are, its exit code kept."""
+"""Another program: started in its own words, told to stop when we are, its exit code kept.
+
+And processes by name: a pid comes again, so a claim also says when its process began.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +11,12 @@ import signal
 import subprocess
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from datetime import datetime
+from pathlib import Path
 from types import FrameType
 from typing import Final
+
+from greenops.domain.run import Claim
 
 SHELL_NOT_FOUND: Final = 127
 """Exit code of a command that is not there. Source: POSIX.1-2024, shell, 2.8.2."""
@@ -115,3 +122,47 @@ def in_own_session() -> int | None:
     signal.pthread_sigmask(signal.SIG_UNBLOCK, FORWARDED)
     _, status = os.waitpid(child, 0)
     return exit_code(os.waitstatus_to_exitcode(status))
+
+
+def _boot_id() -> str:
+    """Id of this boot of the machine; empty where the system tells none."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    except OSError:
+        return ""
+
+
+def own_claim(now: datetime) -> Claim:
+    """The claim of this process."""
+    return Claim(os.getpid(), _boot_id(), now, _since(os.getpid()))
+
+
+def alive(claim: Claim) -> bool:
+    """Whether the process that claimed runs still: in this boot, and no later one of its pid.
+
+    A claim that bears this process's own pid is an earlier one's: who asks has not claimed.
+    """
+    if claim.boot_id != _boot_id() or claim.pid == os.getpid():
+        return False
+    since = _since(claim.pid)
+    if claim.since is not None and since is not None:
+        return claim.since == since
+    try:
+        os.kill(claim.pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True
+
+
+def _since(pid: int) -> int | None:
+    """When a process began [clock ticks since boot]; none where it is gone or nothing tells.
+
+    Source: proc_pid_stat(5), field 22; the name in field 2 may hold spaces and brackets.
+    """
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()
+        return int(fields[19])
+    except (OSError, ValueError, IndexError):
+        return None

@@ -11,15 +11,17 @@ All files but the claim are replaced as a whole; the claim is made exclusively a
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Final, Protocol, TypeVar
 from urllib.parse import quote
 
 from greenops.domain.action import (
@@ -32,12 +34,16 @@ from greenops.domain.action import (
     TargetState,
 )
 from greenops.domain.decision import Decision
-from greenops.domain.outbox import NEVER_SET, Journal, content_version, receipt
+from greenops.domain.outbox import NEVER_SET, Journal, receipt
 from greenops.domain.record import canonical, parse, plain
+from greenops.domain.run import Claim, Order, RunReceipt
 from greenops.errors import AdapterUnavailable, AdapterUnsupported, Location, UsageError
 from greenops.ports import Clock
 
 R = TypeVar("R")
+
+NO_LINKS: Final = frozenset({errno.EPERM, errno.ENOSYS, errno.ENOTSUP, errno.EMLINK})
+"""What a file system without hard links answers. Source: link(2)."""
 
 
 class HasState(Protocol):
@@ -46,55 +52,6 @@ class HasState(Protocol):
     @property
     def state(self) -> Path:
         """Folder of the control state."""
-
-
-@dataclass(frozen=True, slots=True)
-class Order:
-    """What the control loop wants of a run."""
-
-    change: StartJob
-    decision_id: str
-    action_id: str
-    at: datetime
-
-    @property
-    def version(self) -> str:
-        """Version of the content."""
-        return content_version(canonical(self))
-
-
-@dataclass(frozen=True, slots=True)
-class Claim:
-    """Who started a run.
-
-    Attributes:
-        boot_id: Boot of the machine in which `pid` means anything.
-        at: When it was claimed (simulated time).
-    """
-
-    pid: int
-    boot_id: str
-    at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class RunReceipt:
-    """How a run went; all instants in simulated time.
-
-    Attributes:
-        on_time: Started by its latest safe start; none where it has no deadline.
-        ended_at, exit_code: None while it runs, or where its holder died before it ended.
-    """
-
-    run_key: str
-    workload: str
-    started_at: datetime
-    on_time: bool | None
-    decision_id: str | None = None
-    action_id: str | None = None
-    pid: int | None = None
-    ended_at: datetime | None = None
-    exit_code: int | None = None
 
 
 class RunFolder:
@@ -111,6 +68,7 @@ class RunFolder:
         # Law: two keys never share a folder, and none leaves `runs`.
         self.path = state.joinpath("runs", *(quote(part, safe=" @+=,:") for part in parts))
         self.run_key = run_key
+        self._mine: int | None = None
 
     def decision(self) -> Decision | None:
         """The decision that was made; none where none was, or its file is damaged."""
@@ -155,29 +113,59 @@ class RunFolder:
         """
         self.write("receipt.json", canonical(made))
 
-    def take_claim(self, now: datetime) -> bool:
-        """Claim the run for this process; true for exactly one caller, for ever.
+    def take_claim(self, claim: Claim) -> bool:
+        """Claim the run for a process; true for exactly one caller, for ever.
 
         Raises:
             OSError: The claim could not be made; nobody has it.
         """
         self.path.mkdir(parents=True, exist_ok=True)
-        claim = Claim(os.getpid(), boot_id(), now)
+        new = self.path / f".claim.{uuid.uuid4().hex}"
+        handle = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
         try:
-            handle = os.open(self.path / "claim", os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
+            self._mine = os.fstat(handle).st_ino
+            with suppress(OSError):  # The name alone is the claim; what it says is for people.
+                os.write(handle, canonical(claim))
+                os.fsync(handle)
+            return self._named(new)
+        finally:
+            os.close(handle)
+            with suppress(OSError):
+                new.unlink()
+
+    def _named(self, new: Path) -> bool:
+        """Give a written claim its name: whole or not at all, whenever this process dies."""
+        name = self.path / "claim"
+        try:
+            os.link(new, name)
         except FileExistsError:
             return False
-        with suppress(OSError):  # The name alone is the claim; what it says is for people.
-            os.write(handle, canonical(claim))
-            os.fsync(handle)
+        except OSError as error:
+            if error.errno not in NO_LINKS:
+                raise
+            return self._made_in_place(name, new.read_bytes())
+        with suppress(OSError):
             _sync_folder(self.path)
-        os.close(handle)
+        return True
+
+    def _made_in_place(self, name: Path, content: bytes) -> bool:
+        """The claim where no link can be made; a process that dies in here leaves an empty one."""
+        try:
+            with name.open("xb") as file:
+                self._mine = os.fstat(file.fileno()).st_ino
+                with suppress(OSError):
+                    file.write(content)
+                    file.flush()
+        except FileExistsError:
+            return False
         return True
 
     def give_claim_back(self) -> None:
-        """Undo a claim whose command could not be started; nothing has run."""
+        """Undo a claim that was taken here and whose command was not started; others' stay."""
+        name = self.path / "claim"
         with suppress(OSError):
-            (self.path / "claim").unlink()
+            if name.stat().st_ino == self._mine:
+                name.unlink()
 
     def write(self, name: str, content: bytes) -> None:
         """Replace a file as a whole, durably.
@@ -204,27 +192,6 @@ class RunFolder:
             return parse(kind, (self.path / name).read_bytes())
         except (OSError, ValueError):
             return None
-
-
-def boot_id() -> str:
-    """Id of this boot of the machine; empty where the system tells none."""
-    try:
-        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-    except OSError:
-        return ""
-
-
-def alive(claim: Claim) -> bool:
-    """Whether the process that claimed still runs, in this boot."""
-    if claim.boot_id != boot_id():
-        return False
-    try:
-        os.kill(claim.pid, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:
-        return True
-    return True
 
 
 def _sync_folder(path: Path) -> None:

@@ -15,13 +15,22 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from greenops.act.hold import Hold, at_once, hold_for, obey, on_time
-from greenops.adapters.command import SHELL_NOT_FOUND, SHELL_SIGNAL, Command, Stopped, found
-from greenops.adapters.local_process import RunFolder, RunReceipt, alive
+from greenops.adapters.command import (
+    SHELL_NOT_FOUND,
+    SHELL_SIGNAL,
+    Command,
+    Stopped,
+    alive,
+    found,
+    own_claim,
+)
+from greenops.adapters.local_process import RunFolder
 from greenops.adapters.spool import Spool
 from greenops.config import Settings
 from greenops.domain.action import Outcome, Receipt
 from greenops.domain.console import JobRequest
 from greenops.domain.decision import Decision
+from greenops.domain.run import RunReceipt
 from greenops.domain.workload import Workload
 from greenops.errors import ExitCode, GreenOpsError, InvalidFile, Location
 from greenops.pipeline.waiting import Say, wait
@@ -120,8 +129,9 @@ def run_held(run: HeldRun, settings: Settings, clock: Clock, tell: Say = say) ->
     """Hold the command, start it once, and give its exit code.
 
     Returns:
-        The command's exit code, 128 + signal; 0 where the key has run already; 127 where there is
-        no such command; 3 where the key was started and nobody saw it end.
+        The command's exit code, 128 + signal, also where the key has run already; 0 where it is
+        running; 127 where there is no such command; 3 where the key was started and nobody saw it
+        end.
     """
     folder = RunFolder(settings.state, run.run_key)
     if not found(run.command):
@@ -132,16 +142,13 @@ def run_held(run: HeldRun, settings: Settings, clock: Clock, tell: Say = say) ->
     environ = {"GREENOPS_RUN_KEY": run.run_key, "GREENOPS_WORKLOAD": run.workload.name}
     command = Command(run.command, environ)
     command.listen()
-    claimed = False
     try:
         hold = _held_until_its_start(run, settings, folder, clock, tell)
-        claimed = _claim(folder, clock, tell)
-        if not claimed:
+        if not _claim(folder, clock, tell):
             return _again(folder, settings, tell)
         return _carry_out(run, hold, folder, settings, clock, command, tell)
     except Stopped as stop:
-        if claimed:
-            folder.give_claim_back()
+        folder.give_claim_back()
         tell(f"`{run.run_key}` was called off by {stop} before its start; nothing ran")
         return SHELL_SIGNAL + stop.number
 
@@ -214,7 +221,7 @@ def _ask(run: HeldRun, clock: Clock, tell: Say) -> Decision | None:
 
 def _claim(folder: RunFolder, clock: Clock, tell: Say) -> bool:
     try:
-        return folder.take_claim(clock.now())
+        return folder.take_claim(own_claim(clock.now()))
     except OSError as error:
         if folder.claimed():
             return False
@@ -300,14 +307,15 @@ def _again(folder: RunFolder, settings: Settings, tell: Say) -> int:
     made, holder = folder.receipt(), folder.claim_holder()
     if made is not None and made.exit_code is not None:
         tell(f"`{folder.run_key}` ran already, exit code {made.exit_code}; nothing was started")
-        return ExitCode.OK
-    if holder is None or alive(holder):
+        return made.exit_code
+    if holder is not None and alive(holder):
         tell(f"`{folder.run_key}` is running already; nothing was started")
         return ExitCode.OK
     if made is not None:
         _report(made, None, settings, tell)
+    by = f"process {holder.pid}" if holder else "a process that left no name"
     tell(
-        f"GO0624 `{folder.run_key}` was started by process {holder.pid}, and nobody saw it end; "
+        f"GO0624 `{folder.run_key}` was started by {by}, and nobody saw it end; "
         f"nothing was started; to run it again remove `{folder.path / 'claim'}`"
     )
     return ExitCode.DATA

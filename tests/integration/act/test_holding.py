@@ -1,12 +1,14 @@
 """Holding in this process, on a clock under the test's hand; commands are real."""
 
 import json
+import os
 import signal
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from greenops.adapters.command import own_claim
 from greenops.adapters.local_process import LocalProcess, RunFolder
 from greenops.adapters.spool import Spool
 from greenops.config import Settings
@@ -129,21 +131,37 @@ def test_a_clock_that_jumps_past_the_latest_safe_start_starts_late_and_says_so(h
     assert "is late" in house.said[-1]
 
 
-def test_a_second_start_says_that_it_ran_and_starts_nothing(house):
+def test_a_second_start_gives_the_code_of_the_first_and_starts_nothing(house):
     house.run(command=("sh", "-c", "exit 4"))
     started = house.folder.receipt().started_at
 
-    assert house.run() == 0
+    assert house.run() == 4
 
     assert house.folder.receipt().started_at == started
     assert house.said[-1] == "`night/1` ran already, exit code 4; nothing was started"
 
 
 def test_a_claim_of_a_living_process_means_that_it_runs(house):
-    house.folder.take_claim(START)
+    # A pid that this process may signal, and that is not its own.
+    house.folder.take_claim(replace(own_claim(START), pid=os.getppid(), since=None))
 
     assert house.run() == 0
     assert house.said == ["`night/1` is running already; nothing was started"]
+
+
+@pytest.mark.parametrize(
+    ("content", "by"),
+    [(b"", "a process that left no name"), (None, f"process {os.getpid()}")],
+    ids=["empty", "own pid"],
+)
+def test_a_claim_whose_process_is_gone_is_never_reported_as_running(house, content, by):
+    house.folder.take_claim(own_claim(START))
+    if content is not None:
+        (house.folder.path / "claim").write_bytes(content)
+
+    assert house.run() == 3
+
+    assert house.said[-1].startswith(f"GO0624 `night/1` was started by {by}, and nobody saw it end")
 
 
 def test_a_decision_made_is_kept_when_the_rest_goes_away(house):

@@ -4,13 +4,16 @@ from datetime import timedelta
 
 import pytest
 
-from greenops.adapters.local_process import LocalProcess, RunFolder, RunReceipt, alive
+from greenops.adapters import local_process
+from greenops.adapters.local_process import LocalProcess, RunFolder
 from greenops.config import Settings
 from greenops.domain.action import Action, Outcome, SetWeights, StartJob
+from greenops.domain.run import Claim, RunReceipt
 from greenops.errors import AdapterUnavailable, AdapterUnsupported, UsageError
 from greenops.testing.clock import START, FakeClock
 
 HOUR = timedelta(hours=1)
+CLAIM = Claim(7, "boot", START, since=99)
 
 
 def action(number, hours):
@@ -36,8 +39,8 @@ def test_a_key_that_names_no_folder_is_refused(tmp_path, key):
 
 def test_a_run_that_was_claimed_takes_no_orders(target, folder):
     target.apply(action(1, 3))
-    assert folder.take_claim(START)
-    assert not folder.take_claim(START)
+    assert folder.take_claim(CLAIM)
+    assert not folder.take_claim(CLAIM)
 
     made = target.apply(action(2, 1))
 
@@ -96,9 +99,40 @@ def test_damaged_files_of_a_run_are_absent(folder):
     assert folder.claimed()
 
 
-def test_a_claim_knows_whether_its_process_lives(folder):
-    folder.take_claim(START)
+def test_a_claim_is_whole_or_not_there_at_all(tmp_path, folder, monkeypatch):
+    def killed(*_):
+        raise KeyboardInterrupt
 
-    assert alive(folder.claim_holder())
+    monkeypatch.setattr(local_process.os, "write", killed)
+    with pytest.raises(KeyboardInterrupt):
+        folder.take_claim(CLAIM)
+    monkeypatch.undo()
+
+    assert not folder.claimed()
+    assert RunFolder(tmp_path, "night/1").take_claim(CLAIM)
+    assert folder.claim_holder() == CLAIM
+    assert [each.name for each in folder.path.iterdir()] == ["claim"]
+
+
+@pytest.mark.parametrize("number", sorted(local_process.NO_LINKS))
+def test_a_file_system_without_links_has_claims_too(tmp_path, folder, monkeypatch, number):
+    def no_links(*_):
+        raise OSError(number, "no links here")
+
+    monkeypatch.setattr(local_process.os, "link", no_links)
+
+    assert folder.take_claim(CLAIM)
+    assert not RunFolder(tmp_path, "night/1").take_claim(CLAIM)
+    assert folder.claim_holder() == CLAIM
+
+
+def test_only_who_took_a_claim_gives_it_back(tmp_path, folder):
+    folder.take_claim(CLAIM)
+    other = RunFolder(tmp_path, "night/1")
+    assert not other.take_claim(CLAIM)
+
+    other.give_claim_back()
+    assert folder.claimed()
+
     folder.give_claim_back()
     assert not folder.claimed()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
+import stat
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -40,36 +42,83 @@ class TestResult:
 
 
 def policy_sources(folder: Path) -> list[tuple[str, str]]:
-    """(name, text) of every `*.yaml` file below a folder, sorted; of the file itself for a file.
+    """(name, text) of every YAML file below a folder, sorted; of the file itself for a file.
+
+    Names that begin with a dot are left out: a Kubernetes volume keeps its files a second time in
+    `..data`. Links are followed, each folder once.
 
     Raises:
-        InvalidFile: There is no such folder, or a file cannot be read.
+        InvalidFile: There is no such folder, or a folder or file cannot be read.
     """
-    if folder.is_file():
-        paths = [folder]
-    elif folder.is_dir():
-        found = (path for end in ("*.yaml", "*.yml") for path in folder.rglob(end))
-        paths = sorted(path for path in found if path.name != ROUTES)
-    else:
-        raise InvalidFile(
-            "GO0108",
-            "no such file or folder of policies",
-            at=Location(str(folder)),
-            fix="name one with `--policies DIR` or in `greenops.yaml`",
-        )
-    return [(str(path), _text(path)) for path in paths]
+    mode = _mode(folder)
+    if stat.S_ISREG(mode):
+        return [(str(folder), _text(folder))]
+    if stat.S_ISDIR(mode):
+        return [(str(path), _text(path)) for path in sorted(_yaml_files(folder))]
+    raise InvalidFile(
+        "GO0108",
+        "no such file or folder of policies",
+        at=Location(str(folder)),
+        fix="name one with `--policies DIR` or in `greenops.yaml`",
+    )
+
+
+def _mode(path: Path) -> int:
+    """What a path is; 0 where there is nothing."""
+    try:
+        return path.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return 0
+    except OSError as error:
+        raise _unreadable(path, error) from error
+
+
+def _yaml_files(folder: Path) -> Iterator[Path]:
+    """Every YAML file below a folder. A folder that cannot be listed is an error, not empty."""
+
+    def fail(error: OSError) -> None:
+        raise _unreadable(Path(error.filename or folder), error) from error
+
+    seen: set[str] = set()
+    for at, inside, files in os.walk(folder, onerror=fail, followlinks=True):
+        real = os.path.realpath(at)
+        inside[:] = [] if real in seen else [e for e in inside if not e.startswith(".")]
+        if real not in seen:
+            yield from (Path(at, each) for each in files if _is_policy_file(each))
+        seen.add(real)
+
+
+def _is_policy_file(name: str) -> bool:
+    return not name.startswith(".") and name != ROUTES and name.lower().endswith((".yaml", ".yml"))
 
 
 def _text(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        why = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
-        raise InvalidFile("GO0109", f"cannot be read: {why}", at=Location(str(path))) from error
+    except OSError as error:
+        raise _unreadable(path, error) from error
+    except UnicodeDecodeError as error:
+        before = error.object[: error.start]
+        column = error.start - before.rfind(b"\n")
+        raise InvalidFile(
+            "GO0109",
+            f"cannot be read: byte 0x{error.object[error.start]:02x} is not UTF-8",
+            at=Location(str(path), before.count(b"\n") + 1, column),
+            fix="save the file as UTF-8",
+        ) from error
+
+
+def _unreadable(path: Path, error: OSError) -> InvalidFile:
+    return InvalidFile(
+        "GO0109",
+        f"cannot be read: {error.strerror or error}",
+        at=Location(str(path)),
+        fix="give the user that runs this the right to read it",
+    )
 
 
 def read_policies(folder: Path) -> PolicySet:
-    """The policies and workloads of every `*.yaml` file below a folder.
+    """The policies and workloads of every YAML file below a folder.
 
     Raises:
         InvalidFile: The folder is missing, or the first problem of a file.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from pathlib import Path
 
 import pytest
@@ -158,13 +160,72 @@ def test_a_folder_that_is_not_there_is_an_error_and_an_empty_one_is_not(tmp_path
     assert read_policies(tmp_path).policies == ()
 
 
-def test_a_file_that_is_not_utf_8_is_an_error(tmp_path):
-    (tmp_path / "p.yaml").write_bytes(b"\xff\xfe")
+def test_a_file_that_is_not_utf_8_is_an_error_at_its_byte(tmp_path):
+    (tmp_path / "p.yaml").write_bytes(b"# caf\xc3\xa9\n# caf\xe9\n")
+
+    with pytest.raises(InvalidFile) as caught:
+        read_policies(tmp_path)
+
+    said = str(caught.value)
+    assert said.startswith(f"GO0109 {tmp_path}/p.yaml:2:6: cannot be read: byte 0xe9 is not UTF-8")
+    assert "save the file as UTF-8" in said
+
+
+def test_a_folder_that_cannot_be_listed_is_an_error_and_not_empty(tmp_path, monkeypatch):
+    locked = tmp_path / "locked"
+    locked.mkdir()
+    listed = os.scandir
+
+    def scandir(path):
+        if str(path) == str(locked):  # the tests may run as one whom no permission stops
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return listed(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+
+    with pytest.raises(InvalidFile) as caught:
+        read_policies(tmp_path)
+
+    assert str(caught.value).startswith(f"GO0109 {locked}: cannot be read: Permission denied")
+
+
+def test_a_link_that_leads_nowhere_is_an_error(tmp_path):
+    (tmp_path / "p.yaml").symlink_to(tmp_path / "gone.yaml")
 
     with pytest.raises(InvalidFile) as caught:
         read_policies(tmp_path)
 
     assert caught.value.code == "GO0109"
+
+
+def test_a_volume_of_kubernetes_gives_each_file_once(tmp_path):
+    version = tmp_path / "..2026_11_23_20_00_00.1"
+    (version / "team").mkdir(parents=True)
+    text = (SHIPPED / "personal-data-residency.yaml").read_text()
+    (version / "a.yaml").write_text(text)
+    (version / "team" / "b.yaml").write_text(text.replace("personal-data-res", "other-res"))
+    (tmp_path / "..data").symlink_to(version.name)
+    (tmp_path / "a.yaml").symlink_to("..data/a.yaml")
+    (tmp_path / "team").symlink_to("..data/team")
+
+    assert [Path(name).name for name, _ in policy_sources(tmp_path)] == ["a.yaml", "b.yaml"]
+    assert len(read_policies(tmp_path).policies) == 2
+
+
+def test_links_that_go_round_end(tmp_path):
+    (tmp_path / "a.yaml").write_text("")
+    (tmp_path / "inside").mkdir()
+    (tmp_path / "inside" / "round").symlink_to(tmp_path)
+
+    assert len(policy_sources(tmp_path)) == 1
+
+
+@pytest.mark.parametrize("name", ["p.yaml", "p.yml", "P.YAML", "p.Yml"])
+def test_each_spelling_of_the_ending_is_a_policy_file(tmp_path, name):
+    (tmp_path / name).write_text((SHIPPED / "ci-jobs-off-peak.yaml").read_text())
+    (tmp_path / "notes.txt").write_text("not read")
+
+    assert len(read_policies(tmp_path).policies) == 1
 
 
 def test_the_file_of_routes_may_lie_beside_the_policies(tmp_path):

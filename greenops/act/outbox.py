@@ -1,11 +1,11 @@
 """The outbox's logic: written before the call, at most one effect, bounded retries, no late ones.
 
     pending ──call──► sent ──receipt──► done | failed | expired
-       ▲                │
-       └── unavailable ─┘   (with a growing wait, `MAX_ATTEMPTS` times)
+      └ ◄ ┘           └ ◄ ┘
+      no answer: it stays, and waits longer each time, `MAX_ATTEMPTS` times
 
-A row found `sent` after a crash may or may not have reached its target. It is sent again: targets
-answer a known `Action.id` with the first receipt and change nothing.
+A row found `sent` after a crash, or that got no answer, may or may not have reached its target. It is
+sent again: targets answer a known `Action.id` with the first receipt and change nothing.
 """
 
 from __future__ import annotations
@@ -70,9 +70,12 @@ def sent(row: OutboxRow, now: datetime) -> OutboxRow:
 
 
 def unanswered(row: OutboxRow, why: str, now: datetime) -> OutboxRow:
-    """The row after a call without an answer: it waits, longer each time."""
+    """The row after a question or call without an answer: it waits, longer each time.
+
+    One that was sent stays `sent`: it may have taken effect. One that was not is judged anew.
+    """
     wait = FIRST_WAIT * 2 ** max(0, row.attempts - 1)
-    return replace(row, state=OutboxState.PENDING, error=why, not_before=now + wait, updated=now)
+    return replace(row, error=why, not_before=now + wait, updated=now)
 
 
 def settled(row: OutboxRow, got: Receipt, now: datetime) -> OutboxRow:
@@ -92,5 +95,6 @@ def expired(row: OutboxRow, now: datetime) -> OutboxRow:
 
 def given_up(row: OutboxRow, now: datetime) -> OutboxRow:
     """The row of an action whose target never answered."""
-    detail = f"no answer in {row.attempts} calls: {row.error or 'stopped in the call'}"
+    calls = "call" if row.attempts == 1 else "calls"
+    detail = f"no answer in {row.attempts} {calls}: {row.error or 'stopped in the call'}"
     return settled(row, receipt(row.action, Outcome.FAILED, detail), now)

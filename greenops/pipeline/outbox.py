@@ -86,8 +86,10 @@ class Outbox:
             detail = f"no target `{action.target}` here"
             return self._settle(settled(row, receipt(action, Outcome.FAILED, detail), now))
         try:
-            # A row that was sent before passed the guardrails, and may have taken effect.
-            why = self._refused(action, actuator, now) if row.attempts == 0 else None
+            # Law: what was not sent passes the guardrails first, however often it was tried.
+            # What was sent passed them, and may have taken effect: its target must say so itself.
+            pending = row.state is OutboxState.PENDING
+            why = self._refused(action, actuator, now) if pending else None
             if why:
                 return self._settle(settled(row, receipt(action, Outcome.REFUSED, why), now))
             row = sent(row, now)

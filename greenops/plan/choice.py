@@ -72,7 +72,8 @@ def choose(
         latest_safe_start=latest,
         forecast_ids=dict(forecast_ids),
         replay=replay,
-        held_out=judgement.held_out,
+        # Law: break-glass is never held back to measure something.
+        held_out=judgement.held_out and not judgement.run_now,
         exception=judgement.exception,
         noncompliant_baseline=noncompliant,
     )

@@ -13,8 +13,8 @@ from greenops.act.guardrails import Guardrails
 from greenops.act.outbox import MAX_ATTEMPTS, sent, written
 from greenops.adapters.state import StateDb
 from greenops.domain.action import Action, Outcome, SetWeights
-from greenops.domain.outbox import OutboxState
-from greenops.errors import Unreachable
+from greenops.domain.outbox import OutboxState, receipt
+from greenops.errors import AdapterUnavailable, Unreachable
 from greenops.pipeline.outbox import Outbox
 from greenops.testing.actuators import FakeActuator
 from greenops.testing.clock import FakeClock
@@ -110,6 +110,48 @@ def test_an_expired_action_is_never_carried_out(db):
     assert [each.outcome for each in outbox.replay()] == [Outcome.EXPIRED]
     assert fake.effects == []
     assert db.action("a-1", "fake").state is OutboxState.EXPIRED
+
+
+class Hiccup(FakeActuator):
+    """A target that does not say how it is set, once; then it answers everything."""
+
+    asked = 0
+
+    def observe(self, scope):
+        self.asked += 1
+        if self.asked == 1:
+            raise AdapterUnavailable("GO0610", "the fake stumbles")
+        return super().observe(scope)
+
+
+@pytest.mark.parametrize(
+    ("rails", "why"),
+    [(Guardrails(mode="recommend"), "not sent"), (Guardrails(max_step=5), "percentage points")],
+)
+def test_a_target_that_stumbled_before_anything_was_sent_opens_no_way_around(db, rails, why):
+    clock = FakeClock()
+    fake = Hiccup(clock)
+    fake._set("search", SetWeights("search", {"de": 100}), receipt(ACTION, Outcome.APPLIED, ""))
+    fake.effects.clear()
+    outbox = Outbox(db, {"fake": fake}, clock, rails)
+
+    assert outbox.send(ACTION) is None
+    clock.advance(timedelta(minutes=1))
+    [made] = outbox.replay()
+
+    assert (made.outcome, fake.effects) == (Outcome.REFUSED, [])
+    assert why in made.detail
+
+
+def test_what_was_sent_without_an_answer_is_not_judged_again(db):
+    clock, fake, outbox = make(db)
+    fake.down = 1
+    outbox.send(ACTION)
+    clock.advance(timedelta(minutes=1))
+
+    [made] = Outbox(db, {"fake": fake}, clock, Guardrails(mode="recommend")).replay()
+
+    assert made.outcome is Outcome.APPLIED
 
 
 def test_what_the_guardrails_refuse_is_written_down_and_not_sent(db):

@@ -58,6 +58,12 @@ def test_waits_double_with_each_unanswered_call():
     assert waits == [FIRST_WAIT, 2 * FIRST_WAIT, 4 * FIRST_WAIT]
 
 
+def test_a_row_without_an_answer_says_still_whether_it_was_sent():
+    asked, called = unanswered(ROW, "down", START), unanswered(sent(ROW, START), "down", START)
+
+    assert (asked.state, called.state) == (OutboxState.PENDING, OutboxState.SENT)
+
+
 @pytest.mark.parametrize("outcome", Outcome)
 def test_every_outcome_ends_an_action(outcome):
     row = settled(sent(ROW, START), receipt(ACTION, outcome, "so"), START)
@@ -79,4 +85,4 @@ def test_giving_up_says_how_often_and_why():
     row = given_up(unanswered(sent(ROW, START), "down", START), START)
 
     assert row.receipt
-    assert row.receipt.detail == "no answer in 1 calls: down"
+    assert row.receipt.detail == "no answer in 1 call: down"

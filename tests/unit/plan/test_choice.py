@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from greenops.act.hold import hold_for
 from greenops.domain.decision import Candidate, Judgement, Mode, Verdict
 from greenops.domain.record import canonical
 from greenops.domain.workload import Job, Limits, Urgency, Workload, WorkloadKind
@@ -83,6 +84,17 @@ def test_run_now_takes_the_earliest_start_that_is_allowed():
 
     assert made.chosen == BASE
     assert made.reason == "runs now: exception EXC-1"
+
+
+def test_run_now_is_not_held_back_to_measure_anything():
+    scheduled = replace(BASE, start=NOW + timedelta(hours=5))
+    verdicts = judged(fine("now", 1), run_now=True, exception="EXC-1", held_out=True)
+
+    made = choose(JOB, scheduled, [later("now", 0, 100)], verdicts, NOW)
+
+    assert not made.held_out
+    assert effective(made).id == "now"
+    assert hold_for(made, NOW).start_at == NOW
 
 
 def test_run_now_still_obeys_hard_rules():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from greenops.errors import nearest
@@ -152,6 +152,21 @@ def replace_fields(node: Node, put: Callable[[Var | Has], Node]) -> Node:
                 return each
 
     return go(node)
+
+
+def moved(node: Node, at: int) -> Node:
+    """The tree with every node at one place: where it is put in, not where it was written."""
+    match node:
+        case Call():
+            return Call(node.name, tuple(moved(each, at) for each in node.args), at)
+        case ListOf():
+            return ListOf(tuple(moved(each, at) for each in node.items), at)
+        case If():
+            return If(moved(node.test, at), moved(node.then, at), moved(node.other, at), at)
+        case Each():
+            return Each(node.macro, moved(node.over, at), node.name, moved(node.body, at), at)
+        case _:
+            return replace(node, at=at)
 
 
 def did_you_mean(word: str, known: object) -> str | None:

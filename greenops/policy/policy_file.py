@@ -21,6 +21,7 @@ from greenops.policy.model import (
     Policy,
     PolicyException,
 )
+from greenops.policy.schema import JOB_ROOTS, MATCH_ROOTS
 from greenops.policy.scope import Scope
 from greenops.policy.workload_file import not_empty, read_limits
 
@@ -90,7 +91,7 @@ def read_policy(
 
 def _named_rule(fields: Fields, scope: Scope) -> Expression | None:
     fields.text("name")
-    found = scope.compile(fields, "expression", job_only=True)
+    found = scope.compile(fields, "expression", roots=MATCH_ROOTS)
     fields.done()
     return found
 
@@ -148,7 +149,7 @@ def _exception(fields: Fields, scope: Scope, soft: set[str]) -> PolicyException 
     begins = fields.instant("notBefore", required=True)
     ends = fields.instant("expires", required=True)
     fields.text("ticket")
-    match = scope.compile(fields, "match", job_only=True)
+    match = scope.compile(fields, "match", roots=JOB_ROOTS)
     effect = fields.map("effect", required=True)
     run_now = bool(effect and effect.flag("runNow"))
     waive = effect.texts("waive") if effect else ()
@@ -176,7 +177,7 @@ def _enforcement(spec: Fields, scope: Scope) -> tuple[Mode, float, Expression | 
         percent = 100.0 if given is None else given
         if percent > 100:  # noqa: PLR2004 - per cent
             rollout.wrong("percent", "a number from 0 to 100")
-        key = scope.compile(rollout, "key", kinds=("string",), required=False, job_only=True)
+        key = scope.compile(rollout, "key", kinds=("string",), required=False, roots=JOB_ROOTS)
         not_empty(rollout)
         rollout.done()
     fields.done()

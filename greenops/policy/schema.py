@@ -42,6 +42,8 @@ FIELDS: Final = {
 """Dotted name → CEL type of every field; labels come from the workloads that declare them."""
 JOB_ROOTS: Final = frozenset({"job", "baseline", "limits", "now"})
 """What a rule about a job may name; candidates are not known yet."""
+MATCH_ROOTS: Final = JOB_ROOTS - {"limits"}
+"""What tells whether a policy matches; the limits are known only after that."""
 
 
 def with_labels(labels: Iterable[str]) -> dict[str, str]:

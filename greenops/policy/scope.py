@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
 from greenops.policy.check import check, is_name
 from greenops.policy.cost import MAX_COST, cost
@@ -19,6 +20,7 @@ from greenops.policy.ir import (
     Var,
     children,
     did_you_mean,
+    moved,
     replace_fields,
     walk,
 )
@@ -28,6 +30,11 @@ from greenops.policy.report import Report
 MAX_EXPANDED = 1_000
 """Most parts of an expression once parameters and variables are put in."""
 MAX_EXPANDED_DEPTH = 90
+NOT_YET: Final = {
+    "candidate": "write it as a constraint",
+    "limits": "the limits depend on which policies match; name `job` or `baseline`",
+}
+"""What is known only after a rule about the job was asked, and what to write instead."""
 
 
 @dataclass(slots=True)
@@ -49,17 +56,25 @@ class Scope:
         kinds: tuple[str, ...] = ("bool",),
         required: bool = True,
         message: bool = False,
-        job_only: bool = False,
+        roots: frozenset[str] = frozenset(NOT_YET),
     ) -> Expression | None:
-        """The compiled expression of a field; none, with a problem noted, where it is refused."""
+        """The compiled expression of a field; none, with a problem noted, where it is refused.
+
+        Args:
+            fields: The map that holds the field.
+            name: The field.
+            kinds: Types that the result may have.
+            required: Is a missing field a problem?
+            message: It writes a message.
+            roots: First words of the fields that are known when it runs.
+        """
         text = fields.text(name, required=required)
         node = fields.get(name)
         if text is None or node is None:
             return None
         try:
             tree = self.expand(parse(text))
-            if job_only:
-                _refuse_candidates(tree)
+            _refuse_other_roots(tree, roots)
             if not self._afford(tree):
                 return None
             made = compile_node(tree, self.schema, message=message)
@@ -147,7 +162,7 @@ class Scope:
         if name not in known:
             fix = did_you_mean(name, known) or f"declare it in `spec.{root}`"
             raise ExpressionError("GO0131", f"unknown name `{root}.{name}`", node.at, fix)
-        return known[name]
+        return moved(known[name], node.at)
 
 
 def _require_kind(made: Expression, kinds: tuple[str, ...]) -> None:
@@ -157,12 +172,12 @@ def _require_kind(made: Expression, kinds: tuple[str, ...]) -> None:
         )
 
 
-def _refuse_candidates(tree: Node) -> None:
+def _refuse_other_roots(tree: Node, roots: frozenset[str]) -> None:
     for each in walk(tree):
-        if isinstance(each, Var | Has) and each.path[0] == "candidate":
-            raise ExpressionError(
-                "GO0131", "a match cannot name `candidate`", each.at, "write it as a constraint"
-            )
+        if isinstance(each, Var | Has) and each.path[0] in NOT_YET.keys() - roots:
+            root = each.path[0]
+            message = f"this rule cannot name `{root}`"
+            raise ExpressionError("GO0131", message, each.at, NOT_YET[root])
 
 
 def _depth(tree: Node) -> int:

@@ -223,6 +223,17 @@ def test_a_typo_in_an_expression_is_found_at_its_character():
     assert "did you mean `job.urgency`?" in str(problem)
 
 
+def test_what_a_variable_brings_in_wrongly_is_found_where_it_is_put_in():
+    text = changed(POLICY, 'job.kind == "batch"', "true && variables.long")
+    long = '  variables:\n  - {name: long, expression: \'job.kind == "batch" && '
+    text = changed(text, "  match:", long + "candidate.p95_ms < 1.0'}\n  match:")
+
+    (problem,) = problems(text)
+
+    assert (problem.code, str(problem.at)) == ("GO0131", "p.yaml:7:43")
+    assert "cannot name `candidate`; write it as a constraint" in str(problem)
+
+
 CONSTRAINT = "    expression: candidate.cost_usd < 10\n"
 
 
@@ -244,6 +255,8 @@ CONSTRAINT = "    expression: candidate.cost_usd < 10\n"
             "keep one",
         ),
         ('job.kind == "batch"', "candidate.region == 'a'", "GO0131", "constraint"),
+        ('job.kind == "batch"', "limits.max_cost_usd > 1.0", "GO0131", "which policies match"),
+        ('job.kind == "batch"', "has(limits.deadline)", "GO0131", "which policies match"),
         ('job.kind == "batch"', "job.labels.tier == 'a'", "GO0131", "unknown field"),
         ("owners: [a@example.com]", "owner: [a]", "GO0110", "`owners`"),
         ("owners: [a@example.com]", "owners: []", "GO0111", "owners` is empty"),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import gzip
 import json
 import logging
 import socket
@@ -142,7 +141,7 @@ class _Refused(Exception):
 
 
 async def _accept(request: Request, empty: M, answer: Message, accept: Any) -> Response:
-    kind = request.headers.get("content-type", "").split(";")[0].strip()
+    kind = request.headers.get("content-type", "").split(";")[0].strip().lower()
     try:
         message = _parse(await _body(request), kind, empty)
         await run_in_threadpool(accept, message)
@@ -155,42 +154,58 @@ async def _accept(request: Request, empty: M, answer: Message, accept: Any) -> R
 
 
 async def _body(request: Request) -> bytes:
-    body = b""
+    body = bytearray()
     async for chunk in request.stream():
         body += chunk
         if len(body) > LARGEST:
             raise _Refused(413, f"GO0502 larger than {LARGEST} bytes; send smaller batches")
-    if request.headers.get("content-encoding", "") == "gzip":
-        return _inflate(body)
-    return body
+    encoding = request.headers.get("content-encoding", "").strip().lower()
+    if encoding == "gzip":
+        return await run_in_threadpool(_inflate, bytes(body))
+    if encoding in ("", "identity"):
+        return bytes(body)
+    raise _Refused(415, f"GO0504 content encoding `{encoding[:40]}`; send plain or gzip")
 
 
 def _inflate(body: bytes) -> bytes:
-    inflater = zlib.decompressobj(16 + zlib.MAX_WBITS)
-    try:
-        found = inflater.decompress(body, LARGEST + 1)
-    except (zlib.error, gzip.BadGzipFile) as error:
-        raise _Refused(400, f"GO0503 not gzip: {error}") from error
-    if len(found) <= LARGEST and not inflater.eof:
-        raise _Refused(400, "GO0503 not gzip: it ends too early")
-    if len(found) > LARGEST:
-        raise _Refused(413, f"GO0502 inflates to more than {LARGEST} bytes; send smaller batches")
+    found = b""
+    # A gzip file is one member after another, and each is part of the message.
+    while body:
+        inflater = zlib.decompressobj(16 + zlib.MAX_WBITS)
+        try:
+            found += inflater.decompress(body, LARGEST + 1 - len(found))
+        except zlib.error as error:
+            raise _Refused(400, f"GO0503 not gzip: {error}") from error
+        if len(found) > LARGEST:
+            raise _Refused(
+                413, f"GO0502 inflates to more than {LARGEST} bytes; send smaller batches"
+            )
+        if not inflater.eof:
+            raise _Refused(400, "GO0503 not gzip: it ends too early")
+        body = inflater.unused_data
     return found
 
 
 def _parse(body: bytes, kind: str, empty: M) -> M:
     try:
         if kind == "application/json":
-            known = json.loads(body, object_hook=_ids)
-            json_format.ParseDict(known, empty, ignore_unknown_fields=True)
-            return empty
+            return _of_json(json.loads(body, object_hook=_ids), empty)
         if kind == "application/x-protobuf":
             empty.ParseFromString(body)
             return empty
-    except (DecodeError, json_format.ParseError, UnicodeDecodeError, ValueError) as error:
-        first = str(error).splitlines()[0][:200]
+    except RecursionError as error:
+        raise _Refused(400, "GO0503 not an OTLP message: nested too deep") from error
+    except (DecodeError, json_format.ParseError, ValueError, TypeError, AttributeError) as error:
+        first = (str(error).splitlines() or [type(error).__name__])[0][:200]
         raise _Refused(400, f"GO0503 not an OTLP message: {first}") from error
-    raise _Refused(415, f"GO0504 content type `{kind}`; send application/x-protobuf or JSON")
+    raise _Refused(415, f"GO0504 content type `{kind[:40]}`; send application/x-protobuf or JSON")
+
+
+def _of_json(known: object, empty: M) -> M:
+    if not isinstance(known, dict):
+        raise TypeError('an object is needed, such as `{"resourceSpans": []}`')
+    json_format.ParseDict(known, empty, ignore_unknown_fields=True)
+    return empty
 
 
 def _ids(value: dict[str, Any]) -> dict[str, Any]:

@@ -115,12 +115,20 @@ def test_the_metrics_page_sums_to_what_the_lake_holds(house):
     [
         ({"content-type": "application/x-protobuf"}, b"\xff\xfe garbage", 400),
         ({"content-type": "application/json"}, b"{", 400),
+        ({"content-type": "application/json"}, b"", 400),
+        ({"content-type": "application/json"}, b"3", 400),
+        ({"content-type": "application/json"}, b"null", 400),
+        ({"content-type": "application/json"}, b"[]", 400),
+        ({"content-type": "application/json"}, b'"x"', 400),
+        ({"content-type": "application/json"}, b"[" * 100_000, 400),
+        ({"content-type": "application/json"}, b'{"resourceSpans": {"a": 1}}', 400),
         ({"content-type": "text/plain"}, b"hello", 415),
         (
             {"content-type": "application/x-protobuf", "content-encoding": "gzip"},
             b"no gzip",
             400,
         ),
+        ({"content-type": "application/x-protobuf", "content-encoding": "br"}, b"", 415),
         (
             {"content-type": "application/x-protobuf", "content-encoding": "gzip"},
             gzip.compress(b"\0" * (17 * 2**20)),
@@ -128,7 +136,10 @@ def test_the_metrics_page_sums_to_what_the_lake_holds(house):
         ),
         ({"content-type": "application/x-protobuf"}, b"\0" * (17 * 2**20), 413),
     ],
-    ids=["protobuf", "json", "type", "gzip", "bomb", "large"],
+    ids=[
+        *("protobuf", "json", "empty", "number", "null", "list", "text", "deep", "shape"),
+        *("type", "gzip", "encoding", "bomb", "large"),
+    ],
 )
 def test_garbage_over_http_is_refused_and_the_next_message_is_taken(house, headers, body, status):
     refused = requests.post(house.otlp("/v1/traces"), data=body, headers=headers, timeout=20)

@@ -188,3 +188,17 @@ def test_gzip_that_ends_too_early_is_refused(tmp_path):
     )
 
     assert (answer.status_code, footprint.spans) == (400, 0)
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "GZIP"])
+def test_every_member_of_a_gzip_body_is_taken(tmp_path, encoding):
+    footprint, intake, _ = receiver(tmp_path)
+    body = b"".join(gzip.compress(message(number).SerializeToString()) for number in (1, 2))
+
+    answer = TestClient(http_app(intake)).post(
+        "/v1/traces",
+        content=body,
+        headers={"content-type": "Application/X-Protobuf", "content-encoding": encoding},
+    )
+
+    assert (answer.status_code, footprint.spans) == (200, 2)

@@ -38,6 +38,7 @@ from greenops.domain.replay import Replay
 from greenops.observe import accounts, join
 from greenops.observe import attributes as names
 from greenops.observe.exporter import EnergySpanExporter
+from greenops.observe.host import Host
 from greenops.observe.observer import Observer
 from greenops.observe.processor import EnergySpanProcessor
 from greenops.ports import EnergyMeter
@@ -53,6 +54,11 @@ TABLE = FactorTable(
         "nowhere": RegionFactors("nowhere", None, 1.1, annual=GramsPerKwh(400.0)),
     },
 )
+
+
+def alone() -> Host:
+    """A machine where nobody else runs: what other processes use must not decide a test."""
+    return Host(stat=Path("/nonexistent/stat"))
 
 
 class Service:
@@ -79,7 +85,7 @@ class Service:
             if each is not None:
                 processor = SimpleSpanProcessor(each) if simple else BatchSpanProcessor(each)
                 self.provider.add_span_processor(processor)
-        self.observer = Observer(meters, clock=clock)
+        self.observer = Observer(meters, clock=clock, host=alone)
         join.attach(
             self.provider,
             EnergySpanProcessor(self.observer),
@@ -106,6 +112,7 @@ class Service:
             str(
                 (p.attributes or {}).get(names.ENERGY_CATEGORY)
                 or (p.attributes or {}).get(names.REASON)
+                or (p.attributes or {}).get(names.FAULT)
             ): p.value  # type: ignore[union-attr]
             for p in metric.data.data_points
         }
@@ -121,9 +128,9 @@ def burn(meter: SyntheticMeter, operation: str, cpu_s: float) -> None:
     started = time.thread_time()
     used = 0.0
     while used < cpu_s:
-        hashlib.sha256(b"x" * 2000).digest()
-        used = time.thread_time() - started
-    meter.work(operation, used)
+        hashlib.sha256(b"x" * 50_000).digest()
+        before, used = used, time.thread_time() - started
+        meter.work(operation, used - before)
 
 
 @pytest.fixture
@@ -401,3 +408,19 @@ def test_a_forked_child_keeps_its_own_books(service: Service, meter: SyntheticMe
     assert set(told["spans"]) == {"b"}
     assert told["attributed"] == told["spans"]["b"] > 0
     assert [span.name for span in parent_spans] == ["a"]
+
+
+def test_a_refused_reading_is_counted_and_told_once(
+    service: Service, meter: SyntheticMeter, caplog: pytest.LogCaptureFixture
+) -> None:
+    meter.work("a", 1.0)
+    service.observer.tick()
+
+    for _ in range(2):
+        meter.reset()
+        service.observer.tick()
+
+    (account,) = service.observer.accounts()
+    assert account.refused["reset"] >= 1
+    assert service.points(names.METRIC_REFUSED)["reset"] == account.refused["reset"]
+    assert caplog.text.count("GO0706") == 1

@@ -165,7 +165,7 @@ def _check_together(policies: PolicySet, report: Report) -> None:
                         policy.source,
                         "remove `limits.deadline` or match other workloads",
                     )
-        rivals = [each for each in matching if each.objectives]
+        rivals = policies.rivals(workload)
         top = [e for e in rivals if e.priority == max(r.priority for r in rivals)]
         if len(top) > 1:
             names = " and ".join(f"`{e.name}` ({', '.join(e.owners)})" for e in top)

@@ -22,6 +22,8 @@ CAUTION = (Mode.AUDIT, Mode.SHADOW, Mode.ENFORCE)
 """Modes, the most cautious first."""
 ANY_DAY = datetime(2000, 1, 1, tzinfo=UTC)
 """Submission of the made-up run that tells which policies a declared workload meets."""
+OF_A_RUN = frozenset({"now", "job.id", "job.submitted", "baseline"})
+"""What a declared workload does not tell of its runs; of the baseline it tells the region only."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,10 +60,20 @@ class PolicySet:
         return PolicySet(kept, self.workloads, tests)
 
     def matching(self, workload: Workload) -> tuple[Policy, ...]:
-        """Policies that would match a run of the workload, whatever its hour."""
+        """Policies that could match some run of the workload, at some hour."""
+        row = _row_of_any_run(workload)
+        return tuple(e for e in self.policies if _matches(e, row, OF_A_RUN) is not False)
+
+    def rivals(self, workload: Workload) -> tuple[Policy, ...]:
+        """Policies with objectives that could count together for some run of the workload.
+
+        A match that lacks a fact about the workload never gives an objective, so it is no rival;
+        one that lacks only the run's hour or name may be.
+        """
         job = Job(workload.name, workload, ANY_DAY)
-        row = _job_row(job, Candidate("baseline", region=workload.home_region), ANY_DAY)
-        return tuple(each for each in self.policies if _matches(each, row) is not False)
+        whole = _job_row(job, _home(workload), ANY_DAY)
+        able = (e for e in self.matching(workload) if _matches(e, whole) is not None)
+        return tuple(each for each in able if each.objectives)
 
     def deadline_for(
         self, job: Job, now: datetime, baseline: Candidate | None = None
@@ -148,6 +160,17 @@ def _job_row(job: Job, baseline: Candidate, now: datetime) -> Row:
     }
 
 
+def _home(workload: Workload) -> Candidate:
+    return Candidate("baseline", region=workload.home_region)
+
+
+def _row_of_any_run(workload: Workload) -> Row:
+    """What is known of every run: nothing that depends on its hour, its id or its place."""
+    row = dict(_job_row(Job(workload.name, workload, ANY_DAY), _home(workload), ANY_DAY))
+    del row["now"], row["job"]["id"], row["job"]["submitted"], row["baseline"]["id"]
+    return row
+
+
 def _limits(job: Job, policies: Iterable[Policy]) -> Limits:
     return tightest([job.workload.limits, *(each.limits for each in policies)], job.submitted)
 
@@ -158,8 +181,8 @@ def _matches(policy: Policy, row: Row, unknown: frozenset[str] = frozenset()) ->
     Args:
         policy: The policy.
         row: What is known of the job.
-        unknown: Roots that are left out of the row because they are not known yet: `has` of one
-            is not told either, and does not mean absent.
+        unknown: Fields, or roots of fields, that are left out of the row because they are not known
+            yet: `has` of one is not told either, and does not mean absent.
     """
     answers = [
         Failed("not known yet") if _asks_for(rule, unknown) else rule(row) for rule in policy.match
@@ -170,9 +193,8 @@ def _matches(policy: Policy, row: Row, unknown: frozenset[str] = frozenset()) ->
 
 
 def _asks_for(rule: Expression, unknown: frozenset[str]) -> bool:
-    return bool(unknown) and any(
-        isinstance(each, Has) and each.path[0] in unknown for each in walk(rule.node)
-    )
+    has = (each.path for each in walk(rule.node) if isinstance(each, Has)) if unknown else ()
+    return any(path[0] in unknown or ".".join(path) in unknown for path in has)
 
 
 def _applies(exception: PolicyException, row: Row, now: datetime) -> bool:

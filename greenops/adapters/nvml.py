@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING, Any, Final
 
 from greenops.domain.energy import Boundary, EnergyReading, MeterInfo, Method
 from greenops.errors import AdapterUnavailable
-from greenops.units import Joules, Watts
+from greenops.units import Joules, Seconds, Watts
 
 if TYPE_CHECKING:
     from greenops.ports import EnergyMeter
 
 UNCERTAINTY: Final = 0.05
 """Relative 90 % half width. Source: NVML documentation, +-5 % of the board's power reading."""
+UPDATE_PERIOD: Final = Seconds(0.1)
+"""Time between two steps of the energy counter. Source: Zeus, `monitor/energy.py`: about every 100 ms."""
 
 
 class NvmlMeter:
@@ -37,6 +39,7 @@ class NvmlMeter:
             boundary=Boundary.CHIP,
             uncertainty=UNCERTAINTY,
             rated_power=self._rated(),
+            update_period=UPDATE_PERIOD,
         )
         self.read()
 

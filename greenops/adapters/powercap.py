@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from greenops.domain.energy import Boundary, EnergyReading, MeterInfo, Method
 from greenops.errors import AdapterUnavailable, AdapterUnsupported
-from greenops.units import Joules, Watts
+from greenops.units import Joules, Seconds, Watts
 
 if TYPE_CHECKING:
     from greenops.ports import EnergyMeter
@@ -19,6 +19,8 @@ ROOT: Final = Path("/sys/class/powercap")
 MICRO: Final = 1_000_000
 UNCERTAINTY: Final = 0.05
 """Relative 90 % half width. Source: comparisons of RAPL with wall meters; package zone only."""
+UPDATE_PERIOD: Final = Seconds(0.001)
+"""Time between two steps of the counter. Source: Intel SDM volume 3B, RAPL interfaces: about every 1 ms."""
 BURST: Final = 2.0
 """Short-term package power over its long-term limit; above it a reading is a fault."""
 
@@ -42,6 +44,7 @@ class RaplMeter:
                 uncertainty=UNCERTAINTY,
                 wrap=Joules(wrap),
                 rated_power=_rated(zone),
+                update_period=UPDATE_PERIOD,
             )
             self.read()
         except (OSError, ValueError, AdapterUnavailable) as error:

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
-from greenops.units import Joules, Watts
+from greenops.units import Joules, Seconds, Watts
+
+SLOWEST_UPDATE: Final = Seconds(0.1)
+"""Time between two steps of a counter of which nothing else is known [s]; NVML's, the slowest in use."""
 
 
 class Method(StrEnum):
@@ -50,6 +54,7 @@ class MeterInfo:
         wrap: Value at which the counter returns to zero [J]; none where it does not.
         rated_power: Largest plausible power [W]; none where unknown.
         idle_power: Power with nothing running [W]; none where it must be learned.
+        update_period: Time between two steps of the counter [s]; a look sees whole steps only.
     """
 
     name: str
@@ -61,6 +66,7 @@ class MeterInfo:
     wrap: Joules | None = None
     rated_power: Watts | None = None
     idle_power: Watts | None = None
+    update_period: Seconds = SLOWEST_UPDATE
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,6 +31,12 @@ def register(provider: MeterProvider, observer: Observer, workload: str | None) 
     meter.create_observable_counter(
         names.METRIC_UNKNOWN, [books.unknown], "{span}", "Spans that lack a number, by reason"
     )
+    meter.create_observable_counter(
+        names.METRIC_REFUSED,
+        [books.refused],
+        "{reading}",
+        "Readings refused as faults of the meter",
+    )
 
 
 class _Books:
@@ -65,6 +71,11 @@ class _Books:
     def unknown(self, _: CallbackOptions) -> Iterable[Observation]:
         for reason, count in self._observer.unknowns():
             yield Observation(count, {names.REASON: reason, **self._fixed})
+
+    def refused(self, _: CallbackOptions) -> Iterable[Observation]:
+        for each in self._observer.accounts():
+            for fault, count in each.refused.items():
+                yield Observation(count, {names.FAULT: fault, **self._labels(each)})
 
     def _labels(self, account: Account) -> dict[str, str]:
         info = account.info

@@ -12,7 +12,7 @@ from greenops.units import NS_PER_S, Joules
 QUANTA_PER_JOULE: Final = 2**32
 """One quantum is 2^-32 J: sums of such doubles are exact up to 2^21 J, whoever adds them in whatever order."""
 JUMP: Final = 1.5
-"""A reading above this many times the rated power is a fault of the meter, not energy."""
+"""A step above this many times what the rated power gives in its time is a fault of the meter, not energy."""
 IDLE_WINDOW_NS: Final = NS_PER_S
 """An unknown idle power is the lowest mean power over windows this long [ns]."""
 
@@ -50,19 +50,26 @@ class DeviceAccount:
     jumps: int = 0
     last: int | None = None
     last_ns: int = 0
+    changed_ns: int = 0
+    """Reading at which the counter was last seen to have moved [ns]."""
     idle_w: float | None = None
     window: tuple[int, int] = (0, 0)
 
     def advance(self, reading: EnergyReading) -> tuple[int, int]:
-        """Energy and time since the last good reading: quanta and [ns]; laps counted, faults dropped."""
+        """Energy of the counter's step and the time it took: quanta and [ns]; laps counted, faults dropped.
+
+        Both are zero where the counter has not moved: it steps when it likes, so a step belongs to all the
+        time since the last one, however often it was looked at.
+        """
         now = round(reading.joules * QUANTA_PER_JOULE)
-        before, since = self.last, self.last_ns
-        self.last, self.last_ns = now, reading.at_ns
-        if before is None or reading.at_ns <= since:
-            self.last_ns = max(since, reading.at_ns)
-            self.last = now if before is None else before
+        if self.last is None:
+            self.last, self.last_ns, self.changed_ns = now, reading.at_ns, reading.at_ns
             return 0, 0
-        delta, dt_ns = now - before, reading.at_ns - since
+        if reading.at_ns <= self.last_ns or now == self.last:
+            self.last_ns = max(self.last_ns, reading.at_ns)
+            return 0, 0
+        delta, dt_ns = now - self.last, reading.at_ns - self.changed_ns
+        self.last, self.last_ns, self.changed_ns = now, reading.at_ns, reading.at_ns
         if delta < 0 and self.info.wrap is not None:
             lapped = delta + round(self.info.wrap * QUANTA_PER_JOULE)
             delta = lapped if self._plausible(lapped, dt_ns) else delta
@@ -77,9 +84,11 @@ class DeviceAccount:
 
     def _plausible(self, delta: int, dt_ns: int) -> bool:
         rated = self.info.rated_power
-        if delta < 0:
-            return False
-        return rated is None or delta * NS_PER_S <= JUMP * rated * dt_ns * QUANTA_PER_JOULE
+        if delta < 0 or rated is None:
+            return delta >= 0
+        # A step may have begun just before the last look, and another may lie in this one.
+        lasted_s = dt_ns / NS_PER_S + 2 * self.info.update_period
+        return delta <= JUMP * rated * lasted_s * QUANTA_PER_JOULE
 
     def idle(self, delta: int, dt_ns: int) -> int:
         """The part that would have been drawn with nothing running; never more than `delta`."""
@@ -98,6 +107,11 @@ class DeviceAccount:
             self.idle_w = power if self.idle_w is None else min(self.idle_w, power)
             energy, lasted = 0, 0
         self.window = (energy, lasted)
+
+    @property
+    def refused(self) -> dict[str, int]:
+        """How many readings were refused, by fault."""
+        return {"jump": self.jumps, "reset": self.resets}
 
     @property
     def residual(self) -> int:

@@ -35,12 +35,16 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """Cumulative energy of one device [J]; `residual` is what the parts leave of `measured` [1]."""
+    """Cumulative energy of one device [J]; `residual` is what the parts leave of `measured` [1].
+
+    `refused` counts readings that were faults of the meter, by kind.
+    """
 
     info: MeterInfo
     parts: Mapping[Category, Joules]
     measured: Joules
     residual: float
+    refused: Mapping[str, int]
 
 
 class Observer:
@@ -80,6 +84,7 @@ class Observer:
         self._thread: threading.Thread | None = None
         self._results: OrderedDict[int, Finished] = OrderedDict()
         self._failing: set[str] = set()
+        self._doubted: set[str] = set()
         self._unknown: dict[str, int] = {}
         self._host = self._open_host()
         try:
@@ -165,6 +170,15 @@ class Observer:
                     self._results[each.key] = each
                 while len(self._results) > KEPT:
                     self._results.popitem(last=False)
+            self._tell_refused()
+
+    def _tell_refused(self) -> None:
+        for device, account in self._books.devices.items():
+            if device not in self._doubted and any(account.refused.values()):
+                self._doubted.add(device)
+                _log.warning(
+                    "GO0706 energy meter `%s` gave a reading that cannot be energy", device
+                )
 
     def _read(self, meter: EnergyMeter) -> EnergyReading | None:
         device = meter.info.device
@@ -217,6 +231,7 @@ class Observer:
                     parts={category: joules(q) for category, q in each.parts.items()},
                     measured=joules(each.measured),
                     residual=each.residual / each.measured if each.measured else 0.0,
+                    refused=each.refused,
                 )
                 for each in self._books.devices.values()
             ]

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 
 from greenops.domain.energy import Boundary, EnergyReading, MeterInfo, Method
 from greenops.errors import AdapterUnavailable
-from greenops.units import NS_PER_S, Joules, Watts
+from greenops.units import NS_PER_S, Joules, Seconds, Watts
 
 
 class SyntheticMeter:
@@ -20,6 +20,8 @@ class SyntheticMeter:
         watts: Power of one busy core by operation [W].
         quantum: Step of the counter [J]: 61e-6 as RAPL, 1e-3 as NVML.
         wrap: Value at which it returns to zero [J].
+        rated: Largest plausible power [W].
+        update_s: Time between two steps of the counter [s]; zero steps whenever it is read.
         monotonic_ns: Monotonic clock.
     """
 
@@ -30,6 +32,8 @@ class SyntheticMeter:
         watts: Mapping[str, float] | None = None,
         quantum: float = 61e-6,
         wrap: float | None = None,
+        rated: float | None = None,
+        update_s: float = 0.0,
         device: str = "package-0",
         device_kind: str = "cpu",
         uncertainty: float = 0.05,
@@ -40,6 +44,8 @@ class SyntheticMeter:
         self._started = monotonic_ns()
         self._worked = 0.0
         self._zero = 0.0
+        self._update_ns = int(update_s * NS_PER_S)
+        self._stepped = (0, 0.0)
         self.fails = False
         self.closed = False
         self.truth: dict[str, float] = {}
@@ -51,7 +57,9 @@ class SyntheticMeter:
             boundary=Boundary.CHIP,
             uncertainty=uncertainty,
             wrap=None if wrap is None else Joules(wrap),
+            rated_power=None if rated is None else Watts(rated),
             idle_power=Watts(idle),
+            update_period=Seconds(update_s),
         )
 
     @property
@@ -81,7 +89,7 @@ class SyntheticMeter:
             raise AdapterUnavailable("GO0710", "the synthetic meter was told to fail")
         with self._lock:
             now = self._now()
-            joules = self._drawn(now) - self._zero
+            joules = self._counted(now) - self._zero
         joules = math.floor(joules / self._quantum) * self._quantum
         if self._info.wrap is not None:
             joules %= self._info.wrap
@@ -90,6 +98,14 @@ class SyntheticMeter:
     def close(self) -> None:
         """Remember that it was closed."""
         self.closed = True
+
+    def _counted(self, now: int) -> float:
+        if not self._update_ns:
+            return self._drawn(now)
+        step = (now - self._started) // self._update_ns
+        if step > self._stepped[0]:
+            self._stepped = (step, self._drawn(self._started + step * self._update_ns))
+        return self._stepped[1]
 
     def _drawn(self, now: int) -> float:
         idle = self._info.idle_power or 0.0

@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from greenops.errors import nearest
 from greenops.policy.ir import (
+    LABELS,
     Call,
     Const,
     Each,
@@ -85,6 +86,10 @@ class _Checker:
 
     def field(self, path: tuple[str, ...], at: int) -> str:
         name = ".".join(path)
+        dotted = path[:2] == LABELS and len(path) > 3  # noqa: PLR2004 - job, labels, name
+        if name in self.schema and dotted:
+            fix = f'write `job.labels["{".".join(path[2:])}"]`'
+            raise ExpressionError("GO0131", f"a label has no members, as in `{name}`", at, fix)
         if name in self.schema:
             return self.schema[name]
         inside = [each for each in self.schema if each.startswith(f"{path[0]}.")]

@@ -9,10 +9,11 @@ from typing import Any
 
 import celpy.celtypes as cel
 import lark
+from celpy.celparser import CELParseError
 from celpy.evaluation import CELEvalError
 
 from greenops.policy.check import Schema, check
-from greenops.policy.ir import Node
+from greenops.policy.ir import ExpressionError, Node
 from greenops.policy.operators import OPERATORS
 from greenops.policy.parse import CHAIN, environment
 from greenops.policy.text import canonical
@@ -60,7 +61,12 @@ def compile_node(node: Node, schema: Schema, *, message: bool = False) -> Expres
     """
     checked, kind = check(node, schema, message=message)
     text = canonical(checked)
-    program = environment().program(_short(environment().compile(text)), functions=OPERATORS)
+    try:
+        tree = environment().compile(text)
+    except (CELParseError, lark.exceptions.LarkError) as error:
+        said = f"`{text[:40]}` cannot be read back"
+        raise ExpressionError("GO0130", said, node.at, "write it in another way") from error
+    program = environment().program(_short(tree), functions=OPERATORS)
     return Expression(checked, text, kind, program)
 
 

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import Final
 
 from greenops.errors import nearest
 
+LABELS: Final = ("job", "labels")
+"""The one map; its members are the labels, whatever their names."""
 Literal = bool | int | float | str | datetime | timedelta
 
 

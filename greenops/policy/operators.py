@@ -28,6 +28,7 @@ KINDS: Final = (
     ("int", (int,)),
     ("string", (str,)),
     ("list", (list,)),
+    ("map", (dict,)),
     ("timestamp", (datetime,)),
     ("duration", (timedelta,)),
 )
@@ -173,8 +174,9 @@ def _only(value: Any, *kinds: str) -> str:
 
 
 def _in(item: Any, among: Any) -> Any:
-    _only(among, "list")
     of = kind(item)
+    if _only(among, "list", "map") == "map":
+        return cel.BoolType(of == "string" and item in among)
     bare = _bare(item, of)
     return cel.BoolType(any(kind(each) == of and _bare(each, of) == bare for each in among))
 

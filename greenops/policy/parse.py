@@ -11,6 +11,7 @@ import lark
 from celpy.celparser import CELParseError
 
 from greenops.policy.ir import (
+    LABELS,
     Call,
     Const,
     Each,
@@ -168,8 +169,8 @@ class _Reader:
 
     def _relation(self, tree: Tree, names: frozenset[str], depth: int, at: int) -> Node:
         operator, right = tree.children
-        left = self.read(operator.children[0], names, depth)
-        return Call(BINARY[operator.data], (left, self.read(right, names, depth)), at)
+        sides = (self.read(operator.children[0], names, depth), self.read(right, names, depth))
+        return _has_label(operator.data, sides, at) or Call(BINARY[operator.data], sides, at)
 
     _addition = _relation
     _multiplication = _relation
@@ -193,9 +194,9 @@ class _Reader:
     def _member_index(self, tree: Tree, names: frozenset[str], depth: int, at: int) -> Node:
         inner = self.read(tree.children[0], names, depth)
         key = self.read(tree.children[1], names, depth)
-        label = isinstance(inner, Var) and inner.path == ("job", "labels")
+        label = isinstance(inner, Var) and inner.path == LABELS
         if label and isinstance(key, Const) and isinstance(key.value, str):
-            return Var(("job", "labels", key.value), at)
+            return Var((*LABELS, key.value), at)
         raise ExpressionError(
             "GO0133", "indexes are not allowed", at, "use `in`, `all` or `exists`"
         )
@@ -234,7 +235,7 @@ class _Reader:
         read = tuple(self.read(each, names, depth) for each in args)
         if name != "has":
             return Call(name, read, at)
-        if len(read) != 1 or not isinstance(read[0], Var):
+        if len(read) != 1 or not isinstance(read[0], Var) or len(read[0].path) < 2:  # noqa: PLR2004
             raise ExpressionError("GO0130", "`has` takes one field, such as `has(job.team)`", at)
         return Has(read[0].path, at)
 
@@ -268,6 +269,15 @@ class _Reader:
                 raise ExpressionError(
                     "GO0133", f"`{text}` is not allowed", at, "write an int or double"
                 )
+
+
+def _has_label(operation: str, sides: tuple[Node, Node], at: int) -> Has | None:
+    """`"cost-center" in job.labels` asks what `has` asks of a label whose name is a word."""
+    match operation, sides:
+        case "relation_in", (Const(value=str(name)), Var(path=("job", "labels"))):
+            return Has((*LABELS, name), at)
+        case _:
+            return None
 
 
 def _finite(text: str, at: int) -> float:

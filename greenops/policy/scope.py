@@ -46,7 +46,6 @@ class Scope:
     params: dict[str, Node] = field(default_factory=dict)
     variables: dict[str, Node] = field(default_factory=dict)
     cost: int = 0
-    fields_used: set[str] = field(default_factory=set)
 
     def compile(
         self,
@@ -82,7 +81,6 @@ class Scope:
         except ExpressionError as error:
             self.refuse(node, error)
             return None
-        self.fields_used |= {".".join(e.path) for e in walk(made.node) if isinstance(e, Var | Has)}
         return made
 
     def _afford(self, tree: Node) -> bool:

@@ -21,7 +21,8 @@ METHODS = frozenset(
     }
 )
 FUNCTIONS = frozenset({"size", "double", "ratio", "string"})
-WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+WORD = re.compile(r"(?!(?:true|false|null|in)$)[A-Za-z_][A-Za-z0-9_]*")
+"""What may stand after a dot. Source: CEL language definition, SELECTOR, which leaves out KEYWORD."""
 
 
 def canonical(node: Node) -> str:  # noqa: C901 - one case per kind of node
@@ -32,7 +33,7 @@ def canonical(node: Node) -> str:  # noqa: C901 - one case per kind of node
         case Var():
             return _path(node.path)
         case Has():
-            return f"has({_path(node.path)})"
+            return _present(node.path)
         case Local():
             return node.name
         case ListOf():
@@ -54,6 +55,13 @@ def _call(name: str, args: list[str]) -> str:
     if name in {"!", "neg"}:
         return f"{'!' if name == '!' else '-'}({args[0]})"
     return f"({args[0]} {name} {args[1]})"
+
+
+def _present(path: tuple[str, ...]) -> str:
+    """`has` takes what stands after a dot and nothing else; the rest is looked for in the map."""
+    if WORD.fullmatch(path[-1]):
+        return f"has({_path(path)})"
+    return f"({literal(path[-1])} in {_path(path[:-1])})"
 
 
 def _path(path: tuple[str, ...]) -> str:

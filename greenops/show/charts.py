@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from greenops.domain.console import DecisionRecord, FrontierPoint, WhatIfAnswer
@@ -23,6 +23,9 @@ REFUSED: Final = "refused"
 COLOURS: Final = {CHOSEN: "#1a7f37", BASELINE: "#0969da", ALLOWED: "#8c959f", REFUSED: "#cf222e"}
 SHAPES: Final = {CHOSEN: "triangle-up", BASELINE: "square", ALLOWED: "circle", REFUSED: "cross"}
 """A second sign beside the colour, for who cannot tell red from green."""
+
+SIZES: Final = {CHOSEN: 260, BASELINE: 160, ALLOWED: 60, REFUSED: 60}
+"""Area of a point [square pixels]: what was chosen stands out."""
 
 
 def frontier_spec(answer: WhatIfAnswer) -> Spec:
@@ -100,13 +103,13 @@ def _by_start(decision: Decision, candidates: Sequence[Candidate]) -> Spec:
     return {
         "height": HEIGHT,
         "data": {"values": values},
-        "mark": {"type": "point", "filled": True, "size": 70, "opacity": 0.85},
+        "mark": {"type": "point", "filled": True, "opacity": 0.85},
         "encoding": {
             "x": x,
             "y": {"field": "g", "type": "quantitative", "title": f"CO2e [{unit}]"},
             "color": _scale(COLOURS),
             "shape": _scale(SHAPES),
-            "order": {"field": "rank", "type": "quantitative"},
+            "size": _scale(SIZES),
             "tooltip": _tooltip(unit),
         },
     }
@@ -115,12 +118,23 @@ def _by_start(decision: Decision, candidates: Sequence[Candidate]) -> Spec:
 def _by_place(decision: Decision, candidates: Sequence[Candidate]) -> Spec:
     values, unit = _values(decision, _readable(decision, candidates))
     return {
-        "height": {"step": 18},
+        "height": {"step": 22},
         "data": {"values": values},
         "mark": {"type": "bar"},
         "encoding": {
-            "y": {"field": "place", "type": "nominal", "sort": "x", "title": None},
-            "x": {"field": "g", "type": "quantitative", "title": f"CO2e [{unit}]"},
+            "y": {
+                "field": "place",
+                "type": "nominal",
+                "sort": "x",
+                "title": None,
+                "axis": {"labelOverlap": False, "labelLimit": 260},
+            },
+            "x": {
+                "field": "g",
+                "type": "quantitative",
+                "title": f"CO2e [{unit}]",
+                "axis": {"tickCount": 8},
+            },
             "color": _scale(COLOURS),
             "tooltip": _tooltip(unit),
         },
@@ -136,19 +150,19 @@ def _readable(decision: Decision, candidates: Sequence[Candidate]) -> list[Candi
 
 def _values(decision: Decision, candidates: Sequence[Candidate]) -> tuple[list[Spec], str]:
     size, unit = show.grams_scale(each.carbon_g for each in candidates)
-    found = []
+    found: list[Spec] = []
     for each in candidates:
-        state = _state(decision, each)
         row = {
             "place": _place(decision, each),
             "g": None if each.carbon_g is None else each.carbon_g / size,
             "start": each.start.isoformat() if each.start else None,
-            "state": state,
-            "rank": list(SHAPES)[::-1].index(state),
+            "state": _state(decision, each),
             "rules": ", ".join(decision.rejected.get(each.id, ())) or "none",
             "cost": show.usd(each.cost_usd),
         }
         found.append(row)
+    # What is drawn later lies on top: the choice and the baseline are seen.
+    found.sort(key=lambda row: -list(SHAPES).index(row["state"]))
     return found, unit
 
 
@@ -166,7 +180,7 @@ def _place(decision: Decision, candidate: Candidate) -> str:
     return place(candidate)
 
 
-def _scale(signs: dict[str, str]) -> Spec:
+def _scale(signs: Mapping[str, str | int]) -> Spec:
     scale = {"domain": list(signs), "range": list(signs.values())}
     return {"field": "state", "type": "nominal", "title": None, "scale": scale}
 

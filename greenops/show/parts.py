@@ -21,7 +21,7 @@ def ask(question: Callable[[], T]) -> T | None:
     try:
         return question()
     except AdapterUnavailable as error:
-        st.error(f"{plain_text(str(error))}: {HOW_TO_START}")
+        st.error(f"{plain_text(f'{error.code} {error.message}')}; {HOW_TO_START}")
     except GreenOpsError as error:
         st.error(plain_text(str(error)))
     return None

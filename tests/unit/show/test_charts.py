@@ -45,10 +45,10 @@ def test_starts_are_drawn_on_the_clock_with_what_became_of_each():
         record(noon, late, chosen=noon, rejected={"later-9": ("limit/deadline",)})
     )
 
-    assert [row["state"] for row in spec["data"]["values"]] == ["baseline", "chosen", "refused"]
-    assert [row["rules"] for row in spec["data"]["values"]] == ["none", "none", "limit/deadline"]
+    assert [row["state"] for row in spec["data"]["values"]] == ["refused", "baseline", "chosen"]
+    assert [row["rules"] for row in spec["data"]["values"]] == ["limit/deadline", "none", "none"]
     assert spec["encoding"]["y"]["title"] == "CO2e [µg]"
-    assert [row["g"] for row in spec["data"]["values"]] == pytest.approx([400, 200, 100])
+    assert [row["g"] for row in spec["data"]["values"]] == pytest.approx([100, 400, 200])
     assert spec["encoding"]["x"]["scale"] == {"type": "utc"}
     altair.Chart.from_dict(spec)
 

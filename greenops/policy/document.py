@@ -25,6 +25,14 @@ BOOLS_ALL: Final = {**BOOLS, "FALSE": False}
 NULLS: Final = frozenset({"", "~", "null", "Null", "NULL"})
 DEEP: Final = re.compile(rf"(?:[\[{{][ \t]*){{{MAX_DEPTH + 1}}}")
 """A run of brackets deeper than any map; the YAML scanner looks ahead, so it is found first."""
+ESCAPES: Final = {"x": 4, "u": 6, "U": 10}
+"""Letters of the escapes that are longer than two characters. Source: YAML 1.2.2, section 5.7."""
+REFUSED: Final = re.compile(
+    r"[^\t\n\r\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]|\r(?!\n)"
+)
+"""Characters that are not YAML, and those that end a line, so also a comment, where few editors show
+it: U+0085, U+2028, U+2029 and a carriage return alone. Source: YAML 1.1, section 4.2."""
+SURROGATE: Final = re.compile(r"[\ud800-\udfff]")
 INT: Final = re.compile(r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+")
 FLOAT: Final = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 
@@ -83,7 +91,7 @@ def _plain_offset(raw: str, text: str, offset: int) -> int | None:
         return offset
     at = 1
     for _ in range(offset):
-        at += 2 if raw[at : at + 1] == "\\" and raw[at + 1 : at + 2] not in "xuU" else 1
+        at += ESCAPES.get(raw[at + 1 : at + 2], 2) if raw[at : at + 1] == "\\" else 1
     return min(at, len(raw) - 1)
 
 
@@ -107,6 +115,13 @@ def documents(file: str, text: str) -> Iterator[Node]:
     """
     if len(text.encode(errors="replace")) > MAX_BYTES:
         raise InvalidFile("GO0102", "file is over 256 KiB", at=Location(file), fix="split it")
+    if found := REFUSED.search(text):
+        raise InvalidFile(
+            "GO0101",
+            f"not YAML: character U+{ord(found[0]):04X} is refused",
+            at=_at_offset(file, text, found.start()),
+            fix="remove it, or write it as an escape in a text in double quotes",
+        )
     if found := DEEP.search(text):
         at = Location(file, text.count("\n", 0, found.end()) + 1)
         raise InvalidFile("GO0106", f"nested deeper than {MAX_DEPTH}", at=at)
@@ -126,7 +141,14 @@ def documents(file: str, text: str) -> Iterator[Node]:
             fix="quote expressions that hold `: `, ` #`, `!` or `?`",
         ) from error
     except yaml.YAMLError as error:
-        raise InvalidFile("GO0101", f"not YAML: {error}", at=Location(file)) from error
+        said = str(error).splitlines()[0]
+        fix = "write plain text, indented with spaces"
+        raise InvalidFile("GO0101", f"not YAML: {said}", at=Location(file, 1), fix=fix) from error
+
+
+def _at_offset(file: str, text: str, offset: int) -> Location:
+    line = text.count("\n", 0, offset) + 1
+    return Location(file, line, offset - text.rfind("\n", 0, offset))
 
 
 @dataclass(slots=True)
@@ -220,6 +242,13 @@ class _Builder:
 
     def _scalar(self, event: yaml.ScalarEvent) -> Node:
         at = self._at(event)
+        if found := SURROGATE.search(event.value):
+            raise InvalidFile(
+                "GO0101",
+                f"not YAML: `\\u{ord(found[0]):04x}` is half a character",
+                at=at,
+                fix="write the character itself, or one escape of eight digits: `\\U0001f331`",
+            )
         begin, end = event.start_mark, event.end_mark
         raw = self.text[begin.index : end.index] if begin and end else ""
         plain = event.style is None

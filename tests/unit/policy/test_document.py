@@ -79,6 +79,14 @@ def test_norway_stays_on_the_list():
         ("a: b: c", "GO0101", 1, 5),
         ("a:\n\tb: 1", "GO0101", 2, 1),
         ("a: 99999999999999999999", "GO0107", 1, 4),
+        ("a: 1\nb: \x00", "GO0101", 2, 4),
+        ("a: 1\n# x\u2028b: 2", "GO0101", 2, 4),
+        ("a: 1\n# x\u2029b: 2", "GO0101", 2, 4),
+        ("a: 1\n# x\u0085b: 2", "GO0101", 2, 4),
+        ("a: 1\n# x\rb: 2", "GO0101", 2, 4),
+        ("a: '\u2028'", "GO0101", 1, 5),
+        ('a: "\\ud800"', "GO0101", 1, 4),
+        ('"\\udfff": 1', "GO0101", 1, 1),
         ("a: " + "[" * 1500, "GO0106", 1, 0),
         ("a: " + "{b: " * 1500, "GO0106", 1, 96),
     ],
@@ -108,6 +116,16 @@ def test_a_hostile_file_is_refused_in_half_a_second(text):
     assert time.thread_time() - begun < 0.5
 
 
+@pytest.mark.parametrize("text", ["a: 1\r\nb: 2\r\n", "\ufeffa: 1", 'a: "\\u2028"', "a: 🌱"])
+def test_line_ends_of_windows_a_mark_at_the_start_and_escapes_are_read(text):
+    assert only(text).entries
+
+
+def test_every_refusal_says_what_to_do():
+    for text in ("a: \x00", "# x\u2028", 'a: "\\ud800"', "a: b: c"):
+        assert refusal(text).fix
+
+
 def test_several_documents_stand_in_one_file_and_empty_ones_do_not_count():
     found = list(documents("p.yaml", "a: 1\n---\n---\nb: 2\n"))
 
@@ -122,6 +140,8 @@ def test_several_documents_stand_in_one_file_and_empty_ones_do_not_count():
         ("e: a && job.x", "job", 1, 9),
         ("e: 'it''s job'", "job", 1, 11),
         ('e: "a \\"b\\" job"', "job", 1, 13),
+        ('e: "\\u0041\\x41\\U00000041 job"', "job", 1, 26),
+        ('e: "\\u00e9 == 1\\n job"', "job", 1, 19),
         ("e: |\n  a &&\n  job.x", "job", 3, 3),
         ("e: |\n    a\n    && job.x", "job", 3, 8),
         ("e: >\n  a &&\n  job.x", "job", 1, 4),

@@ -7,7 +7,7 @@ import logging
 import os
 import uuid
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 from greenops.domain.console import DecisionRecord
 from greenops.domain.decision import Candidate
 from greenops.domain.record import canonical
-from greenops.domain.spans import EnergyAccount, SpanRow
+from greenops.domain.spans import EnergyAccount, SpanRow, credible, sound
 from greenops.errors import DataMissing, Location, Unreachable
 
 INSTANT: Final = pa.timestamp("us", "UTC")
@@ -44,8 +44,11 @@ ACCOUNTS: Final = pa.schema(
         ("at", INSTANT),
         ("joules", NUMBER),
         *((name, WORD) for name in ("method", "source", "host")),
+        ("start", INSTANT),
     ]
 )
+LATER: Final = frozenset({"start"})
+"""Columns that files of earlier versions lack; absent there."""
 CANDIDATES: Final = pa.schema(
     [
         ("decision_id", WORD),
@@ -138,25 +141,30 @@ class ParquetLake:
     def spans(self, *, skip_damaged: bool = False) -> Iterator[SpanRow]:
         """Every span once, oldest day first; damaged files can be named in the log and skipped.
 
+        Numbers that cannot be, as earlier versions kept them, are absent.
+
         Raises:
             DataMissing: A file is damaged; names it and says how to go on without it.
         """
         seen: set[tuple[str, str]] = set()
         for row in self._rows("spans", SPANS, skip_damaged=skip_damaged):
             row["attributes"] = dict(row["attributes"] or ())
-            span = SpanRow(**row)
+            span = sound(SpanRow(**row))
             if (span.trace_id, span.span_id) not in seen:
                 seen.add((span.trace_id, span.span_id))
                 yield span
 
     def accounts(self, *, skip_damaged: bool = False) -> Iterator[EnergyAccount]:
-        """Every reading of an energy account.
+        """Every reading of an energy account, oldest first; readings that cannot be are left out.
 
         Raises:
             DataMissing: A file is damaged.
         """
-        for row in self._rows("accounts", ACCOUNTS, skip_damaged=skip_damaged):
-            yield EnergyAccount(**row)
+        for day in self._days("accounts", ACCOUNTS, skip_damaged=skip_damaged):
+            order = ("at", "instance", "device", "category")
+            for row in day.sort_by([(name, "ascending") for name in order]).to_pylist():
+                if credible(row["joules"]):
+                    yield EnergyAccount(**row)
 
     def decisions(self) -> Iterator[Mapping[str, Any]]:
         """Every decision record, as plain values.
@@ -171,14 +179,24 @@ class ParquetLake:
         self, table: str, schema: pa.Schema, *, skip_damaged: bool = False
     ) -> Iterator[dict[str, Any]]:
         for path in sorted((self._folder / table).glob("day=*/*.parquet")):
-            try:
-                found = _read(path, schema)
-            except DataMissing as error:
-                if not skip_damaged:
-                    raise
-                log.warning("%s", error)
-                continue
-            yield from found.to_pylist()
+            for found in _whole([path], schema, skip_damaged=skip_damaged):
+                yield from found.to_pylist()
+
+    def _days(self, table: str, schema: pa.Schema, *, skip_damaged: bool) -> Iterator[pa.Table]:
+        for day in sorted((self._folder / table).glob("day=*")):
+            tables = _whole(sorted(day.glob("*.parquet")), schema, skip_damaged=skip_damaged)
+            yield pa.concat_tables([_plain(schema).empty_table(), *tables])
+
+
+def _whole(paths: Iterable[Path], schema: pa.Schema, *, skip_damaged: bool) -> Iterator[pa.Table]:
+    """The files' tables; damaged ones are named in the log and skipped, or raise."""
+    for path in paths:
+        try:
+            yield _read(path, schema)
+        except DataMissing as error:
+            if not skip_damaged:
+                raise
+            log.warning("%s", error)
 
 
 def _values(row: object, name: str) -> object:
@@ -206,6 +224,8 @@ def _replace(path: Path, table: pa.Table) -> None:
 def _read(path: Path, schema: pa.Schema) -> pa.Table:
     try:
         table = pq.ParquetFile(path).read()
+        for name in LATER.intersection(schema.names).difference(table.column_names):
+            table = table.append_column(name, pa.nulls(len(table), schema.field(name).type))
         return table.select(schema.names).cast(_plain(schema))
     except (OSError, KeyError, pa.ArrowException) as error:
         first = (str(error).splitlines() or [type(error).__name__])[0]

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Any, Final
 
 from greenops.units import Grams, Joules, Usd
+
+MOST: Final = 1e12
+"""Most that a number of a row may say [J, g, USD]: 1 kW for thirty years, beyond any one span or device."""
+OUT_OF_RANGE: Final = "out_of_range"
+"""Why a span has no energy though its sender gave a number: it was negative, not finite, or above `MOST`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,13 +49,37 @@ class SpanRow:
     attributes: Mapping[str, str]
 
 
+def credible(value: float) -> bool:
+    """Whether a row may carry a number [J, g, USD]; one that is not finite never is."""
+    return 0.0 <= value <= MOST
+
+
+def sound(row: SpanRow) -> SpanRow:
+    """The span without numbers that cannot be; with its energy goes what was derived from it."""
+    numbers = {
+        name: getattr(row, name)
+        for name in ("energy_j", "energy_low_j", "energy_high_j", "carbon_g", "cost_usd")
+    }
+    bad = [name for name, value in numbers.items() if value is not None and not credible(value)]
+    if not bad:
+        return row
+    if "energy_j" in bad:
+        bad += ["energy_low_j", "energy_high_j", "carbon_g"]
+        row = replace(row, method=None, unknown=OUT_OF_RANGE)
+    absent: dict[str, Any] = dict.fromkeys(bad)
+    return replace(row, **absent)
+
+
 @dataclass(frozen=True, slots=True)
 class EnergyAccount:
     """Cumulative energy of one category of one device, as one process accounts for it [J].
 
     Attributes:
+        at: Simulated instant of the reading.
         host: Where the device is. Processes of one host each account for the whole host: their own
             energy adds up, its idle energy and that of other processes is seen by each of them.
+        start: Simulated instant since when it counts; another one is another process, or the same
+            one begun anew.
     """
 
     service: str
@@ -62,3 +92,4 @@ class EnergyAccount:
     method: str | None
     source: str | None
     host: str | None = None
+    start: datetime | None = None

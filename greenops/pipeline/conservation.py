@@ -44,9 +44,9 @@ def by_process(spans: Iterable[SpanRow], accounts: Iterable[EnergyAccount]) -> M
     for span in spans:
         if span.energy_j is not None and span.instance is not None:
             parts[_process(span.instance)].append(span.energy_j)
-    newest: dict[tuple[str, str, str], EnergyAccount] = {}
+    newest: dict[tuple[object, ...], EnergyAccount] = {}
     for account in accounts:
-        key = (account.instance, account.device, account.category)
+        key = (account.instance, account.start, account.device, account.category)
         if key not in newest or account.at >= newest[key].at:
             newest[key] = account
     for account in newest.values():

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Sequence
-from datetime import datetime
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -21,12 +22,14 @@ from greenops.domain.spans import EnergyAccount, SpanRow
 from greenops.errors import GreenOpsError
 from greenops.pipeline.footprint import Footprint
 from greenops.ports import Clock
-from greenops.service.rows import account_rows, span_rows
+from greenops.service.rows import Accounts, Refusal, account_rows, span_rows
 
 log = logging.getLogger("greenops.intake")
 
 TRACES: Final = b"T"
 METRICS: Final = b"M"
+AHEAD: Final = timedelta(minutes=10)
+"""How far a sender's clock may be ahead of ours."""
 
 
 class RowListener(Protocol):
@@ -34,6 +37,9 @@ class RowListener(Protocol):
 
     def spans(self, rows: Sequence[SpanRow]) -> None:
         """Spans that were not seen before."""
+
+    def refused(self, points: Mapping[Refusal, int]) -> None:
+        """Data points that were not taken, by reason."""
 
 
 class Intake:
@@ -63,7 +69,11 @@ class Intake:
             self._footprint.add([row], [])
 
     def _read_accounts(self) -> None:
-        self._footprint.add([], self._lake.accounts(skip_damaged=True))
+        # Earlier versions kept readings from the future, above which no later one would count.
+        until = self._clock.wall() + AHEAD
+        until = max(until, self._simulated(until))
+        rows = self._lake.accounts(skip_damaged=True)
+        self._footprint.add([], (row for row in rows if row.at <= until))
 
     def traces(self, message: ExportTraceServiceRequest) -> None:
         """Accept spans.
@@ -76,22 +86,26 @@ class Intake:
         self._wal.append(TRACES + message.SerializeToString())
         self._count(rows, [])
 
-    def metrics(self, message: ExportMetricsServiceRequest) -> None:
-        """Accept readings of energy accounts.
+    def metrics(self, message: ExportMetricsServiceRequest) -> Counter[Refusal]:
+        """Accept readings of energy accounts; gives how many were refused, by reason.
 
         Raises:
             Unreachable: They could not be written down; the sender must send again.
         """
-        rows = self._accounts(message)
-        if rows:
+        found = self._accounts(message)
+        if found.rows:
             self._wal.append(METRICS + message.SerializeToString())
-            self._count([], rows)
+            self._count([], found.rows)
+        if found.refused:
+            for listener in self.listeners:
+                listener.refused(found.refused)
+        return found.refused
 
     def _spans(self, message: ExportTraceServiceRequest) -> list[SpanRow]:
         return list(span_rows(message, self._simulated))
 
-    def _accounts(self, message: ExportMetricsServiceRequest) -> list[EnergyAccount]:
-        return list(account_rows(message, self._simulated))
+    def _accounts(self, message: ExportMetricsServiceRequest) -> Accounts:
+        return account_rows(message, self._simulated, self._clock.wall() + AHEAD)
 
     def _simulated(self, wall: datetime) -> datetime:
         replay = self._clock.replay
@@ -131,7 +145,7 @@ class Intake:
                 if kind == TRACES:
                     spans += self._spans(ExportTraceServiceRequest.FromString(body))
                 else:
-                    accounts += self._accounts(ExportMetricsServiceRequest.FromString(body))
+                    accounts += self._accounts(ExportMetricsServiceRequest.FromString(body)).rows
             except (DecodeError, ValueError, OverflowError):
                 log.warning("a frame of %s has no rows; left out", segment)
         self._lake.write_spans(spans, segment.stem)

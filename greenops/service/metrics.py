@@ -16,6 +16,7 @@ from greenops.domain.action import Receipt
 from greenops.domain.decision import Decision
 from greenops.domain.evidence import AvoidedEmissions
 from greenops.domain.spans import SpanRow
+from greenops.service.rows import Refusal
 from greenops.units import GramsPerKwh, Joules
 
 JOULES: Final = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0)
@@ -51,6 +52,7 @@ class Telemetry:
         self._operation_carbon = meter.create_histogram(
             "greenops.operation.carbon", "g", explicit_bucket_boundaries_advisory=GRAMS
         )
+        self._refused = meter.create_counter("greenops.otlp.refused", "{point}")
         self._decisions = meter.create_counter("greenops.decisions", "{decision}")
         self._actions = meter.create_counter("greenops.actions", "{action}")
         self._evaluations = meter.create_counter("greenops.policy.evaluations", "{evaluation}")
@@ -108,6 +110,11 @@ class Telemetry:
                 self._carbon.add(row.carbon_g, labels)
             if row.cost_usd is not None:
                 self._cost.add(row.cost_usd, labels)
+
+    def refused(self, points: Mapping[Refusal, int]) -> None:
+        """Data points of `greenops.energy` that were not taken."""
+        for reason, count in points.items():
+            self._refused.add(count, {"greenops.reason": reason})
 
     def decision(self, decision: Decision, evaluations: int) -> None:
         """One decision was made, for which the policies judged so many candidates."""

@@ -7,6 +7,7 @@ import json
 import logging
 import socket
 import zlib
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final, TypeVar
 
@@ -25,6 +26,7 @@ from starlette.routing import Route
 
 from greenops.errors import GreenOpsError, Unreachable
 from greenops.service.intake import Intake
+from greenops.service.rows import Refusal
 
 log = logging.getLogger("greenops.otlp")
 
@@ -34,7 +36,17 @@ WORKERS: Final = 4
 IDS: Final = {"traceId": 32, "spanId": 16, "parentSpanId": 16}
 """Hex digits of an id. Source: OTLP specification, JSON Protobuf encoding."""
 
+WHY: Final[Mapping[Refusal, str]] = {
+    Refusal.DELTA: "with delta temporality, send cumulative "
+    "(OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE=cumulative)",
+    Refusal.NO_VALUE: "without a value",
+    Refusal.OUT_OF_RANGE: "negative, not finite or above 1e12 J",
+    Refusal.NO_TIME: "without a time",
+    Refusal.AHEAD: "ahead of this machine's clock",
+}
+
 M = TypeVar("M", bound=Message)
+A = TypeVar("A", bound=Message)
 
 
 class _Traces(trace_grpc.TraceServiceServicer):
@@ -44,8 +56,7 @@ class _Traces(trace_grpc.TraceServiceServicer):
     def Export(  # noqa: N802  (the name in the protocol)
         self, request: Any, context: grpc.ServicerContext
     ) -> trace_messages.ExportTraceServiceResponse:
-        _grpc_guard(context, lambda: self._intake.traces(request))
-        return trace_messages.ExportTraceServiceResponse()
+        return _grpc_guard(context, lambda: _take_traces(self._intake, request))
 
 
 class _Metrics(metrics_grpc.MetricsServiceServicer):
@@ -55,16 +66,35 @@ class _Metrics(metrics_grpc.MetricsServiceServicer):
     def Export(  # noqa: N802  (the name in the protocol)
         self, request: Any, context: grpc.ServicerContext
     ) -> metrics_messages.ExportMetricsServiceResponse:
-        _grpc_guard(context, lambda: self._intake.metrics(request))
-        return metrics_messages.ExportMetricsServiceResponse()
+        return _grpc_guard(context, lambda: _take_metrics(self._intake, request))
 
 
-def _grpc_guard(context: grpc.ServicerContext, accept: Any) -> None:
+def _grpc_guard(context: grpc.ServicerContext, accept: Callable[[], A]) -> A:
     try:
-        accept()
+        return accept()
     except GreenOpsError as error:
-        # UNAVAILABLE is what exporters retry.
+        # UNAVAILABLE is what exporters retry; `abort` raises.
         context.abort(grpc.StatusCode.UNAVAILABLE, str(error))
+        raise
+
+
+def _take_traces(
+    intake: Intake, message: trace_messages.ExportTraceServiceRequest
+) -> trace_messages.ExportTraceServiceResponse:
+    intake.traces(message)
+    return trace_messages.ExportTraceServiceResponse()
+
+
+def _take_metrics(
+    intake: Intake, message: metrics_messages.ExportMetricsServiceRequest
+) -> metrics_messages.ExportMetricsServiceResponse:
+    refused = intake.metrics(message)
+    answer = metrics_messages.ExportMetricsServiceResponse()
+    if refused:
+        answer.partial_success.rejected_data_points = refused.total()
+        why = "; ".join(f"{count} {WHY[reason]}" for reason, count in refused.items())
+        answer.partial_success.error_message = f"GO0506 points of `greenops.energy` refused: {why}"
+    return answer
 
 
 def start_grpc(intake: Intake, host: str, port: int) -> tuple[grpc.Server, int]:
@@ -114,16 +144,14 @@ def http_app(intake: Intake) -> Starlette:
         return await _accept(
             request,
             trace_messages.ExportTraceServiceRequest(),
-            trace_messages.ExportTraceServiceResponse(),
-            intake.traces,
+            lambda message: _take_traces(intake, message),
         )
 
     async def metrics(request: Request) -> Response:
         return await _accept(
             request,
             metrics_messages.ExportMetricsServiceRequest(),
-            metrics_messages.ExportMetricsServiceResponse(),
-            intake.metrics,
+            lambda message: _take_metrics(intake, message),
         )
 
     return Starlette(
@@ -140,11 +168,11 @@ class _Refused(Exception):
         super().__init__(why)
 
 
-async def _accept(request: Request, empty: M, answer: Message, accept: Any) -> Response:
+async def _accept(request: Request, empty: M, accept: Callable[[M], Message]) -> Response:
     kind = request.headers.get("content-type", "").split(";")[0].strip().lower()
     try:
         message = _parse(await _body(request), kind, empty)
-        await run_in_threadpool(accept, message)
+        answer = await run_in_threadpool(accept, message)
     except _Refused as refusal:
         return _response(_status(refusal.why), kind, refusal.status)
     except GreenOpsError as error:

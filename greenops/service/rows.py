@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
-import math
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from enum import StrEnum
 from typing import Any, Final
 
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
@@ -13,10 +15,15 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
 )
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
+from opentelemetry.proto.metrics.v1.metrics_pb2 import (
+    AggregationTemporality,
+    DataPointFlags,
+    NumberDataPoint,
+)
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from greenops.domain.energy import Unknown
-from greenops.domain.spans import EnergyAccount, SpanRow
+from greenops.domain.spans import EnergyAccount, SpanRow, credible, sound
 from greenops.observe import attributes as names
 from greenops.units import Grams, Joules, Usd
 
@@ -40,6 +47,24 @@ MAPPED: Final = frozenset(
 Simulated = Callable[[datetime], datetime]
 
 
+class Refusal(StrEnum):
+    """Why a data point is not taken."""
+
+    DELTA = "delta"
+    NO_VALUE = "no_value"
+    OUT_OF_RANGE = "out_of_range"
+    NO_TIME = "no_time"
+    AHEAD = "ahead"
+
+
+@dataclass(frozen=True, slots=True)
+class Accounts:
+    """What a metrics message holds: rows, and how many data points were refused, by reason."""
+
+    rows: list[EnergyAccount] = field(default_factory=list)
+    refused: Counter[Refusal] = field(default_factory=Counter)
+
+
 def span_rows(message: ExportTraceServiceRequest, simulated: Simulated) -> Iterator[SpanRow]:
     """One row per span.
 
@@ -55,32 +80,77 @@ def span_rows(message: ExportTraceServiceRequest, simulated: Simulated) -> Itera
 
 
 def account_rows(
-    message: ExportMetricsServiceRequest, simulated: Simulated
-) -> Iterator[EnergyAccount]:
-    """One row per data point of the `greenops.energy` counter; other metrics pass by."""
+    message: ExportMetricsServiceRequest, simulated: Simulated, until: datetime
+) -> Accounts:
+    """One row per data point of the `greenops.energy` counter; other metrics pass by.
+
+    Args:
+        message: What the SDK or a Collector sent.
+        simulated: Maps wall time to simulated time.
+        until: Latest wall instant that is taken: a later point would stand above all that follow.
+    """
+    found = Accounts()
+    for resource, point, temporality in _points(message):
+        refusal = _refusal(point, temporality, until)
+        if refusal is None:
+            found.rows.append(_account(point, resource, simulated))
+        else:
+            found.refused[refusal] += 1
+    return found
+
+
+def _points(
+    message: ExportMetricsServiceRequest,
+) -> Iterator[tuple[Mapping[str, Any], NumberDataPoint, int]]:
     for resource_metrics in message.resource_metrics:
         resource = _attributes(resource_metrics.resource.attributes)
         for scope_metrics in resource_metrics.scope_metrics:
             for metric in scope_metrics.metrics:
                 if metric.name == names.METRIC_ENERGY:
                     for point in metric.sum.data_points:
-                        yield _account(point, resource, simulated)
+                        yield resource, point, metric.sum.aggregation_temporality
 
 
-def _account(point: Any, resource: Mapping[str, Any], simulated: Simulated) -> EnergyAccount:
+def _refusal(point: NumberDataPoint, temporality: int, until: datetime) -> Refusal | None:
+    # A delta sent twice cannot be told from two deltas, so only cumulative points are taken.
+    if temporality == AggregationTemporality.AGGREGATION_TEMPORALITY_DELTA:
+        return Refusal.DELTA
+    silent = point.flags & DataPointFlags.DATA_POINT_FLAGS_NO_RECORDED_VALUE_MASK
+    if silent or point.WhichOneof("value") is None:
+        return Refusal.NO_VALUE
+    if not credible(_joules_of(point)):
+        return Refusal.OUT_OF_RANGE
+    if not point.time_unix_nano:
+        return Refusal.NO_TIME
+    return Refusal.AHEAD if _instant(point.time_unix_nano) > until else None
+
+
+def _joules_of(point: NumberDataPoint) -> float:
+    return point.as_double if point.WhichOneof("value") == "as_double" else float(point.as_int)
+
+
+def _account(
+    point: NumberDataPoint, resource: Mapping[str, Any], simulated: Simulated
+) -> EnergyAccount:
     labels = _attributes(point.attributes)
     service = str(resource.get(names.SERVICE_NAME, "unknown_service"))
+
+    def either(name: str) -> str | None:
+        return _text(labels.get(name, resource.get(name)))
+
+    start = point.start_time_unix_nano
     return EnergyAccount(
         service=service,
         instance=str(resource.get(names.SERVICE_INSTANCE_ID, service)),
-        workload=_text(labels.get(names.WORKLOAD, resource.get(names.WORKLOAD))),
+        workload=either(names.WORKLOAD),
         device=str(labels.get(names.DEVICE, "unknown")),
         category=str(labels.get(names.ENERGY_CATEGORY, "unattributed")),
         at=simulated(_instant(point.time_unix_nano)),
-        joules=Joules(point.as_double or float(point.as_int)),
-        method=_text(labels.get(names.ENERGY_METHOD, resource.get(names.ENERGY_METHOD))),
-        source=_text(labels.get(names.ENERGY_SOURCE, resource.get(names.ENERGY_SOURCE))),
-        host=_text(labels.get(names.HOST_NAME, resource.get(names.HOST_NAME))),
+        joules=Joules(_joules_of(point)),
+        method=either(names.ENERGY_METHOD),
+        source=either(names.ENERGY_SOURCE),
+        host=either(names.HOST_NAME),
+        start=simulated(_instant(start)) if start else None,
     )
 
 
@@ -92,7 +162,7 @@ def _span_row(span: Span, resource: Mapping[str, Any], simulated: Simulated) -> 
 
     energy = _number(own.get(names.ENERGY_SELF))
     end = _instant(span.end_time_unix_nano)
-    return SpanRow(
+    row = SpanRow(
         trace_id=span.trace_id.hex(),
         span_id=span.span_id.hex(),
         parent_id=span.parent_span_id.hex() or None,
@@ -116,6 +186,7 @@ def _span_row(span: Span, resource: Mapping[str, Any], simulated: Simulated) -> 
         decision_id=_text(either(names.DECISION_ID)),
         attributes={k: json.dumps(v) for k, v in own.items() if k not in MAPPED},
     )
+    return sound(row)
 
 
 def _kind(number: int) -> str:
@@ -161,7 +232,7 @@ def _time(text: object) -> datetime | None:
 
 
 def _number(value: object) -> float | None:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     return float(value)
 

@@ -8,8 +8,9 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
 )
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, ArrayValue, KeyValue, KeyValueList
+from opentelemetry.proto.metrics.v1.metrics_pb2 import AggregationTemporality
 
-from greenops.service.rows import account_rows, span_rows
+from greenops.service.rows import Refusal, account_rows, span_rows
 
 START = datetime(2026, 11, 23, 10, tzinfo=UTC)
 SIMULATED = START - timedelta(days=1000)
@@ -117,6 +118,84 @@ def test_a_clock_gone_mad_loses_no_span():
     assert row.end.year > 2500
 
 
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf"), -1.0, 1.7e308])
+def test_a_span_whose_energy_cannot_be_says_so_and_keeps_nothing_derived_from_it(value):
+    row = one(
+        {
+            "greenops.energy.self": value,
+            "greenops.energy.low": 1.0,
+            "greenops.energy.high": 2.0,
+            "greenops.energy.method": "measured",
+            "greenops.carbon.self": 0.1,
+            "greenops.cost.self": 0.2,
+        }
+    )
+
+    assert (row.energy_j, row.energy_low_j, row.energy_high_j, row.carbon_g) == (None,) * 4
+    assert (row.method, row.unknown, row.cost_usd) == (None, "out_of_range", 0.2)
+
+
+def test_another_number_that_cannot_be_is_absent_alone():
+    row = one({"greenops.energy.self": 1.5, "greenops.cost.self": -1.0})
+
+    assert (row.energy_j, row.cost_usd, row.unknown) == (1.5, None, None)
+
+
+def test_a_span_s_own_grid_zone_and_pue_stand_before_the_resource_s():
+    own = {"greenops.grid.zone": "SE", "greenops.pue": 1.1}
+    row = one(own, {"greenops.grid.zone": "DE", "greenops.pue": 1.3})
+
+    assert (row.grid_zone, row.attributes["greenops.pue"]) == ("SE", "1.1")
+
+
+def reading(joules: float | None, *, start: datetime | None = None, at: datetime = START, **given):
+    message = ExportMetricsServiceRequest()
+    metrics = message.resource_metrics.add()
+    metrics.resource.attributes.append(pair("service.name", "search"))
+    energy = metrics.scope_metrics.add().metrics.add()
+    energy.name = "greenops.energy"
+    energy.sum.aggregation_temporality = given.pop("temporality", 2)
+    point = energy.sum.data_points.add(time_unix_nano=int(at.timestamp()) * 10**9, **given)
+    if joules is not None:
+        point.as_double = joules
+    if start is not None:
+        point.start_time_unix_nano = int(start.timestamp()) * 10**9
+    return message
+
+
+@pytest.mark.parametrize(
+    ("message", "reason"),
+    [
+        (reading(float("nan")), Refusal.OUT_OF_RANGE),
+        (reading(float("inf")), Refusal.OUT_OF_RANGE),
+        (reading(-0.5), Refusal.OUT_OF_RANGE),
+        (reading(1.7e308), Refusal.OUT_OF_RANGE),
+        (reading(None), Refusal.NO_VALUE),
+        (reading(1.0, flags=1), Refusal.NO_VALUE),
+        (reading(1.0, at=datetime(1970, 1, 1, tzinfo=UTC)), Refusal.NO_TIME),
+        (reading(1.0, at=START + timedelta(hours=1)), Refusal.AHEAD),
+        (
+            reading(1.0, temporality=AggregationTemporality.AGGREGATION_TEMPORALITY_DELTA),
+            Refusal.DELTA,
+        ),
+    ],
+    ids=["nan", "inf", "negative", "huge", "empty", "stale", "timeless", "ahead", "delta"],
+)
+def test_a_data_point_that_cannot_count_is_refused_with_its_reason(message, reason):
+    found = account_rows(message, lambda wall: wall, START + timedelta(minutes=10))
+
+    assert (found.rows, dict(found.refused)) == ([], {reason: 1})
+
+
+def test_an_account_knows_since_when_it_counts():
+    begun = START - timedelta(hours=1)
+
+    (row,) = account_rows(reading(2.0, start=begun), lambda wall: wall, START).rows
+    (other,) = account_rows(reading(2.0), lambda wall: wall, START).rows
+
+    assert (row.start, other.start) == (begun, None)
+
+
 def test_only_the_energy_counter_becomes_accounts():
     message = ExportMetricsServiceRequest()
     metrics = message.resource_metrics.add()
@@ -130,7 +209,7 @@ def test_only_the_energy_counter_becomes_accounts():
     point.attributes.append(pair("greenops.energy.category", "idle"))
     point.attributes.append(pair("greenops.device", "cpu"))
 
-    (account,) = account_rows(message, lambda wall: wall)
+    (account,) = account_rows(message, lambda wall: wall, START).rows
 
     assert account.joules == 0.1 + 0.2
     assert (account.category, account.device, account.at) == ("idle", "cpu", START)

@@ -213,11 +213,9 @@ class _Checker:
     def membership(self, node: Call, typed: list[Typed]) -> Typed:
         (item, kind), (among, many) = typed
         if kind == "double" and many == "list(int)" and isinstance(among, ListOf):
-            among, many = (
-                ListOf(tuple(_as_double((e, "int"))[0] for e in among.items), among.at),
-                "",
-            )
-            many = "list(double)"
+            items = [_as_double((each, "int")) for each in among.items]
+            if {of for _, of in items} == {"double"}:  # else one is computed, and stays an int
+                among, many = ListOf(tuple(each for each, _ in items), among.at), "list(double)"
         if kind == "int" and many == "list(double)":
             item, kind = _as_double((item, kind))
         if many != f"list({kind})":

@@ -6,6 +6,7 @@ aliases, tags, deep nesting and big files are refused. Source: YAML 1.2.2, secti
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -266,8 +267,12 @@ def core_value(text: str, at: Location) -> Plain:
         return text
     if INT.fullmatch(text):
         base = 10 if text[:2] not in {"0o", "0x"} else 0
-        value = int(text, base)
-        if abs(value) >= 2**63:
+        whole = int(text, base)
+        if abs(whole) >= 2**63:
             raise InvalidFile("GO0107", f"number `{text}` is over 64 bits", at=at)
-        return value
-    return float(text) if FLOAT.fullmatch(text) else text
+        return whole
+    if not FLOAT.fullmatch(text):
+        return text
+    if math.isinf(value := float(text)):
+        raise InvalidFile("GO0107", f"number `{text}` is over the largest double", at=at)
+    return value

@@ -140,6 +140,8 @@ def _divided(sign: str, x: Any, y: Any, of: str) -> Any:
     if y == 0:
         raise ZeroDivisionError("divide by zero")
     quotient = abs(x) // abs(y) * (1 if (x < 0) == (y < 0) else -1)
+    if quotient >= 2**63:
+        raise OverflowError("integer overflow")
     return quotient if sign == "/" else x - quotient * y
 
 

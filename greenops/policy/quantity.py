@@ -20,7 +20,7 @@ UNIT_US: Final = {
 """Microseconds in each unit a policy may use; CEL durations have no `d`."""
 MAX_TEXT: Final = 40
 """Longest text a number, duration or instant is read from."""
-PART: Final = re.compile(r"([0-9]{1,15})(\.[0-9]{1,9})?([a-z]{1,2})")
+PART: Final = re.compile(r"([0-9]{1,18})(\.[0-9]{1,9})?([a-z]{1,2})")
 STAMP: Final = re.compile(
     r"([0-9]{4}-[0-9]{2}-[0-9]{2})T([0-9]{2}:[0-9]{2}:[0-9]{2})(\.[0-9]{1,9})?"
     r"(Z|[+-][0-9]{2}:[0-9]{2})"

@@ -10,6 +10,7 @@ from greenops.domain.workload import Job, Limits, Urgency, Workload, WorkloadKin
 from greenops.policy.fields import Fields
 from greenops.policy.model import PolicyTest
 from greenops.policy.schema import NUMBER, PLACE, TIME
+from greenops.policy.workload_file import personal_data, regions
 
 DEFAULT_NOW = datetime(2026, 11, 23, 20, tzinfo=UTC)
 """Instant of a test that gives none; fixed, so that a test means the same tomorrow."""
@@ -107,10 +108,11 @@ def _job(
     values: dict[str, Any] = {
         **{each: fields.text(each) for each in ("team", "criticality", "data_class")},
         **{each: fields.number(each) for each in ("duration_s", "energy_kwh", "transfer_gb")},
-        "allowed_regions": fields.texts("allowed_regions"),
-        "contains_personal_data": fields.flag("contains_personal_data"),
+        "allowed_regions": regions(fields, "allowed_regions"),
         "interruptible": fields.flag("interruptible") or False,
     }
+    told = personal_data(fields, "contains_personal_data", values["data_class"])
+    values["contains_personal_data"] = told
     home = fields.text("home_region") or (baseline.region if baseline else None) or "home"
     job_id = fields.text("id") or name
     labels = fields.map("labels")

@@ -25,10 +25,10 @@ def read_workload(name: str, spec: Fields) -> Workload | None:
     limits = read_limits(spec)
     usual, p95 = spec.duration("duration"), spec.duration("durationP95")
     data_class = spec.text("dataClass")
-    personal = spec.flag("containsPersonalData")
+    personal = personal_data(spec, "containsPersonalData", data_class)
     schedule = spec.map("schedule")
     fields = {
-        "allowed_regions": spec.texts("allowedRegions"),
+        "allowed_regions": regions(spec, "allowedRegions"),
         "team": spec.text("team"),
         "criticality": spec.text("criticality"),
         "interruptible": spec.flag("interruptible") or False,
@@ -53,13 +53,30 @@ def read_workload(name: str, spec: Fields) -> Workload | None:
         urgency=urgency,
         home_region=home,
         data_class=data_class,
-        contains_personal_data=True if personal is None and data_class == PERSONAL else personal,
+        contains_personal_data=personal,
         duration_s=_seconds(usual or p95),
         duration_p95_s=_seconds(p95),
         limits=limits,
         source=spec.node.at,
         **fields,  # type: ignore[arg-type]
     )
+
+
+def personal_data(fields: Fields, name: str, data_class: str | None) -> bool | None:
+    """Does the work touch personal data; the class `personal` says so, and nothing unsays it."""
+    given = fields.flag(name)
+    if data_class == PERSONAL and given is False:
+        fix = "remove it, or name another data class"
+        fields.bad(name, f"`{fields.path(name)}` is false, but the data class is personal", fix)
+    return True if data_class == PERSONAL else given
+
+
+def regions(fields: Fields, name: str) -> tuple[str, ...]:
+    """The regions allowed. A list without one would mean anywhere, as if the key were not there."""
+    node = fields.get(name)
+    if node is not None and node.items == ():
+        fields.is_empty(name, "name a region, or remove the key: then policies alone decide")
+    return fields.texts(name)
 
 
 def _kwh(value: float | None) -> Kwh | None:

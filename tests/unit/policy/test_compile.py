@@ -134,6 +134,39 @@ def test_a_match_without_a_rule_is_refused_and_does_not_mean_every_job():
     assert "`spec.match` is empty" in str(problem)
 
 
+@pytest.mark.feature("C9")
+@pytest.mark.parametrize(
+    ("old", "new", "code", "says"),
+    [
+        (
+            "energyKwh: 2.4",
+            "dataClass: personal\n  containsPersonalData: false",
+            "GO0212",
+            "is false, but the data class is personal",
+        ),
+        ("energyKwh: 2.4", "allowedRegions: []", "GO0211", "`spec.allowedRegions` is empty"),
+    ],
+)
+def test_what_would_let_data_out_by_contradiction_is_refused(old, new, code, says):
+    (problem,) = problems(changed(WORKLOAD, old, new))
+
+    assert problem.code == code
+    assert says in str(problem)
+
+
+@pytest.mark.feature("C9")
+def test_the_job_of_a_test_follows_the_rules_of_a_workload():
+    job = "{name: etl, kind: batch, data_class: personal"
+    both = POLICY + changed(
+        TEST, "{name: etl, kind: batch", f"{job}, contains_personal_data: false"
+    )
+    none = POLICY + changed(TEST, "{name: etl, kind: batch", job)
+
+    assert [each.code for each in problems(both)] == ["GO0112"]
+    (test,) = compile_policies([("p.yaml", none)]).tests
+    assert test.job.workload.contains_personal_data is True
+
+
 @pytest.mark.feature("B6")
 @pytest.mark.parametrize(
     "line", ["deadline: {within: 8h}", 'schedule: {at: "01:00", timeZone: Europe/Paris}']

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import Final
 
 from greenops.domain.energy import (
@@ -20,6 +19,7 @@ from greenops.domain.energy import (
     Unknown,
 )
 from greenops.observe.device import DeviceAccount, joules, share
+from greenops.observe.open_spans import Lost, OpenSpan, OpenSpans
 from greenops.units import Joules
 
 SLACK_NS: Final = 200_000_000
@@ -32,69 +32,6 @@ Rate = Callable[[str], float]
 def flat(operation: str) -> float:  # noqa: ARG001
     """Every operation draws alike."""
     return 1.0
-
-
-class ThreadState:
-    """Open spans of one thread, innermost last, and how far its clocks are charged."""
-
-    __slots__ = ("at_ns", "charged_ns", "cpu_ns", "ident", "stack")
-
-    def __init__(self, ident: int, cpu_ns: int, at_ns: int) -> None:
-        self.ident = ident
-        self.stack: list[OpenSpan] = []
-        self.cpu_ns = cpu_ns
-        self.at_ns = at_ns
-        self.charged_ns = 0
-
-    def charge(self, cpu_ns: int, at_ns: int) -> None:
-        """Give the time since the cursor to the innermost open span, then move the cursor."""
-        if self.stack:
-            top = self.stack[-1]
-            if cpu_ns > self.cpu_ns:
-                top.cpu_ns += cpu_ns - self.cpu_ns
-                self.charged_ns += cpu_ns - self.cpu_ns
-            if at_ns > self.at_ns:
-                top.wall_ns += at_ns - self.at_ns
-        self.cpu_ns = cpu_ns
-        self.at_ns = at_ns
-
-
-class OpenSpan:
-    """What a span has gathered so far; energy in quanta. Defaults live on the class: a start must be cheap."""
-
-    parent: OpenSpan | None
-    used_ns = 0
-    """CPU time of its own, settled ticks [ns]."""
-    devices: Mapping[str, int] = MappingProxyType({})
-    periods: Mapping[int, int] = MappingProxyType({})
-    shared = 0
-    """Part of its energy that was shared by wall time, not by CPU time."""
-    below = 0
-    """Energy of descendants that ended before it."""
-    into: OpenSpan | None = None
-    keep = True
-    read = False
-    """True once a tick with a reading has covered it."""
-
-    def __init__(self, key: int, name: str, thread: ThreadState, parent: OpenSpan | None) -> None:
-        self.key = key
-        self.name = name
-        self.thread = thread
-        self.parent = parent
-        self.cpu_ns = 0
-        """CPU time in the tick that runs [ns]."""
-        self.wall_ns = 0
-        """Wall time as the innermost span of its thread in the tick that runs [ns]."""
-
-    def add(self, device: str, period: int, quanta: int) -> None:
-        """Add energy that a tick gave."""
-        self.devices = {**self.devices, device: self.devices.get(device, 0) + quanta}
-        self.periods = {**self.periods, period: self.periods.get(period, 0) + quanta}
-
-    @property
-    def quanta(self) -> int:
-        """Energy of its own."""
-        return sum(self.devices.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +88,7 @@ class _Shares:
     native: list[int]
     unattributed_ns: int
     overhead_ns: int
+    lost_wall_ns: int
 
 
 class Attribution:
@@ -159,62 +97,12 @@ class Attribution:
     def __init__(self, meters: Iterable[MeterInfo], rate: Rate = flat) -> None:
         self.devices = {info.device: DeviceAccount(info) for info in meters}
         self._rate = rate
-        self.open: dict[int, OpenSpan] = {}
-        """Spans that are open, by key."""
-        self._ended: list[OpenSpan] = []
-        self.threads: dict[int, ThreadState] = {}
-        """Threads that have had spans since the last tick, or have some open."""
+        self.spans = OpenSpans()
         self._seen: dict[int, int] | None = None
         self._process_ns = 0
         self._host_ns: int | None = None
         self._ahead_ns = 0
         self._native_ns = 0
-
-    def start(
-        self, key: int, name: str, parent: int | None, thread: int, cpu_ns: int, at_ns: int
-    ) -> None:
-        """A span starts on a thread and becomes its innermost."""
-        state = self.threads.get(thread)
-        if state is None:
-            state = self.threads[thread] = ThreadState(thread, cpu_ns, at_ns)
-        elif state.stack:
-            state.charge(cpu_ns, at_ns)
-        else:
-            state.cpu_ns, state.at_ns = cpu_ns, at_ns
-        span = OpenSpan(key, name, state, self.open.get(parent) if parent else None)
-        self.open[key] = span
-        state.stack.append(span)
-
-    def pending(self, keys: Iterable[int]) -> bool:
-        """True where one of these spans has ended after the last tick."""
-        waiting = {span.key for span in self._ended}
-        return any(key in waiting for key in keys)
-
-    def end(self, key: int, cpu_ns: int | None, at_ns: int, keep: bool = True) -> bool:
-        """A span ends; false where it is not open here.
-
-        Args:
-            key: As given at its start.
-            cpu_ns: CPU clock of the thread it started on [ns]; none where that cannot be read.
-            at_ns: Monotonic clock [ns].
-            keep: False where nobody will ask for the result, as for unsampled spans.
-        """
-        span = self.open.pop(key, None)
-        if span is None:
-            return False
-        state = span.thread
-        state.charge(state.cpu_ns if cpu_ns is None else cpu_ns, at_ns)
-        if state.stack[-1] is span:
-            state.stack.pop()
-        else:
-            state.stack.remove(span)
-        # A child that outlives its parent adds to nobody's total.
-        if span.parent is not None and span.parent.key in self.open:
-            span.into = span.parent
-        span.parent = None
-        span.keep = keep
-        self._ended.append(span)
-        return True
 
     def tick(self, tick: Tick) -> list[Finished]:
         """Settle everything since the last tick; the spans that ended before this one, in that order."""
@@ -233,19 +121,20 @@ class Attribution:
 
     def close(self) -> None:
         """No more ticks: energy of spans that are still open becomes unattributed."""
-        for span in [*self.open.values(), *self._ended]:
-            for device, quanta in span.devices.items():
-                parts = self.devices[device].parts
-                parts[Category.ATTRIBUTED] -= quanta
-                parts[Category.UNATTRIBUTED] += quanta
-        self.open.clear()
-        self._ended.clear()
-        self.threads.clear()
+        self.spans.clear()
+        self._release(self.spans.settled())
+
+    def _release(self, lost: Lost) -> None:
+        for device, quanta in lost.quanta.items():
+            parts = self.devices[device].parts
+            parts[Category.ATTRIBUTED] -= quanta
+            parts[Category.UNATTRIBUTED] += quanta
 
     def _shares(self, tick: Tick) -> _Shares:
         first, seen = self._seen is None, self._seen or {}
+        threads = self.spans.threads
         known = unattributed = overhead = 0
-        for thread, state in list(self.threads.items()):
+        for thread, state in threads.items():
             if thread in tick.threads:
                 state.charge(max(state.cpu_ns, tick.threads[thread]), tick.at_ns)
             elif state.stack:
@@ -255,7 +144,7 @@ class Attribution:
         for thread, cpu_ns in tick.threads.items():
             used = cpu_ns - seen.get(thread, cpu_ns if first else 0)
             used = cpu_ns if used < 0 else used
-            charged = self.threads[thread].charged_ns if thread in self.threads else 0
+            charged = threads[thread].charged_ns if thread in threads else 0
             known += max(used, charged)
             if thread in tick.overhead:
                 overhead += max(0, used - charged)
@@ -264,18 +153,19 @@ class Attribution:
         process_ns = 0 if first else max(0, tick.process_ns - self._process_ns)
         residual = 0 if first else self._residual(process_ns - known)
         self._seen, self._process_ns = dict(tick.threads), tick.process_ns
-        ended, self._ended = self._ended, []
-        spans = [*ended, *self.open.values()]
-        walls = [span.wall_ns for span in spans]
-        native = share(residual if tick.native else 0, walls)
+        spans = [*self.spans.waiting.values(), *self.spans.open.values()]
+        lost = self.spans.lost
+        walls = [*(span.wall_ns for span in spans), lost.wall_ns]
+        native = share(residual if tick.native else 0, walls)[:-1]
         return _Shares(
             process_ns=process_ns,
             other_ns=self._other(tick.host_ns, process_ns),
             spans=spans,
             cpu=[span.cpu_ns for span in spans],
             native=native,
-            unattributed_ns=unattributed + residual - sum(native),
+            unattributed_ns=unattributed + residual - sum(native) + lost.cpu_ns,
             overhead_ns=overhead,
+            lost_wall_ns=lost.wall_ns,
         )
 
     def _residual(self, difference: int) -> int:
@@ -305,7 +195,7 @@ class Attribution:
         spans = shares.spans
         if account.info.device_kind == "gpu":
             weights = [span.wall_ns for span in spans]
-            shared, rest = weights, [0, 0]
+            shared, rest = weights, [shares.lost_wall_ns, 0]
         else:
             running = shares.process_ns + shares.other_ns
             mine = own * shares.process_ns // running if running else own
@@ -337,15 +227,13 @@ class Attribution:
             span.used_ns += cpu_ns + native_ns
             span.cpu_ns = span.wall_ns = 0
             span.read = span.read or read
-            if span.key not in self.open:
+            if span.key in self.spans.waiting:
                 if span.into is not None:
                     span.into.below += span.quanta + span.below
                 if span.keep:
                     finished.append(self._finish(span))
-        for thread, state in list(self.threads.items()):
-            state.charged_ns = 0
-            if not state.stack:
-                del self.threads[thread]
+        self.spans.waiting.clear()
+        self._release(self.spans.settled())
         return finished
 
     def _finish(self, span: OpenSpan) -> Finished:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 import threading
 import weakref
 from collections import OrderedDict
@@ -18,6 +19,7 @@ from greenops.errors import GreenOpsError
 from greenops.observe.attribution import Attribution, Finished, Rate, Tick, flat
 from greenops.observe.device import joules
 from greenops.observe.host import Host
+from greenops.observe.meters import Meters
 from greenops.units import Joules
 
 if TYPE_CHECKING:
@@ -27,6 +29,8 @@ INTERVAL_S: Final = 0.1
 """Time between two looks [s]; RAPL and NVML give no more than this is worth."""
 KEPT: Final = 8_192
 """Results kept for exporters; the oldest goes. Four full queues of the SDK's batch processor."""
+PATIENCE_S: Final = 2.0
+"""How long spans wait for a look that was asked for [s]; one takes less than a millisecond."""
 PERIOD_S: Final = 300
 """Simulated time whose energy is priced with one carbon intensity [s]; grids publish 5 min at best."""
 
@@ -56,6 +60,7 @@ class Observer:
         interval_s: Time between two looks [s].
         rate: Relative power of operations.
         host: CPU clocks; opened again in a forked child.
+        patience_s: How long a caller waits for a look [s].
     """
 
     def __init__(
@@ -66,9 +71,10 @@ class Observer:
         interval_s: float = INTERVAL_S,
         rate: Rate = flat,
         host: Callable[[], Host] = Host,
+        patience_s: float = PATIENCE_S,
     ) -> None:
         self._open_meters, self._clock, self._rate = meters, clock, rate
-        self._interval_s, self._open_host = interval_s, host
+        self._interval_s, self._open_host, self._patience_s = interval_s, host, patience_s
         self._running = False
         self._blind: Unknown | None = None
         self._begin()
@@ -79,20 +85,23 @@ class Observer:
         # Re-entrant: a finaliser may end a span while the same thread starts one.
         self._lock = threading.RLock()
         self._tick_lock = threading.Lock()
-        self._stop = threading.Event()
+        self._looked = threading.Condition()
+        self._wake = threading.Event()
+        self._asked = self._answered = 0
+        self._stop = self._hangs = False
         self._closed = False
         self._thread: threading.Thread | None = None
         self._results: OrderedDict[int, Finished] = OrderedDict()
-        self._failing: set[str] = set()
         self._doubted: set[str] = set()
         self._unknown: dict[str, int] = {}
         self._host = self._open_host()
         try:
-            self._meters = list(self._open_meters())
+            self._meters = Meters(self._open_meters())
         except GreenOpsError as error:
             _log.warning("%s", error)
-            self._meters = []
-        self._books = Attribution((meter.info for meter in self._meters), self._rate)
+            self._meters = Meters([])
+        self._books = Attribution(self._meters.infos, self._rate)
+        self._spans = self._books.spans
         self.tick()
 
     def _after_fork(self) -> None:
@@ -105,7 +114,7 @@ class Observer:
     @property
     def meters(self) -> Sequence[MeterInfo]:
         """What is measured."""
-        return [meter.info for meter in self._meters]
+        return self._meters.infos
 
     def run(self) -> None:
         """Start the meter thread; twice is once."""
@@ -116,12 +125,49 @@ class Observer:
         self._thread.start()
 
     def _loop(self) -> None:
-        stop = self._stop
-        while not stop.wait(self._interval_s):
+        last = False
+        while not last:
+            self._wake.wait(self._interval_s)
+            self._wake.clear()
+            last, asked = self._stop, self._asked
             try:
                 self.tick()
             except Exception:  # noqa: BLE001 - a meter thread that dies would blind the process
                 _log.warning("GO0702 a look at the energy meters failed", exc_info=True)
+            with self._looked:
+                self._answered = sys.maxsize if last else asked
+                self._looked.notify_all()
+
+    def _looks_alone(self) -> bool:
+        thread = self._thread
+        return thread is None or thread is threading.current_thread() or not thread.is_alive()
+
+    def look(self, timeout_s: float | None = None) -> bool:
+        """One more look that begins after this call; false where a driver hangs.
+
+        The meter thread takes it, so that a driver that never answers holds up nobody else.
+        """
+        if self._looks_alone():
+            return self.tick()
+        if self._hangs:
+            return False
+        with self._looked:
+            self._asked += 1
+            mine = self._asked
+            self._wake.set()
+            if self._looked.wait_for(lambda: self._answered >= mine, self._wait_s(timeout_s)):
+                return True
+        self._tell_hangs()
+        return False
+
+    def _wait_s(self, timeout_s: float | None) -> float:
+        return self._patience_s if timeout_s is None else min(timeout_s, self._patience_s)
+
+    def _tell_hangs(self) -> None:
+        self._hangs = True
+        busy = self._meters.reading
+        device = busy.info.device if busy is not None else "unknown"
+        _log.warning("GO0707 energy meter `%s` does not answer; spans wait for it no more", device)
 
     def span_started(self, key: int, name: str, parent: int | None) -> None:
         """A span starts on the calling thread."""
@@ -129,48 +175,66 @@ class Observer:
         with self._lock:
             if self._closed:
                 return
-            books = self._books
-            if thread not in books.threads:
+            spans = self._spans
+            if thread not in spans.threads:
                 self._host.know(thread)
-            books.start(key, name, parent, thread, thread_time_ns(), monotonic_ns())
+            spans.start(key, name, parent, thread, thread_time_ns(), monotonic_ns())
 
     def span_ended(self, key: int, keep: bool) -> None:
         """A span ends, on whatever thread."""
         with self._lock:
-            books = self._books
-            span = books.open.get(key)
+            spans = self._spans
+            span = spans.open.get(key)
             if span is None:
                 return
             ident = span.thread.ident
             cpu_ns = thread_time_ns() if ident == get_ident() else self._host.thread_ns(ident)
-            books.end(key, cpu_ns, monotonic_ns(), keep)
+            spans.end(key, cpu_ns, monotonic_ns(), keep)
 
-    def tick(self) -> None:
-        """Look once, now."""
-        with self._tick_lock:
-            if self._closed:
-                return
-            readings = {meter.info.device: self._read(meter) for meter in self._meters}
-            period = int(self._clock.now().timestamp()) // PERIOD_S
-            with self._lock:
-                clocks = self._host.read()
-                finished = self._books.tick(
-                    Tick(
-                        at_ns=monotonic_ns(),
-                        period=period,
-                        readings=readings,
-                        host_ns=clocks.host_ns,
-                        process_ns=clocks.process_ns,
-                        threads=clocks.threads,
-                        overhead=clocks.overhead,
-                        native=clocks.native,
-                    )
-                )
-                for each in finished:
-                    self._results[each.key] = each
-                while len(self._results) > KEPT:
-                    self._results.popitem(last=False)
-            self._tell_refused()
+    def tick(self) -> bool:
+        """Look once, now, on the calling thread; false where another look does not come to its end."""
+        if not self._tick_lock.acquire(timeout=self._patience_s):
+            return False
+        try:
+            self._tick()
+        finally:
+            self._tick_lock.release()
+        return True
+
+    def _tick(self) -> None:
+        if self._closed:
+            return
+        readings = self._meters.read()
+        period = int(self._clock.now().timestamp()) // PERIOD_S
+        with self._lock:
+            booked = self._book(readings, period)
+        self._hangs = False
+        self._tell_refused()
+        if not booked:
+            # The driver answered after all had been let go but its own meter.
+            self._meters.close()
+
+    def _book(self, readings: Mapping[str, EnergyReading | None], period: int) -> bool:
+        if self._closed:
+            return False
+        clocks = self._host.read()
+        finished = self._books.tick(
+            Tick(
+                at_ns=monotonic_ns(),
+                period=period,
+                readings=readings,
+                host_ns=clocks.host_ns,
+                process_ns=clocks.process_ns,
+                threads=clocks.threads,
+                overhead=clocks.overhead,
+                native=clocks.native,
+            )
+        )
+        for each in finished:
+            self._results[each.key] = each
+        while len(self._results) > KEPT:
+            self._results.popitem(last=False)
+        return True
 
     def _tell_refused(self) -> None:
         for device, account in self._books.devices.items():
@@ -180,33 +244,30 @@ class Observer:
                     "GO0706 energy meter `%s` gave a reading that cannot be energy", device
                 )
 
-    def _read(self, meter: EnergyMeter) -> EnergyReading | None:
-        device = meter.info.device
-        try:
-            reading = meter.read()
-        except Exception as error:  # noqa: BLE001 - a driver may raise anything
-            if device not in self._failing:
-                self._failing.add(device)
-                _log.warning("GO0702 energy meter `%s` cannot be read: %s", device, error)
-            return None
-        self._failing.discard(device)
-        return reading
-
     def settle(self, keys: Sequence[int]) -> None:
         """Take one more look if a span among `keys` ended after the last one."""
-        if any(key not in self._results for key in keys) and self._books.pending(keys):
-            self.tick()
+        with self._lock:
+            waits = self._books.spans.pending(keys)
+        if waits:
+            self.look()
 
     def take(self, key: int) -> Finished:
         """The result of a span, once; what was never seen here is unknown, with its reason."""
         with self._lock:
             found = self._results.get(key)
-        if found is None:
-            reason = self._blind or (Unknown.NOT_OBSERVED if self._meters else Unknown.NO_METER)
-            found = Finished(key, None, reason, 0, {})
+            if found is None:
+                found = self._missing(key)
         if found.unknown is not None:
             self.count_unknown(found.unknown)
         return found
+
+    def _missing(self, key: int) -> Finished:
+        # A span that still waits for a look goes out now: its energy will be nobody's.
+        if self._spans.abandon(key):
+            found = self._results[key] = Finished(key, None, Unknown.METER_FAILED, 0, {})
+            return found
+        why = self._blind or (Unknown.NOT_OBSERVED if self._meters.infos else Unknown.NO_METER)
+        return Finished(key, None, why, 0, {})
 
     def blind(self, reason: Unknown) -> None:
         """Say why no span can be seen here."""
@@ -238,16 +299,16 @@ class Observer:
 
     def close(self) -> None:
         """One last look; what is still open becomes unattributed; meters are let go. Twice is once."""
-        self._stop.set()
-        if self._thread is not None and self._thread is not threading.current_thread():
-            self._thread.join(timeout=1.0)
-        try:
+        self._stop = True
+        if self._looks_alone():
             self.tick()
-        finally:
-            with self._tick_lock, self._lock:
-                if not self._closed:
-                    self._closed, self._running = True, False
-                    self._books.close()
-                    self._host.close()
-                    for meter in self._meters:
-                        meter.close()
+        elif self._thread is not None:
+            self._wake.set()
+            self._thread.join(0.0 if self._hangs else self._patience_s)
+        with self._lock:
+            if self._closed:
+                return
+            self._closed, self._running = True, False
+            self._books.close()
+            self._host.close()
+        self._meters.close()

@@ -65,13 +65,12 @@ class Session:
         found = self._traces.resource
         self._workload = workload or _text(found, names.WORKLOAD)
         processor = EnergySpanProcessor(self.observer)
-        if join.attach(self._traces, processor, self.wrap):
-            self.observer.run()
-        else:
+        if not join.attach(self._traces, processor, self.wrap):
             self.observer.blind(Unknown.CLOCK_UNAVAILABLE)
             _log.warning(
                 "GO0704 a concurrent span processor hides thread clocks; spans get no energy"
             )
+        self.observer.run()
         if names.SERVICE_INSTANCE_ID not in found.attributes:
             found = found.merge(Resource({names.SERVICE_INSTANCE_ID: self._instance()}))
         self._metrics: metrics.MeterProvider = join.meter_provider(found)

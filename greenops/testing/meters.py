@@ -47,6 +47,8 @@ class SyntheticMeter:
         self._update_ns = int(update_s * NS_PER_S)
         self._stepped = (0, 0.0)
         self.fails = False
+        self.hangs: threading.Event | None = None
+        """Set by a test: a reading waits for it, as for a driver that does not answer."""
         self.closed = False
         self.truth: dict[str, float] = {}
         self._info = MeterInfo(
@@ -85,6 +87,8 @@ class SyntheticMeter:
         Raises:
             AdapterUnavailable: The test said so.
         """
+        if self.hangs is not None:
+            self.hangs.wait()
         if self.fails:
             raise AdapterUnavailable("GO0710", "the synthetic meter was told to fail")
         with self._lock:

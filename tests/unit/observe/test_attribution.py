@@ -70,10 +70,10 @@ class World:
         self.drawn += watts * ns / 1e9
 
     def start(self, key: int, thread: int = 1, parent: int | None = None) -> None:
-        self.books.start(key, f"op{key}", parent, thread, self.threads[thread], self.now)
+        self.books.spans.start(key, f"op{key}", parent, thread, self.threads[thread], self.now)
 
     def end(self, key: int, thread: int = 1) -> None:
-        self.books.end(key, self.threads[thread], self.now)
+        self.books.spans.end(key, self.threads[thread], self.now)
 
     def tick(self, *, read: bool = True, period: int = 0) -> None:
         counted = self.drawn
@@ -306,8 +306,8 @@ def test_a_span_that_no_reading_covers_has_unknown_energy() -> None:
 
 def test_without_a_meter_energy_is_unknown() -> None:
     books = Attribution([])
-    books.start(1, "a", None, 1, 0, 0)
-    books.end(1, 5, 5)
+    books.spans.start(1, "a", None, 1, 0, 0)
+    books.spans.end(1, 5, 5)
 
     (done,) = books.tick(Tick(10, 0, {}, None, 5, {1: 5}))
 
@@ -376,7 +376,7 @@ def play(world: World, steps: list[tuple[str, int, float]]) -> None:  # noqa: C9
             opened.append((key, first))
         elif verb == "end" and opened:
             ended, thread = opened.pop(int(first) % len(opened))
-            world.books.end(ended, world.threads[thread], world.now)
+            world.books.spans.end(ended, world.threads[thread], world.now)
         elif verb == "run":
             world.run(first, second, watts=2.0 + first)
         elif verb == "native":
@@ -413,7 +413,7 @@ def test_energy_is_conserved_never_negative_and_self_is_within_total(
     world.native = native
 
     play(world, steps)
-    gathered = sum(span.quanta for span in world.books.open.values())
+    gathered = sum(span.quanta for span in world.books.spans.open.values())
     if close:
         world.books.close()
         gathered = 0
@@ -448,9 +448,9 @@ def test_the_order_in_which_spans_start_does_not_matter(order: list[tuple[int, i
     books = Attribution([info])
     books.tick(Tick(0, 0, {"cpu": EnergyReading("cpu", 0, Joules(0.0))}, 0, 0, {1: 0, 2: 0, 3: 0}))
     for thread, _ in order:
-        books.start(thread, "a", None, thread, 0, 0)
+        books.spans.start(thread, "a", None, thread, 0, 0)
     for thread, ms in order:
-        books.end(thread, ms * MS, 40 * MS)
+        books.spans.end(thread, ms * MS, 40 * MS)
 
     reading = EnergyReading("cpu", 40 * MS, Joules(4.0))
     done = books.tick(

@@ -1,0 +1,168 @@
+"""Which spans are open on which thread, and what each used since the last look."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
+
+
+class ThreadState:
+    """Open spans of one thread, innermost last, and how far its clocks are charged."""
+
+    __slots__ = ("at_ns", "charged_ns", "cpu_ns", "ident", "stack")
+
+    def __init__(self, ident: int, cpu_ns: int, at_ns: int) -> None:
+        self.ident = ident
+        self.stack: list[OpenSpan] = []
+        self.cpu_ns = cpu_ns
+        self.at_ns = at_ns
+        self.charged_ns = 0
+
+    def charge(self, cpu_ns: int, at_ns: int) -> None:
+        """Give the time since the cursor to the innermost open span, then move the cursor."""
+        if self.stack:
+            top = self.stack[-1]
+            if cpu_ns > self.cpu_ns:
+                top.cpu_ns += cpu_ns - self.cpu_ns
+                self.charged_ns += cpu_ns - self.cpu_ns
+            if at_ns > self.at_ns:
+                top.wall_ns += at_ns - self.at_ns
+        self.cpu_ns = cpu_ns
+        self.at_ns = at_ns
+
+
+class OpenSpan:
+    """What a span has gathered so far; energy in quanta. Defaults live on the class: a start must be cheap."""
+
+    parent: OpenSpan | None
+    used_ns = 0
+    """CPU time of its own, settled ticks [ns]."""
+    devices: Mapping[str, int] = MappingProxyType({})
+    periods: Mapping[int, int] = MappingProxyType({})
+    shared = 0
+    """Part of its energy that was shared by wall time, not by CPU time."""
+    below = 0
+    """Energy of descendants that ended before it."""
+    into: OpenSpan | None = None
+    keep = True
+    read = False
+    """True once a tick with a reading has covered it."""
+
+    def __init__(self, key: int, name: str, thread: ThreadState, parent: OpenSpan | None) -> None:
+        self.key = key
+        self.name = name
+        self.thread = thread
+        self.parent = parent
+        self.cpu_ns = 0
+        """CPU time in the tick that runs [ns]."""
+        self.wall_ns = 0
+        """Wall time as the innermost span of its thread in the tick that runs [ns]."""
+
+    def add(self, device: str, period: int, quanta: int) -> None:
+        """Add energy that a tick gave."""
+        self.devices = {**self.devices, device: self.devices.get(device, 0) + quanta}
+        self.periods = {**self.periods, period: self.periods.get(period, 0) + quanta}
+
+    @property
+    def quanta(self) -> int:
+        """Energy of its own."""
+        return sum(self.devices.values())
+
+
+class Lost:
+    """What spans had that nobody will ask for again: time in the tick that runs [ns], and quanta by device."""
+
+    __slots__ = ("cpu_ns", "quanta", "wall_ns")
+
+    def __init__(self) -> None:
+        self.cpu_ns = self.wall_ns = 0
+        self.quanta: dict[str, int] = {}
+
+    def add(self, span: OpenSpan) -> None:
+        """Take over what a span has gathered."""
+        self.cpu_ns += span.cpu_ns
+        self.wall_ns += span.wall_ns
+        for device, quanta in span.devices.items():
+            self.quanta[device] = self.quanta.get(device, 0) + quanta
+
+
+class OpenSpans:
+    """Spans from their start until a look at the meters settles them. Not thread-safe: the caller locks."""
+
+    def __init__(self) -> None:
+        self.open: dict[int, OpenSpan] = {}
+        """Spans that are open, by key."""
+        self.waiting: dict[int, OpenSpan] = {}
+        """Spans that have ended since the last tick, by key."""
+        self.threads: dict[int, ThreadState] = {}
+        """Threads that have had spans since the last tick, or have some open."""
+        self.lost = Lost()
+
+    def start(
+        self, key: int, name: str, parent: int | None, thread: int, cpu_ns: int, at_ns: int
+    ) -> None:
+        """A span starts on a thread and becomes its innermost."""
+        state = self.threads.get(thread)
+        if state is None:
+            state = self.threads[thread] = ThreadState(thread, cpu_ns, at_ns)
+        elif state.stack:
+            state.charge(cpu_ns, at_ns)
+        else:
+            state.cpu_ns, state.at_ns = cpu_ns, at_ns
+        span = OpenSpan(key, name, state, self.open.get(parent) if parent else None)
+        self.open[key] = span
+        state.stack.append(span)
+
+    def end(self, key: int, cpu_ns: int | None, at_ns: int, keep: bool = True) -> bool:
+        """A span ends; false where it is not open here.
+
+        Args:
+            key: As given at its start.
+            cpu_ns: CPU clock of the thread it started on [ns]; none where that cannot be read.
+            at_ns: Monotonic clock [ns].
+            keep: False where nobody will ask for the result, as for unsampled spans.
+        """
+        span = self.open.pop(key, None)
+        if span is None:
+            return False
+        state = span.thread
+        state.charge(state.cpu_ns if cpu_ns is None else cpu_ns, at_ns)
+        if state.stack[-1] is span:
+            state.stack.pop()
+        else:
+            state.stack.remove(span)
+        # A child that outlives its parent adds to nobody's total.
+        if span.parent is not None and span.parent.key in self.open:
+            span.into = span.parent
+        span.parent = None
+        span.keep = keep
+        self.waiting[key] = span
+        return True
+
+    def pending(self, keys: Iterable[int]) -> bool:
+        """True where one of these spans has ended after the last tick."""
+        return not self.waiting.keys().isdisjoint(keys)
+
+    def abandon(self, key: int) -> bool:
+        """Settle a span without a result: its energy is nobody's; false where it does not wait for a tick."""
+        span = self.waiting.pop(key, None)
+        if span is not None:
+            self.lost.add(span)
+        return span is not None
+
+    def settled(self) -> Lost:
+        """A tick is over: threads without open spans are forgotten, and what was lost is handed over."""
+        for thread, state in list(self.threads.items()):
+            state.charged_ns = 0
+            if not state.stack:
+                del self.threads[thread]
+        lost, self.lost = self.lost, Lost()
+        return lost
+
+    def clear(self) -> None:
+        """Nothing is open, nothing waits: what all of them had is lost."""
+        for span in [*self.open.values(), *self.waiting.values()]:
+            self.lost.add(span)
+        self.open.clear()
+        self.waiting.clear()
+        self.threads.clear()

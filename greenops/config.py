@@ -40,6 +40,8 @@ class Settings:
     """Wall seconds between two flushes of the lake [s]."""
     checkpoint_entries: int = 100
     """Ledger entries between two signed checkpoints."""
+    checkpoint_mirror: Path | None = None
+    """Folder that gets a copy of each checkpoint, where this process can add but not rewrite."""
     forecast_max_age_s: float = 36 * 3600
     """Oldest forecast a decision may rest on [simulated s]; older means run now."""
     actor: str = "loop"
@@ -49,6 +51,7 @@ class Settings:
 
 
 PREFIX = "GREENOPS_"
+PATHS = ("state", "policies", "checkpoint_mirror")
 LARGEST_PORT = 65_535
 MODES = ("recommend", "act")
 
@@ -144,7 +147,11 @@ def _known(table: Mapping[str, Any], file: str) -> list[tuple[str, Any, Location
 def _convert(name: str, value: Any, origin: object) -> Any:
     default = getattr(Settings(), name)
     try:
-        found = Path(str(value)) if isinstance(default, Path) else type(default)(value)
+        if name in PATHS:
+            # An empty value of a path that may be absent says that it is.
+            found = Path(str(value)) if default or value else None
+        else:
+            found = type(default)(value)
     except (ValueError, TypeError) as error:
         wanted = type(default).__name__
         raise UsageError(

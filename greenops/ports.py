@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Protocol, runtime_checkable
+from typing import Protocol, Self, runtime_checkable
 
 from greenops.domain.action import Action, Diff, Receipt, SetWeights, StartJob, TargetState
 from greenops.domain.console import (
@@ -17,7 +17,7 @@ from greenops.domain.console import (
 )
 from greenops.domain.decision import Decision
 from greenops.domain.energy import EnergyReading, MeterInfo
-from greenops.domain.evidence import EntryKind, LedgerEntry
+from greenops.domain.evidence import EntryKind, LedgerEntry, LedgerHead
 from greenops.domain.grid import Forecast, GridZone, IntensitySeries
 from greenops.domain.replay import Replay
 from greenops.domain.spans import EnergyAccount, SpanRow
@@ -146,6 +146,67 @@ class LedgerStore(Protocol):
 
     def checkpoint(self) -> str:
         """Sign and keep the root of all entries; the C2SP note text."""
+
+    def seal(self, *, at_once: bool = False) -> None:
+        """Sign what is not signed yet: now, or else when the last signature is old enough.
+
+        Raises:
+            Unreachable: The signature cannot be kept or mirrored; entries stand.
+        """
+
+
+class ChainState(Protocol):
+    """The pure half of a ledger: makes lines, checks lines, knows the root."""
+
+    @property
+    def size(self) -> int:
+        """Number of entries."""
+
+    def root(self) -> bytes:
+        """Merkle root of all entries."""
+
+    def copy(self) -> Self:
+        """The same state, to go on from separately."""
+
+    def add(
+        self, kind: EntryKind, body: Mapping[str, object], ts: datetime
+    ) -> tuple[LedgerEntry, bytes]:
+        """Append an entry; give it with its line."""
+
+    def take(self, line: bytes) -> LedgerEntry:
+        """Append a stored line; ValueError where it does not fit."""
+
+
+class Sealer(Protocol):
+    """Signs and opens checkpoints."""
+
+    def seal(self, size: int, root: bytes) -> str:
+        """The signed note of a state."""
+
+    def open(self, note: str) -> tuple[int, bytes]:
+        """Size and root of a note; ValueError where it is not ours."""
+
+
+class CheckpointKeeper(Protocol):
+    """Keeps what vouches for the ledger, at best where whoever rewrites it cannot."""
+
+    def prepare(self) -> None:
+        """Make its folder; OSError where it cannot be made."""
+
+    def notes(self) -> Iterable[tuple[str, str]]:
+        """Every note that is kept: where, and its text; OSError where one cannot be read."""
+
+    def keep(self, size: int, note: str, *, lasting: bool) -> None:
+        """Keep the newest note; OSError where it cannot be."""
+
+    def copy_to_mirror(self) -> str | None:
+        """Copy what the mirror lacks; why that failed, or none."""
+
+    def head(self) -> LedgerHead | None:
+        """What the writer last set out on; ValueError where it is damaged."""
+
+    def set_out(self, head: LedgerHead) -> None:
+        """Keep what the ledger is about to become; OSError where it cannot be."""
 
 
 @runtime_checkable

@@ -21,11 +21,22 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     verify = commands.add_parser(
         "verify",
         help="check chain, signatures and checkpoints, and compute every number again",
-        description="Exit 0: verified. 1: not verified, each problem a line. 3: nothing to check.",
+        description="Exit 0: verified, every entry signed. 1: not verified, each problem a line. "
+        "3: nothing to check.",
     )
     verify.add_argument("--state", type=Path, help="state folder (default: as in the settings)")
     verify.add_argument("--key", type=Path, help="public key you pinned (default: the folder's)")
-    verify.add_argument("--checkpoints", type=Path, help="folder of checkpoints kept elsewhere")
+    verify.add_argument(
+        "--mirror",
+        "--checkpoints",
+        type=Path,
+        help="folder of checkpoints kept elsewhere (default: as in the settings)",
+    )
+    verify.add_argument(
+        "--allow-unsigned-tail",
+        action="store_true",
+        help="exit 0 also where the last entries are not signed yet, as after a crash",
+    )
     verify.add_argument("-o", "--output", choices=("table", "json"), default="table")
     verify.set_defaults(run=run_verify)
 
@@ -36,25 +47,39 @@ def run_verify(args: argparse.Namespace) -> int:
     from greenops.pipeline.evidence import verify
 
     try:
-        state = args.state or load_settings().state
-        found = verify(state, args.key, args.checkpoints)
+        settings = load_settings()
+        state = args.state or settings.state
+        # The mirror of the settings is that of their own ledger.
+        own = settings.checkpoint_mirror if state.resolve() == settings.state.resolve() else None
+        found = verify(state, args.key, args.mirror or own)
     except GreenOpsError as error:
         print(error, file=sys.stderr)
         return error.exit_code
     print(_as_json(found) if args.output == "json" else _as_table(found, pinned=args.key))
-    return ExitCode.OK if found.verified else ExitCode.POLICY
+    tolerated = args.allow_unsigned_tail and not found.problems
+    return ExitCode.OK if found.verified or tolerated else ExitCode.POLICY
 
 
 def _as_json(found: Verification) -> str:
     from greenops.domain.record import plain
 
-    return json.dumps({"verified": found.verified, **plain(found)}, indent=2)
+    whole = {"verified": found.verified, **plain(found), "unsigned": found.unsigned}
+    return json.dumps(whole, indent=2)
+
+
+def _verdict(found: Verification) -> str:
+    if found.verified:
+        return "verified"
+    if found.problems:
+        return "NOT VERIFIED"
+    last = "1 is" if found.unsigned == 1 else f"{found.unsigned} are"
+    return f"NOT WHOLLY VERIFIED: {found.signed} of {found.entries}, the last {last} not signed yet"
 
 
 def _as_table(found: Verification, *, pinned: Path | None) -> str:
     key = f"pinned, {pinned}" if pinned else "the folder's own; pin one with --key"
     rows = [
-        ("ledger", "verified" if found.verified else "NOT VERIFIED"),
+        ("ledger", _verdict(found)),
         ("entries", f"{found.entries}, of which {found.signed} signed"),
         ("checkpoints", str(found.checkpoints)),
         ("recomputed", str(found.recomputed)),

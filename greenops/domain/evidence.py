@@ -47,6 +47,34 @@ class LedgerEntry:
 
 
 @dataclass(frozen=True, slots=True)
+class LedgerState:
+    """How far a ledger goes.
+
+    Attributes:
+        size: Number of entries.
+        root: Merkle root of all of them, in hexadecimal.
+        length: Of the stored lines [byte].
+    """
+
+    size: int
+    root: str
+    length: int
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerHead:
+    """An append that was set out on: the ledger is as before it, or as after it."""
+
+    before: LedgerState
+    after: LedgerState
+
+    def counted(self, length: int) -> int:
+        """How much of a file of this length [byte] counts: an append is there whole or not at all."""
+        torn = self.before.length < length < self.after.length
+        return self.before.length if torn else length
+
+
+@dataclass(frozen=True, slots=True)
 class AvoidedEmissions:
     """Baseline less actual [gCO2e] with its 90 % range; may be negative, and then stays so."""
 
@@ -62,10 +90,12 @@ class Verification:
 
     Attributes:
         entries: Lines that were read.
-        checkpoints: Signed checkpoints that were checked.
+        checkpoints: States of the ledger that signed checkpoints vouch for.
         recomputed: Numbers that were computed again from their inputs.
-        problems: One sentence each; empty means verified.
-        signed: Entries that a checkpoint vouches for; later ones are only chained so far.
+        problems: One sentence each; empty means that nothing was tampered with so far as it is
+            signed.
+        signed: Entries that a checkpoint vouches for; later ones are only chained, and whoever can
+            write the file can change them.
     """
 
     entries: int
@@ -75,6 +105,11 @@ class Verification:
     signed: int = 0
 
     @property
+    def unsigned(self) -> int:
+        """Entries after the last one that is signed."""
+        return self.entries - self.signed
+
+    @property
     def verified(self) -> bool:
-        """True where nothing is wrong."""
-        return not self.problems
+        """True where nothing is wrong and every entry is signed."""
+        return not self.problems and not self.unsigned

@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
-from pathlib import Path
 from typing import Any, cast
 
 from greenops.act.guardrails import Guardrails
@@ -77,12 +76,17 @@ def assemble(
         targets=actuators,
         regions=[region.id for region in grid.regions],
     )
-    ledger = open_ledger(settings.state, clock, checkpoint_entries=settings.checkpoint_entries)
+    ledger = open_ledger(
+        settings.state,
+        clock,
+        checkpoint_entries=settings.checkpoint_entries,
+        mirror=settings.checkpoint_mirror,
+    )
     db = StateDb(settings.state / "state.db")
     evidence = Evidence(ledger)
     decider = Decider(settings, clock, policies, grid)
     outbox = Outbox(db, actuators, clock, Guardrails(mode=settings.mode))
-    view = View(settings.state, clock, footprint, evidence, db, grid, fronts, actuators)
+    view = View(settings, clock, footprint, evidence, db, grid, fronts, actuators)
     parts = Parts(
         settings=settings,
         clock=clock,
@@ -139,7 +143,7 @@ class Checked:
 class View:
     """Puts the overview together from what each room knows."""
 
-    state: Path
+    settings: Settings
     clock: Clock
     footprint: Footprint
     evidence: Evidence
@@ -150,7 +154,10 @@ class View:
     checked: Checked = field(default_factory=Checked)
 
     def _check(self) -> Verification:
-        return self.evidence.verified(lambda: verify(self.state))
+        mirror = self.settings.checkpoint_mirror
+        # One that is gone is told by the writer; what is here can be checked all the same.
+        kept = mirror if mirror and mirror.is_dir() else None
+        return self.evidence.verified(lambda: verify(self.settings.state, mirror=kept))
 
     def __call__(self) -> Overview:
         """What is going on now."""

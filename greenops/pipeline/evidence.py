@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 from greenops.adapters import keys
-from greenops.adapters.file_ledger import CHECKPOINTS, FILE, FileLedger
+from greenops.adapters.checkpoint_files import CheckpointFiles
+from greenops.adapters.file_ledger import FILE, FileLedger
 from greenops.domain.evidence import Verification
 from greenops.errors import DataMissing, Location
 from greenops.ports import Clock
@@ -15,6 +15,7 @@ from greenops.prove.checkpoint import Notary, PublicKey, named, parse_key
 from greenops.prove.verify import verify_ledger
 
 FOLDER = "ledger"
+CHECKPOINTS = "checkpoints"
 KEYS = "keys"
 PUBLIC = "ledger.pub"
 
@@ -28,7 +29,8 @@ def open_ledger(
         state: Settings' state folder.
         clock: Gives the simulated time of entries.
         checkpoint_entries: Entries between two signed checkpoints.
-        mirror: Second folder for checkpoints, kept where this process cannot rewrite them.
+        mirror: Second folder for checkpoints, kept where this process cannot rewrite them; what it
+            holds already must fit the ledger.
 
     Raises:
         Unreachable: Another writer has it (GO0402), or disk or key cannot be used (GO0401, GO0406).
@@ -41,21 +43,24 @@ def open_ledger(
         Chain(),
         Notary(named(pair.public), keys.verify, pair.sign),
         parse,
+        _checkpoints(state, mirror),
         checkpoint_entries=checkpoint_entries,
-        mirror=mirror,
     )
 
 
-def verify(
-    state: Path, public_key: Path | None = None, checkpoints: Path | None = None
-) -> Verification:
+def _checkpoints(state: Path, mirror: Path | None) -> CheckpointFiles:
+    return CheckpointFiles(state / FOLDER / CHECKPOINTS, state / KEYS, mirror)
+
+
+def verify(state: Path, public_key: Path | None = None, mirror: Path | None = None) -> Verification:
     """Check the ledger of a state folder; reads only, and works while it is being written.
 
     Args:
         state: Settings' state folder.
         public_key: Pinned public key; none takes the folder's own, which shows that the ledger is
             whole, but not who wrote it.
-        checkpoints: Folder of checkpoints kept elsewhere, looked at besides the ledger's own.
+        mirror: Folder of checkpoints kept elsewhere, looked at besides those of the ledger and the
+            one beside its key.
 
     Raises:
         DataMissing: There is no ledger, no key or no such folder (GO0405), or the key is not one
@@ -70,9 +75,9 @@ def verify(
             fix="name the state folder with `--state`; `greenops serve` makes one",
         )
     key = load_key(public_key or state / KEYS / PUBLIC)
-    notes = list(_notes(state / FOLDER / CHECKPOINTS))
-    if checkpoints is not None:
-        notes += _kept_notes(checkpoints)
+    if mirror is not None and not mirror.is_dir():
+        raise DataMissing("GO0405", "no such folder of checkpoints", at=Location(str(mirror)))
+    notes = [note for _, note in _checkpoints(state, mirror).notes()]
     with path.open("rb") as lines:
         return verify_ledger(lines, notes, Notary(key, keys.verify))
 
@@ -94,15 +99,3 @@ def load_key(path: Path) -> PublicKey:
         ) from error
     except ValueError as error:
         raise DataMissing("GO0407", f"public key {error}", at=Location(str(path))) from error
-
-
-def _kept_notes(folder: Path) -> Iterator[str]:
-    if not folder.is_dir():
-        raise DataMissing("GO0405", "no such folder of checkpoints", at=Location(str(folder)))
-    return _notes(folder)
-
-
-def _notes(folder: Path) -> Iterator[str]:
-    for path in sorted(folder.glob("*.txt")):
-        # What is not UTF-8 becomes a note that does not verify, and so a problem with a name.
-        yield path.read_bytes().decode("utf-8", errors="replace")

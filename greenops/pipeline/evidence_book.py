@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 
 from greenops.domain.action import Action, Receipt
 from greenops.domain.console import DecisionRecord, SendOrder, WhatIfAnswer
 from greenops.domain.evidence import AvoidedEmissions, EntryKind, Verification
 from greenops.domain.record import plain, restore
+from greenops.errors import Unreachable
 from greenops.ports import LedgerStore
 from greenops.prove.evidence import OutcomeEvidence, decision_body
 from greenops.prove.savings import total
@@ -58,9 +60,20 @@ class Evidence:
         """Whether a run's outcome is known."""
         return (EntryKind.OUTCOME, (run_key,)) in self._known
 
+    def seal(self) -> None:
+        """Sign what is not signed yet, at most every few seconds.
+
+        Raises:
+            Unreachable: The signature cannot be kept or mirrored; entries stand.
+        """
+        self._ledger.seal()
+
     def verified(self, check: Callable[[], Verification]) -> Verification:
-        """Check the ledger while nothing is written to it."""
+        """Sign what is not signed yet and check the ledger, while nothing is written to it."""
         with self._lock:
+            # Where it cannot be signed, the check says how much is.
+            with suppress(Unreachable):
+                self._ledger.seal(at_once=True)
             return check()
 
     def order(self, order: SendOrder, answer: WhatIfAnswer) -> None:

@@ -106,6 +106,7 @@ class Loop:
             # The dwell of a route counts from its change, not from the look that led to it.
             self._paces["routes"].last = self._clock.now()
         self._quietly("outcomes", self.settle)
+        self._quietly("signatures", self._evidence.seal)
 
     def _quietly(self, what: str, step: Callable[[], None]) -> None:
         try:

@@ -19,7 +19,7 @@ def verify_ledger(
 
     Args:
         lines: As stored, newline included; hashes are over these bytes.
-        checkpoints: Signed notes, from the ledger's folder, a mirror, or both.
+        checkpoints: Signed notes, from the ledger's folder and wherever copies are kept.
         notary: Holds the public key, pinned outside the ledger.
 
     Returns:
@@ -41,8 +41,8 @@ class _Check:
     applied: dict[tuple[str, ...], int] = field(default_factory=dict)
     outcomes: dict[tuple[str, ...], int] = field(default_factory=dict)
     notes: int = 0
-    opened: int = 0
     entries: int = 0
+    signed: int = 0
     recomputed: int = 0
 
     def open(self, number: int, note: str, notary: Notary) -> None:
@@ -53,7 +53,6 @@ class _Check:
         except ValueError as error:
             self.problems.append(f"checkpoint {number} {error}")
             return
-        self.opened += 1
         if self.wanted.setdefault(size, root) != root:
             self.problems.append(
                 f"checkpoint {number} contradicts another one: two roots for {size} entries"
@@ -63,8 +62,12 @@ class _Check:
         """Check one line and go on from its stored bytes, so that one fault is told once."""
         self.entries += 1
         self.problems += [f"line {number} {fault}" for fault in self._faults(number, line)]
-        signed = self.wanted.get(number)
-        if signed is not None and signed != self.chain.root():
+        wanted = self.wanted.get(number)
+        if wanted is None:
+            return
+        if wanted == self.chain.root():
+            self.signed = number
+        else:
             self.problems.append(f"line {number} ends a ledger that its checkpoint did not see")
 
     def _faults(self, number: int, line: bytes) -> Iterator[str]:
@@ -101,14 +104,14 @@ class _Check:
             self.problems.append(
                 f"line {self.entries} is the last, but a checkpoint saw {seen} entries: cut off"
             )
-        if self.entries and not self.opened:
+        if self.entries and not self.wanted:
             self.problems.append("no checkpoint vouches for any line: nothing is signed")
         return Verification(
             entries=self.entries,
-            checkpoints=self.opened,
+            checkpoints=len(self.wanted),
             recomputed=self.recomputed,
             problems=tuple(self.problems),
-            signed=min(seen, self.entries),
+            signed=self.signed,
         )
 
 

@@ -54,6 +54,17 @@ class LedgerStoreSuite:
 
         assert store.append(EntryKind.ACTION, {"x": 1}).seq == 0
 
+    def test_sealing_twice_or_nothing_changes_no_entry(self) -> None:
+        """A signature is no entry."""
+        store = self.store()
+
+        store.seal(at_once=True)
+        made = store.append(EntryKind.ACTION, {})
+        store.seal(at_once=True)
+        store.seal(at_once=True)
+
+        assert list(store.read()) == [made]
+
     def test_a_checkpoint_counts_all_entries(self) -> None:
         """The second line of the note is the size."""
         store = self.store()

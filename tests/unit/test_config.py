@@ -43,5 +43,13 @@ def test_a_value_of_the_wrong_kind_says_which_and_from_where(tmp_path):
         load_settings({"GREENOPS_API_PORT": "many"}, tmp_path)
 
 
+def test_a_mirror_is_a_folder_and_none_by_default(tmp_path):
+    given = load_settings({"GREENOPS_CHECKPOINT_MIRROR": "/mnt/worm"}, tmp_path)
+
+    assert given.checkpoint_mirror == Path("/mnt/worm")
+    assert load_settings({}, tmp_path).checkpoint_mirror is None
+    assert load_settings({"GREENOPS_CHECKPOINT_MIRROR": ""}, tmp_path).checkpoint_mirror is None
+
+
 def test_paths_are_paths(tmp_path):
     assert load_settings({"GREENOPS_STATE": "/x"}, tmp_path).state == Path("/x")

@@ -2,13 +2,22 @@
 
 import argparse
 import json
+import shutil
 
 import pytest
 
 from greenops.cli.evidence import add_parser
 from greenops.domain.evidence import EntryKind
 from greenops.pipeline.evidence import open_ledger
+from greenops.prove.chain import Chain, parse
 from greenops.testing.clock import FakeClock
+
+
+@pytest.fixture(autouse=True)
+def _nowhere(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("GREENOPS_STATE", raising=False)
+    monkeypatch.delenv("GREENOPS_CHECKPOINT_MIRROR", raising=False)
 
 
 @pytest.fixture
@@ -77,7 +86,83 @@ def test_json_has_the_whole_result(state, capsys):
         "recomputed": 0,
         "problems": [],
         "signed": 3,
+        "unsigned": 0,
     }
+
+
+def left_open(state, count=2):
+    """A ledger as a killed writer leaves it: its last entries are not signed."""
+    ledger = open_ledger(state, FakeClock())
+    ledger.checkpoint()
+    for n in range(count):
+        ledger.append(EntryKind.ACTION, {"n": n})
+    copy = state.with_name("killed")
+    shutil.copytree(state, copy)
+    ledger.close()
+    return copy
+
+
+def test_a_tail_that_is_not_signed_exits_1_and_says_how_long_it_is(state, capsys):
+    killed = left_open(state)
+
+    assert greenops("--state", killed) == 1
+
+    said = capsys.readouterr().out
+    assert "NOT WHOLLY VERIFIED: 3 of 5, the last 2 are not signed yet" in said
+    assert "problem" not in said
+
+
+def test_a_tail_that_is_not_signed_can_be_allowed_and_a_problem_cannot(state, capsys):
+    killed = left_open(state)
+
+    assert greenops("--state", killed, "--allow-unsigned-tail", "-o", "json") == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["verified"], found["unsigned"], found["problems"]) == (False, 2, [])
+
+    file = killed / "ledger" / "ledger.jsonl"
+    file.write_bytes(file.read_bytes().replace(b'"n":1', b'"n":7', 1))
+    assert greenops("--state", killed, "--allow-unsigned-tail") == 1
+
+
+@pytest.mark.feature("C11")
+@pytest.mark.parametrize("how", ["edited", "added to", "cut"])
+def test_a_ledger_written_anew_without_the_private_key_exits_1(state, tmp_path, capsys, how):
+    pinned = tmp_path / "auditor.pub"
+    pinned.write_text((state / "keys" / "ledger.pub").read_text())
+    file, chain = state / "ledger" / "ledger.jsonl", Chain()
+    bodies = {
+        "edited": [{"n": 0}, {"n": 1000}, {"n": 2}],
+        "added to": [{"n": 0}, {"n": 1}, {"n": 2}, {"n": 1000}],
+        "cut": [{"n": 0}],
+    }[how]
+    entries = [parse(line) for line in file.read_bytes().splitlines()]
+    lines = [chain.add(EntryKind.ACTION, body, entries[0].ts)[1] for body in bodies]
+    file.write_bytes(b"".join(line + b"\n" for line in lines))
+    for path in (state / "ledger" / "checkpoints").iterdir():
+        if how != "added to" and path.name != "000001.txt":
+            path.unlink()
+
+    assert greenops("--state", state, "--key", pinned) == 1
+    assert "NOT" in capsys.readouterr().out
+
+
+def test_a_mirror_is_compared_whether_named_or_set(state, tmp_path, monkeypatch, capsys):
+    mirror = tmp_path / "worm"
+    open_ledger(state, FakeClock(), mirror=mirror).close()
+    assert greenops("--state", state, "--mirror", mirror) == 0
+    # Everything in the state folder is cut back to what an older copy of it held.
+    for folder in ("ledger", "keys"):
+        shutil.rmtree(state / folder)
+    with open_ledger(state, FakeClock()) as ledger:
+        ledger.append(EntryKind.ACTION, {"n": 0})
+    assert greenops("--state", state) == 0
+
+    assert greenops("--state", state, "--mirror", mirror) == 1
+    monkeypatch.setenv("GREENOPS_STATE", str(state))
+    monkeypatch.setenv("GREENOPS_CHECKPOINT_MIRROR", str(mirror))
+    assert greenops() == greenops("--state", state) == 1
+    assert greenops("--state", left_open(state)) == 1
+    assert "checkpoint" in capsys.readouterr().out
 
 
 def test_nothing_there_exits_3_on_stderr(tmp_path, capsys):

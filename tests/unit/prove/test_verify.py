@@ -293,8 +293,21 @@ def test_lines_after_the_last_checkpoint_are_not_called_signed():
 
     found = verify_ledger(lines, notes, NOTARY)
 
-    assert found.verified
-    assert (found.entries, found.signed) == (6, 4)
+    assert found.problems == ()
+    assert not found.verified
+    assert (found.entries, found.signed, found.unsigned) == (6, 4, 2)
+
+
+def test_lines_that_a_checkpoint_did_not_see_are_not_called_signed():
+    made, _ = rehashed(LINES, lambda number, body: body.update(x=1) if number == 4 else None)
+
+    found = verify_ledger(made, NOTES, NOTARY)
+
+    assert (found.entries, found.signed) == (6, 3)
+
+
+def test_two_copies_of_one_checkpoint_are_one():
+    assert verify_ledger(LINES, [*NOTES, *NOTES], NOTARY).checkpoints == 2
 
 
 def test_time_may_jump_between_two_replays():

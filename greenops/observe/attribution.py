@@ -106,6 +106,7 @@ class Attribution:
 
     def tick(self, tick: Tick) -> list[Finished]:
         """Settle everything since the last tick; the spans that ended before this one, in that order."""
+        self.spans.bury()
         shares = self._shares(tick)
         read = False
         for device, account in self.devices.items():
@@ -153,7 +154,8 @@ class Attribution:
         process_ns = 0 if first else max(0, tick.process_ns - self._process_ns)
         residual = 0 if first else self._residual(process_ns - known)
         self._seen, self._process_ns = dict(tick.threads), tick.process_ns
-        spans = [*self.spans.waiting.values(), *self.spans.open.values()]
+        active = (span for span in self.spans.open.values() if span.wall_ns or span.cpu_ns)
+        spans = [*self.spans.waiting.values(), *active]
         lost = self.spans.lost
         walls = [*(span.wall_ns for span in spans), lost.wall_ns]
         native = share(residual if tick.native else 0, walls)[:-1]

@@ -169,8 +169,8 @@ class Observer:
         device = busy.info.device if busy is not None else "unknown"
         _log.warning("GO0707 energy meter `%s` does not answer; spans wait for it no more", device)
 
-    def span_started(self, key: int, name: str, parent: int | None) -> None:
-        """A span starts on the calling thread."""
+    def span_started(self, key: int, name: str, parent: int | None, span: object = None) -> None:
+        """A span starts on the calling thread; `span` is the SDK's, watched in case it never ends."""
         thread = get_ident()
         with self._lock:
             if self._closed:
@@ -178,7 +178,7 @@ class Observer:
             spans = self._spans
             if thread not in spans.threads:
                 self._host.know(thread)
-            spans.start(key, name, parent, thread, thread_time_ns(), monotonic_ns())
+            spans.start(key, name, parent, thread, thread_time_ns(), monotonic_ns(), span)
 
     def span_ended(self, key: int, keep: bool) -> None:
         """A span ends, on whatever thread."""

@@ -2,8 +2,17 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Mapping
+from itertools import islice
 from types import MappingProxyType
+from typing import Any, Final
+from weakref import ref
+
+MOST_OPEN: Final = 10_000
+"""Spans open at once; beyond it the oldest are taken for forgotten. A tick then costs about a millisecond."""
+MOST_WAITING: Final = 16_384
+"""Spans that wait for one look; only a driver that hangs lets so many gather."""
 
 
 class ThreadState:
@@ -45,6 +54,8 @@ class OpenSpan:
     """Energy of descendants that ended before it."""
     into: OpenSpan | None = None
     keep = True
+    watch: ref[Any] | None = None
+    """Tells when the SDK lets go of a span that never ended."""
     read = False
     """True once a tick with a reading has covered it."""
 
@@ -97,11 +108,33 @@ class OpenSpans:
         self.threads: dict[int, ThreadState] = {}
         """Threads that have had spans since the last tick, or have some open."""
         self.lost = Lost()
+        # The garbage collector may run anywhere, also while the lock is held: it only leaves a note here.
+        self._gone: deque[ref[Any]] = deque(maxlen=MOST_OPEN)
+        self._note_gone = self._gone.append
 
     def start(
-        self, key: int, name: str, parent: int | None, thread: int, cpu_ns: int, at_ns: int
+        self,
+        key: int,
+        name: str,
+        parent: int | None,
+        thread: int,
+        cpu_ns: int,
+        at_ns: int,
+        span: object = None,
     ) -> None:
-        """A span starts on a thread and becomes its innermost."""
+        """A span starts on a thread and becomes its innermost.
+
+        Args:
+            key: Unique among open spans.
+            name: Its operation.
+            parent: Key of its parent; none, or of no open span here, where it has none.
+            thread: It starts on this one.
+            cpu_ns: CPU clock of the thread [ns].
+            at_ns: Monotonic clock [ns].
+            span: The SDK's; where it is thrown away without an end, so is what was gathered for it.
+        """
+        if len(self.open) >= MOST_OPEN:
+            self._drop(list(islice(self.open.values(), MOST_OPEN // 8)))
         state = self.threads.get(thread)
         if state is None:
             state = self.threads[thread] = ThreadState(thread, cpu_ns, at_ns)
@@ -109,9 +142,11 @@ class OpenSpans:
             state.charge(cpu_ns, at_ns)
         else:
             state.cpu_ns, state.at_ns = cpu_ns, at_ns
-        span = OpenSpan(key, name, state, self.open.get(parent) if parent else None)
-        self.open[key] = span
-        state.stack.append(span)
+        opened = OpenSpan(key, name, state, self.open.get(parent) if parent else None)
+        if span is not None:
+            opened.watch = ref(span, self._note_gone)
+        self.open[key] = opened
+        state.stack.append(opened)
 
     def end(self, key: int, cpu_ns: int | None, at_ns: int, keep: bool = True) -> bool:
         """A span ends; false where it is not open here.
@@ -134,10 +169,29 @@ class OpenSpans:
         # A child that outlives its parent adds to nobody's total.
         if span.parent is not None and span.parent.key in self.open:
             span.into = span.parent
-        span.parent = None
+        span.parent = span.watch = None
         span.keep = keep
         self.waiting[key] = span
+        if len(self.waiting) > MOST_WAITING:
+            for each in list(islice(self.waiting, MOST_WAITING // 8)):
+                self.abandon(each)
         return True
+
+    def bury(self) -> None:
+        """Drop open spans that the SDK threw away without an end."""
+        gone = {id(self._gone.popleft()) for _ in range(len(self._gone))}
+        if gone:
+            self._drop([span for span in self.open.values() if id(span.watch) in gone])
+
+    def _drop(self, spans: Iterable[OpenSpan]) -> None:
+        stacks = {}
+        for span in spans:
+            del self.open[span.key]
+            span.parent = span.watch = None
+            self.lost.add(span)
+            stacks[span.thread.ident] = span.thread
+        for state in stacks.values():
+            state.stack = [span for span in state.stack if self.open.get(span.key) is span]
 
     def pending(self, keys: Iterable[int]) -> bool:
         """True where one of these spans has ended after the last tick."""

@@ -28,7 +28,7 @@ class EnergySpanProcessor(SpanProcessor):
         """Make the span the innermost of its thread."""
         parent = span.parent
         # A remote parent is not among the open spans here, so its id finds nothing.
-        self._started(span.context.span_id, span.name, parent.span_id if parent else None)
+        self._started(span.context.span_id, span.name, parent.span_id if parent else None, span)
 
     def on_end(self, span: ReadableSpan) -> None:
         """Give the span what its thread used, and wait for the next look at the meters."""

@@ -16,6 +16,7 @@ from greenops.domain.energy import (
 )
 from greenops.observe.attribution import Attribution, Finished, Tick
 from greenops.observe.device import QUANTA_PER_JOULE, joules, share
+from greenops.observe.open_spans import MOST_OPEN, MOST_WAITING
 from greenops.units import Joules, Watts
 
 MS = 1_000_000
@@ -41,6 +42,10 @@ def meter(
     )
 
 
+class Whole:
+    """Stands for the SDK's span."""
+
+
 class World:
     """Virtual machine: threads burn CPU, a meter counts, spans come and go."""
 
@@ -52,6 +57,7 @@ class World:
         self.drawn = 0.0
         self.done: dict[int, Finished] = {}
         self.native = False
+        self.wholes: dict[int, Whole] = {}
         self.tick()
 
     def run(self, thread: int, ms: float, watts: float = 10.0) -> None:
@@ -70,7 +76,13 @@ class World:
         self.drawn += watts * ns / 1e9
 
     def start(self, key: int, thread: int = 1, parent: int | None = None) -> None:
-        self.books.spans.start(key, f"op{key}", parent, thread, self.threads[thread], self.now)
+        whole = self.wholes[key] = Whole()
+        self.books.spans.start(
+            key, f"op{key}", parent, thread, self.threads[thread], self.now, whole
+        )
+
+    def forget(self, key: int) -> None:
+        self.wholes.pop(key, None)
 
     def end(self, key: int, thread: int = 1) -> None:
         self.books.spans.end(key, self.threads[thread], self.now)
@@ -354,6 +366,65 @@ def test_a_long_span_knows_its_energy_by_period() -> None:
     assert world.done[1].periods == pytest.approx({0: 1.0, 1: 1.0, 2: 1.0})
 
 
+def test_a_span_thrown_away_without_an_end_gives_its_energy_back() -> None:
+    world = World(meter())
+    whole = Whole()
+    world.books.spans.start(1, "a", None, 1, 0, 0, whole)
+    world.run(1, 50)
+    world.tick()
+
+    world.run(1, 10)
+    del whole
+    world.start(2)
+    world.run(1, 40)
+    world.end(2)
+    world.tick()
+
+    assert list(world.books.spans.open) == []
+    assert world.self_j(2) == pytest.approx(0.4)
+    assert world.part(Category.ATTRIBUTED) == world.self_j(2)
+    assert world.part(Category.UNATTRIBUTED) == pytest.approx(0.6)
+
+
+def test_a_span_that_ended_is_not_missed_when_the_sdk_lets_it_go() -> None:
+    world = World(meter())
+    whole = Whole()
+    world.books.spans.start(1, "a", None, 1, 0, 0, whole)
+    world.run(1, 50)
+    world.end(1)
+
+    del whole
+    world.tick()
+
+    assert world.self_j(1) == pytest.approx(0.5)
+
+
+def test_of_too_many_open_spans_the_oldest_are_dropped() -> None:
+    world = World(meter())
+    for key in range(1, 2 * MOST_OPEN):
+        world.start(key)
+    world.run(1, 100)
+    world.tick()
+
+    newest = world.books.spans.open[2 * MOST_OPEN - 1]
+
+    assert len(world.books.spans.open) <= MOST_OPEN
+    assert joules(newest.quanta) == pytest.approx(1.0)
+    assert 1 not in world.books.spans.open
+
+
+def test_of_too_many_spans_that_wait_the_oldest_are_given_up() -> None:
+    world = World(meter())
+    for key in range(1, MOST_WAITING + 10):
+        world.start(key)
+        world.end(key)
+
+    world.tick()
+
+    assert 1 not in world.done
+    assert MOST_WAITING // 2 < len(world.done) <= MOST_WAITING
+
+
 STEP = st.one_of(
     st.tuples(st.just("start"), st.integers(1, 2), st.integers(0, 30)),
     st.tuples(st.just("end"), st.integers(0, 30), st.integers(1, 2)),
@@ -362,6 +433,8 @@ STEP = st.one_of(
     st.tuples(st.just("other"), st.just(0), st.floats(0, 80)),
     st.tuples(st.just("tick"), st.booleans(), st.just(0)),
     st.tuples(st.just("reset"), st.just(0), st.just(0)),
+    st.tuples(st.just("forget"), st.integers(0, 30), st.just(0)),
+    st.tuples(st.just("abandon"), st.integers(1, 30), st.just(0)),
 )
 
 
@@ -374,6 +447,10 @@ def play(world: World, steps: list[tuple[str, int, float]]) -> None:  # noqa: C9
             parent = opened[int(second) % len(opened)][0] if opened else None
             world.start(key, first, parent)
             opened.append((key, first))
+        elif verb == "forget" and opened:
+            world.forget(opened[int(first) % len(opened)][0])
+        elif verb == "abandon":
+            world.books.spans.abandon(int(first))
         elif verb == "end" and opened:
             ended, thread = opened.pop(int(first) % len(opened))
             world.books.spans.end(ended, world.threads[thread], world.now)

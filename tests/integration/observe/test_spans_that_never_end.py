@@ -1,0 +1,57 @@
+"""Spans that a program starts and forgets."""
+
+from __future__ import annotations
+
+import gc
+import time
+
+from greenops.domain.energy import Category
+from greenops.observe import attributes as names
+from greenops.testing.meters import SyntheticMeter
+from tests.integration.observe.traced import Service, burn, number
+
+
+def test_forgotten_spans_take_neither_time_nor_energy(
+    service: Service, meter: SyntheticMeter
+) -> None:
+    for _ in range(30_000):
+        service.tracer.start_span("forgotten")
+    service.observer.tick()
+
+    with service.tracer.start_as_current_span("a"):
+        burn(meter, "a", 0.02)
+    burn(meter, "b", 0.05)
+    looks = [_timed(service) for _ in range(20)]
+    (span,) = service.finish()
+
+    parts = service.points(names.METRIC_ENERGY)
+    assert min(looks) < 0.003
+    assert number(span, names.ENERGY_SELF) == parts[Category.ATTRIBUTED]
+    assert parts[Category.UNATTRIBUTED] >= 0.3
+
+
+def _timed(service: Service) -> float:
+    started = time.perf_counter()
+    service.observer.tick()
+    return time.perf_counter() - started
+
+
+def test_the_collector_may_find_a_forgotten_span_while_another_starts(service: Service) -> None:
+    class Cycle:
+        def __init__(self) -> None:
+            self.span = service.tracer.start_span("forgotten")
+            self.me = self
+
+    gc.disable()
+    try:
+        for _ in range(100):
+            Cycle()
+        with service.observer._lock:
+            gc.collect()
+            with service.tracer.start_as_current_span("a"):
+                pass
+    finally:
+        gc.enable()
+    service.observer.tick()
+
+    assert service.observer._spans.open == {}

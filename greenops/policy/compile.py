@@ -139,6 +139,18 @@ def _refuse_twins(heads: list[_Head], report: Report) -> None:
             )
 
 
+def _refuse_twin_exceptions(policies: PolicySet, report: Report) -> None:
+    """An id stands in the record of a decision, so it names one exception among all policies."""
+    seen: dict[str, Location] = {}
+    for policy in policies.policies:
+        for each in policy.exceptions:
+            at = each.source or policy.source
+            first = seen.setdefault(each.id, at)
+            if first is not at:
+                message = f"exception `{each.id}` is declared twice"
+                report.add("GO0117", message, at, f"rename one; first: {first}")
+
+
 def _take_policy(head: _Head, made: _Made, labels: set[str]) -> None:
     named = set(labels)
     tests = head.root.maps("tests")
@@ -153,6 +165,7 @@ def _take_policy(head: _Head, made: _Made, labels: set[str]) -> None:
 
 def _check_together(policies: PolicySet, report: Report) -> None:
     """What shows only when a declared workload meets all policies."""
+    _refuse_twin_exceptions(policies, report)
     for workload in policies.workloads.values():
         matching = policies.matching(workload)
         if workload.urgency is Urgency.INTERACTIVE:

@@ -67,6 +67,7 @@ class PolicyException:
     match: Expression
     run_now: bool = False
     waive: tuple[str, ...] = ()
+    source: Location | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -150,19 +150,30 @@ def _exception(fields: Fields, scope: Scope, soft: set[str]) -> PolicyException 
     ends = fields.instant("expires", required=True)
     fields.text("ticket")
     match = scope.compile(fields, "match", roots=JOB_ROOTS)
-    effect = fields.map("effect", required=True)
-    run_now = bool(effect and effect.flag("runNow"))
-    waive = effect.texts("waive") if effect else ()
-    if effect:
-        effect.done()
-        for each in sorted(set(waive) - soft):
-            effect.bad("waive", f"`{each}` is no soft constraint here", "only soft ones are waived")
+    run_now, waive = _effect(fields, soft)
     fields.done()
     if not (name and reason and begins and ends and match):
         return None
     if not timedelta(0) < ends - begins <= LONGEST_EXCEPTION:
         fields.bad("expires", "an exception lasts at most 14 days", "bring `expires` forward", "14")
-    return PolicyException(name, reason, approved, begins, ends, match, run_now, waive)
+    at = fields.at("id")
+    return PolicyException(name, reason, approved, begins, ends, match, run_now, waive, at)
+
+
+def _effect(fields: Fields, soft: set[str]) -> tuple[bool, tuple[str, ...]]:
+    """What an exception does; one that does nothing would still stand on the record."""
+    before = len(fields.report.problems)
+    effect = fields.map("effect", required=True)
+    if effect is None:
+        return False, ()
+    run_now, waive = bool(effect.flag("runNow")), effect.texts("waive")
+    effect.done()
+    for each in sorted(set(waive) - soft):
+        effect.bad("waive", f"`{each}` is no soft constraint here", "only soft ones are waived")
+    if not run_now and not waive and len(fields.report.problems) == before:
+        fix = "write `runNow: true`, or `waive` with soft constraints"
+        fields.bad("effect", f"`{fields.path('effect')}` changes nothing", fix)
+    return run_now, waive
 
 
 def _enforcement(spec: Fields, scope: Scope) -> tuple[Mode, float, Expression | None]:

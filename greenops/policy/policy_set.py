@@ -118,6 +118,7 @@ class PolicySet:
         deadline = deadline_of(job, limits)
         row = {**row, "limits": limits_row(limits, deadline)}
         active = [(p, e) for p in sure for e in p.exceptions if _applies(e, row, now)]
+        run_now = any(each.run_now for _, each in active)
         waived = {(policy.name, name) for policy, each in active for name in each.waive}
         own = constraints_for(job, limits, deadline, self._classes())
         ruling = Ruling(
@@ -135,9 +136,9 @@ class PolicySet:
             policy_hash=_hash({p.name: p.document for p in matching}),
             objective=objective,
             mode=min((p.mode for p in matching), key=CAUTION.index, default=Mode.ENFORCE),
-            held_out=any(_held_out(p, job, row) for p in sure if p.objectives),
-            run_now=any(each.run_now for _, each in active),
-            exception=active[0][1].id if active else None,
+            held_out=not run_now and _held_out(ruling.objectives, job, row),
+            run_now=run_now,
+            exception=_on_record([each for _, each in active]),
             waived=tuple(sorted({name for _, name in waived})),
             deadline=deadline,
         )
@@ -211,9 +212,18 @@ def _objectives(policies: Sequence[Policy]) -> tuple[tuple[str, Policy], ...] | 
     return top[0] if len(top) == 1 else tuple((each.name, each) for each in top)
 
 
-def _held_out(policy: Policy, job: Job, row: Row) -> bool:
-    """Law: the same policy and key fall on the same side, on every machine and every day."""
-    if policy.percent >= 100:  # noqa: PLR2004 - per cent
+def _on_record(active: Sequence[PolicyException]) -> str | None:
+    """Id of the exception that decides: the first that runs the job now, else the first at all."""
+    decisive = sorted(active, key=lambda each: not each.run_now)
+    return decisive[0].id if decisive else None
+
+
+def _held_out(policy: Policy | tuple[tuple[str, Policy], ...] | None, job: Job, row: Row) -> bool:
+    """Is the job in the hold-out of the one policy whose objectives count; none: nothing moves it.
+
+    Law: the same policy and key fall on the same side, on every machine and every day.
+    """
+    if not isinstance(policy, Policy) or policy.percent >= 100:  # noqa: PLR2004 - per cent
         return False
     key = policy.key(row) if policy.key else job.id
     if isinstance(key, Failed):

@@ -359,6 +359,10 @@ EXCEPTION = """  exceptions:
         ("reason: attack", 'reason: ""', "GO0111", "reason` is empty"),
         ("id: E1", "id: ' '", "GO0111", "id` is empty"),
         ("runNow: true", "waive: [cheap]", "GO0112", "soft"),
+        ("{runNow: true}", "{}", "GO0112", "effect` changes nothing"),
+        ("runNow: true", "runNow: false", "GO0112", "effect` changes nothing"),
+        ("runNow: true", "waive: []", "GO0112", "effect` changes nothing"),
+        ("runNow: true", "runNow: ", "GO0111", "runNow` is empty"),
         ("2026-11-10T00:00:00Z", "tomorrow", "GO0112", "an instant"),
     ],
 )
@@ -416,6 +420,18 @@ def test_two_documents_with_one_name_are_refused():
     assert problem.code == "GO0117"
     assert str(problem.at) == "b.yaml:1:1"
     assert "first: a.yaml:1:1" in str(problem)
+
+
+def test_two_exceptions_with_one_id_are_refused_within_a_policy_and_across():
+    twice = EXCEPTION + EXCEPTION.split("\n", 1)[1]
+    other = changed(POLICY, "{name: rule,", "{name: other,")
+
+    (within,) = problems(POLICY + twice)
+    (across,) = problems(f"{POLICY}{EXCEPTION}---\n{other}{EXCEPTION}")
+
+    assert (within.code, str(within.at)) == ("GO0117", "p.yaml:17:9")
+    assert "exception `E1` is declared twice; rename one; first: p.yaml:10:9" in str(within)
+    assert across.code == "GO0117"
 
 
 def test_two_objectives_of_one_priority_for_one_workload_are_refused_with_their_owners():

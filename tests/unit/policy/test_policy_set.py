@@ -245,6 +245,35 @@ def test_an_exception_ends_and_does_not_begin_early(day):
     assert said.verdicts[0].reasons == ("green",)
 
 
+def test_an_exception_that_runs_a_job_now_takes_it_out_of_the_hold_out():
+    held = "objectives: [{name: o, minimize: candidate.carbon_g}]\n"
+    held += "enforcement: {mode: enforce, rollout: {percent: 0}}\n"
+    policies = made(EXCEPTION + held)
+
+    assert policies.judge(job(), BASE, [], NOW).held_out
+    said = policies.judge(job(Urgency.BREAK_GLASS), BASE, [], NOW)
+    assert (said.run_now, said.held_out) == (True, False)
+
+
+def test_the_exception_on_record_is_the_one_that_runs_the_job_now():
+    first = EXCEPTION.replace("id: E1", "id: E0").replace("runNow: true, waive", "waive")
+    policies = made(first, EXCEPTION, EXCEPTION.replace("E1", "E2"))
+
+    said = policies.judge(job(Urgency.BREAK_GLASS), BASE, [], NOW)
+
+    assert (said.exception, said.run_now, said.waived) == ("E1", True, ("green",))
+
+
+def test_a_policy_whose_objectives_do_not_count_holds_nobody_out():
+    out = MATCH_ALL + "objectives: [{name: o, minimize: candidate.carbon_g}]\n"
+    nobody = out + "enforcement: {mode: enforce, rollout: {percent: 0}}"
+    counts = out + "priority: 5\nenforcement: {mode: enforce}"
+
+    assert made(nobody).judge(job(), BASE, [], NOW).held_out
+    assert not made(nobody, counts).judge(job(), BASE, [], NOW).held_out
+    assert made(out + "priority: 5", nobody).judge(job(), BASE, [], NOW).held_out is False
+
+
 @pytest.mark.feature("C1")
 def test_the_three_numbers_are_constraints_and_the_tightest_holds():
     limits = Limits(

@@ -35,12 +35,14 @@ class PolicySet:
         workloads: Name → declared workload.
         tests: The tests written in the policy files.
         documents: Name → canonical text, for the ledger.
+        classes: Data classes known beside those that the policies declare.
         hash: SHA-256 of all documents.
     """
 
     policies: tuple[Policy, ...]
     workloads: Mapping[str, Workload]
     tests: tuple[PolicyTest, ...] = ()
+    classes: frozenset[str] = KNOWN_CLASSES
     documents: Mapping[str, str] = field(init=False)
     hash: str = field(init=False)
 
@@ -54,10 +56,10 @@ class PolicySet:
         object.__setattr__(self, "hash", _hash(documents))
 
     def only(self, policy: str) -> PolicySet:
-        """The set with one policy and no other; workloads stay."""
+        """The set with one policy and no other; workloads and known data classes stay."""
         kept = tuple(each for each in self.policies if each.name == policy)
         tests = tuple(each for each in self.tests if each.policy == policy)
-        return PolicySet(kept, self.workloads, tests)
+        return PolicySet(kept, self.workloads, tests, self._classes())
 
     def matching(self, workload: Workload) -> tuple[Policy, ...]:
         """Policies that could match some run of the workload, at some hour."""
@@ -144,7 +146,7 @@ class PolicySet:
         )
 
     def _classes(self) -> frozenset[str]:
-        return KNOWN_CLASSES.union(*(each.data_classes for each in self.policies))
+        return self.classes.union(*(each.data_classes for each in self.policies))
 
 
 def _hash(documents: Mapping[str, str]) -> str:

@@ -462,3 +462,12 @@ def test_one_policy_can_be_asked_alone():
 
     assert only(alone.judge(job(), BASE, [at()], NOW)).allowed
     assert set(alone.documents) == {"rule-1"}
+
+
+@pytest.mark.feature("C9")
+def test_a_policy_asked_alone_knows_the_data_classes_of_the_others():
+    classes = "match: [{name: no, expression: 'false'}]\nparams: {data_classes: [payment]}"
+    alone = made(classes, MATCH_ALL).only("rule-1")
+
+    assert only(alone.judge(job(data_class="payment"), BASE, [at(region="us")], NOW)).allowed
+    assert not only(alone.judge(job(data_class="other"), BASE, [at(region="us")], NOW)).allowed

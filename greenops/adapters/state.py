@@ -1,23 +1,23 @@
 """Control state in one SQLite file: what is to be sent, what came back, what was decided.
 
 Every method is one transaction, in WAL mode with full synchronisation: after SIGKILL or a power
-cut the file holds whole transactions only, and what a method returned from is on the disk.
+cut the file holds whole transactions only, and what a method returned from is on the disk. A read
+takes no writer's lock, and what was read is understood after the transaction.
 """
 
 from __future__ import annotations
 
-import json
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import RLock
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from greenops.domain.action import Receipt
 from greenops.domain.console import DecisionRecord
 from greenops.domain.outbox import OutboxRow, OutboxState
-from greenops.domain.record import canonical, restore
+from greenops.domain.record import canonical, parse
 from greenops.errors import DataMissing, Location, Unreachable
 
 R = TypeVar("R")
@@ -78,7 +78,8 @@ class StateDb:
                 "INSERT OR IGNORE INTO outbox (id, target, state, row) VALUES (?, ?, ?, ?)",
                 (action.id, action.target, row.state.value, _text(row)),
             )
-            return self._one(db, OutboxRow, BY_KEY, action.id, action.target) or row
+            found = db.execute(BY_KEY, (action.id, action.target)).fetchone()
+        return self._record(OutboxRow, found[0]) if found else row
 
     def update_action(self, row: OutboxRow) -> None:
         """Keep how far an action came."""
@@ -91,16 +92,14 @@ class StateDb:
 
     def action(self, action_id: str, target: str) -> OutboxRow | None:
         """One target's action; none where it was never written."""
-        with self._transaction() as db:
-            return self._one(db, OutboxRow, BY_KEY, action_id, target)
+        return self._one(OutboxRow, BY_KEY, action_id, target)
 
     def actions(self, *states: OutboxState) -> list[OutboxRow]:
         """Actions in these states (all where none is given), in the order they were written."""
         wanted = [state.value for state in states or tuple(OutboxState)]
         marks = ",".join("?" * len(wanted))
         query = f"SELECT row FROM outbox WHERE state IN ({marks}) ORDER BY seq"  # noqa: S608
-        with self._transaction() as db:
-            return self._all(db, OutboxRow, query, wanted)
+        return self._all(OutboxRow, query, wanted)
 
     # -- receipts and decisions -----------------------------------------------
 
@@ -116,8 +115,11 @@ class StateDb:
     def receipts(self, decision_id: str | None = None) -> list[Receipt]:
         """Receipts of a decision (of all where none is given), oldest first."""
         query = "SELECT row FROM receipts WHERE ? IS NULL OR decision_id = ? ORDER BY seq"
-        with self._transaction() as db:
-            return self._all(db, Receipt, query, [decision_id, decision_id])
+        return self._all(Receipt, query, [decision_id, decision_id])
+
+    def receipts_after(self, seq: int) -> list[tuple[int, Receipt]]:
+        """Receipts kept after one of them, with their numbers, oldest first; all after 0."""
+        return self._after(Receipt, "receipts", seq)
 
     def keep_decision(self, record: DecisionRecord) -> DecisionRecord:
         """Keep a decision; a job that was decided before keeps its first decision."""
@@ -128,39 +130,52 @@ class StateDb:
                 (decision.id, decision.job_id, _text(record)),
             )
             query = "SELECT row FROM decisions WHERE job_id = ?"
-            return self._one(db, DecisionRecord, query, decision.job_id) or record
+            found = db.execute(query, (decision.job_id,)).fetchone()
+        return self._record(DecisionRecord, found[0]) if found else record
 
     def decision(self, decision_id: str) -> DecisionRecord | None:
         """One decision; none where there is no such."""
-        with self._transaction() as db:
-            return self._one(
-                db, DecisionRecord, "SELECT row FROM decisions WHERE id = ?", decision_id
-            )
+        return self._one(DecisionRecord, "SELECT row FROM decisions WHERE id = ?", decision_id)
 
     def decision_of(self, job_id: str) -> DecisionRecord | None:
         """The decision of a run key; none where it was not decided."""
-        with self._transaction() as db:
-            query = "SELECT row FROM decisions WHERE job_id = ?"
-            return self._one(db, DecisionRecord, query, job_id)
+        return self._one(DecisionRecord, "SELECT row FROM decisions WHERE job_id = ?", job_id)
 
     def decisions(self) -> list[DecisionRecord]:
         """Every decision, newest first."""
-        with self._transaction() as db:
-            query = "SELECT row FROM decisions ORDER BY seq DESC"
-            return self._all(db, DecisionRecord, query, [])
+        return self._all(DecisionRecord, "SELECT row FROM decisions ORDER BY seq DESC", [])
+
+    def decisions_after(self, seq: int) -> list[tuple[int, DecisionRecord]]:
+        """Decisions kept after one of them, with their numbers, oldest first; all after 0."""
+        return self._after(DecisionRecord, "decisions", seq)
+
+    def counts(self) -> tuple[int, int]:
+        """How many decisions and how many receipts there are."""
+        query = "SELECT (SELECT count(*) FROM decisions), (SELECT count(*) FROM receipts)"
+        [(decisions, receipts)] = self._rows(query, [])
+        return int(decisions), int(receipts)
 
     # -- inside ---------------------------------------------------------------
 
-    def _one(self, db: sqlite3.Connection, kind: type[R], query: str, *key: str) -> R | None:
-        found = self._all(db, kind, query, key)
+    def _one(self, kind: type[R], query: str, *key: str) -> R | None:
+        found = self._all(kind, query, key)
         return found[0] if found else None
 
-    def _all(
-        self, db: sqlite3.Connection, kind: type[R], query: str, values: Sequence[str | None]
-    ) -> list[R]:
+    def _all(self, kind: type[R], query: str, values: Sequence[str | None]) -> list[R]:
+        return [self._record(kind, text) for (text,) in self._rows(query, values)]
+
+    def _after(self, kind: type[R], table: str, seq: int) -> list[tuple[int, R]]:
+        query = f"SELECT seq, row FROM {table} WHERE seq > ? ORDER BY seq"  # noqa: S608  (our name)
+        return [(number, self._record(kind, text)) for number, text in self._rows(query, [seq])]
+
+    def _rows(self, query: str, values: Sequence[str | int | None]) -> list[tuple[Any, ...]]:
+        with self._lock, self._told():
+            return self._db.execute(query, values).fetchall()
+
+    def _record(self, kind: type[R], text: str) -> R:
         try:
-            return [restore(kind, json.loads(text)) for (text,) in db.execute(query, values)]
-        except (ValueError, TypeError, AttributeError) as error:
+            return parse(kind, text)
+        except ValueError as error:
             raise self._damaged(str(error)) from error
 
     @contextmanager

@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from greenops.act.keys import action_id
 from greenops.adapters.parquet_lake import ParquetLake
@@ -34,6 +34,8 @@ from greenops.pipeline.evidence_book import Evidence
 from greenops.pipeline.outbox import Outbox
 from greenops.plan.choice import effective
 from greenops.ports import Clock
+
+Kept = TypeVar("Kept", DecisionRecord, Receipt)
 
 ORDER_LIFE = timedelta(hours=1)
 """How long an order may wait for its target before it is stale (simulated time)."""
@@ -78,6 +80,8 @@ class Engine:
         self._parts = parts
         self._lock = threading.RLock()
         self._answers: dict[str, WhatIfAnswer] = {}
+        self._proved = {"decisions": 0, "receipts": 0}
+        """Numbers of the last decision and receipt that are known to stand in the ledger."""
 
     # -- decisions and actions
 
@@ -101,10 +105,18 @@ class Engine:
         """Write a decision down; a job that was decided before keeps its first decision."""
         with self._lock:
             kept = self._parts.db.keep_decision(record)
-            if self._parts.evidence.decision(kept):
-                self._parts.lake.write_decision(kept)
-                self._parts.telemetry.decision(kept.decision, len(kept.verdicts))
+            self._prove(kept)
             return kept
+
+    def _prove(self, record: DecisionRecord | Receipt) -> None:
+        """Bring what is kept into the ledger, once; then into lake and metrics."""
+        parts = self._parts
+        if isinstance(record, Receipt):
+            if parts.evidence.receipt(record):
+                parts.telemetry.action(record)
+        elif parts.evidence.decision(record):
+            parts.lake.write_decision(record)
+            parts.telemetry.decision(record.decision, len(record.verdicts))
 
     def _start(self, decision: Decision) -> StartJob | None:
         placed, latest = effective(decision), decision.latest_safe_start
@@ -144,27 +156,35 @@ class Engine:
         """Keep a receipt; the same one again is one."""
         with self._lock:
             self._parts.db.keep_receipt(receipt)
-            if self._parts.evidence.receipt(receipt):
-                self._parts.telemetry.action(receipt)
+            self._prove(receipt)
 
     def tick(self) -> None:
-        """One look around: finish what a crash left, take in receipts that holders left."""
+        """One look around: finish what a crash left, take in receipts that holders left.
+
+        What is kept and could not go into the ledger, for want of room, goes in as soon as it can.
+        """
         parts = self._parts
         with self._lock:
+            self._catch_up("decisions", parts.db.decisions_after)
+            self._catch_up("receipts", parts.db.receipts_after)
             for name, receipt in parts.spool.pending():
                 self.accept(receipt)
                 parts.spool.done(name)
             for receipt in parts.outbox.replay():
                 self.accept(receipt)
 
+    def _catch_up(self, what: str, after: Callable[[int], Sequence[tuple[int, Kept]]]) -> None:
+        for number, record in after(self._proved[what]):
+            self._prove(record)
+            self._proved[what] = number
+
     def recover(self) -> None:
-        """After a start: bring into the ledger what was kept but not yet evidence."""
-        with self._lock:
-            for record in reversed(self._parts.db.decisions()):
-                self._parts.evidence.decision(record)
-            for receipt in self._parts.db.receipts():
-                self._parts.evidence.receipt(receipt)
-            self.tick()
+        """After a start: the first look around, which also brings in what a crash left."""
+        self.tick()
+
+    def receipts_after(self, number: int) -> list[tuple[int, Receipt]]:
+        """Receipts that were kept after one of them, with their numbers, oldest first."""
+        return self._parts.db.receipts_after(number)
 
     # -- what the doors show
 

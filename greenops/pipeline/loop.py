@@ -11,12 +11,12 @@ from functools import partial
 
 from greenops.act.guardrails import step_towards
 from greenops.adapters.factor_file import FactorFile
-from greenops.domain.action import Outcome, SetWeights
+from greenops.domain.action import Outcome, Receipt, SetWeights
 from greenops.domain.console import DecisionRecord, JobRequest
 from greenops.domain.decision import Decision
 from greenops.domain.spans import SpanRow
 from greenops.domain.workload import WorkloadKind
-from greenops.errors import GreenOpsError
+from greenops.errors import DataMissing, GreenOpsError
 from greenops.pipeline.decide import Decider
 from greenops.pipeline.engine import Engine, Telemetry
 from greenops.pipeline.evidence_book import Evidence
@@ -84,6 +84,12 @@ class Loop:
             "factors": Pace(FACTORS_EVERY),
         }
         self._told: dict[str, str] = {}
+        self._open: dict[str, tuple[Decision, str]] = {}
+        """Run key → its decision and its receipt's action id, of runs without an outcome."""
+        self._seen = 0
+        """Number of the last receipt that was looked at."""
+        self._unplaced: list[Receipt] = []
+        """Receipts of starts whose decision is not known yet."""
 
     def run(self, stop: threading.Event, tick_s: float) -> None:
         """Look around until told to stop."""
@@ -152,17 +158,31 @@ class Loop:
             log.warning("%s: %s", target, receipt.detail)
 
     def settle(self) -> None:
-        """Compute the outcome of every run that started and whose spans have arrived."""
-        for decision in self._engine.decisions():
-            if self._evidence.has_outcome(decision.job_id):
-                continue
-            for receipt in self._engine.decision(decision.id).receipts:
-                if receipt.kind == "start_job" and receipt.on_time is not None:
-                    # One whose data are not there yet does not keep the others waiting.
-                    self._quietly(
-                        f"outcome of {decision.job_id}",
-                        partial(self._settle, decision, receipt.action_id),
-                    )
+        """Compute the outcome of every run that started and whose spans have arrived.
+
+        Runs are remembered from their receipt until their outcome is known, so that a look costs
+        what is open, not what ever was decided.
+        """
+        for number, receipt in self._engine.receipts_after(self._seen):
+            if receipt.kind == "start_job" and receipt.on_time is not None:
+                self._unplaced.append(receipt)
+            self._seen = number
+        # A holder's receipt may come before its decision.
+        self._unplaced = [each for each in self._unplaced if not self._remember(each)]
+        for run_key, (decision, receipt_id) in list(self._open.items()):
+            # One whose data are not there yet does not keep the others waiting.
+            self._quietly(f"outcome of {run_key}", partial(self._settle, decision, receipt_id))
+            if self._evidence.has_outcome(run_key):
+                del self._open[run_key]
+
+    def _remember(self, receipt: Receipt) -> bool:
+        try:
+            decision = self._engine.decision(receipt.decision_id).decision
+        except DataMissing:
+            return False
+        if not self._evidence.has_outcome(decision.job_id):
+            self._open.setdefault(decision.job_id, (decision, receipt.action_id))
+        return True
 
     def _settle(self, decision: Decision, receipt_id: str) -> None:
         found = outcome_of(

@@ -18,7 +18,7 @@ from greenops.domain.console import JobRequest, SendOrder, WhatIfQuestion
 from greenops.domain.evidence import EntryKind
 from greenops.domain.replay import Replay
 from greenops.domain.spans import SpanRow
-from greenops.errors import DataMissing, InvalidFile, UsageError
+from greenops.errors import DataMissing, InvalidFile, Unreachable, UsageError
 from greenops.pipeline.assemble import assemble
 from greenops.pipeline.evidence import verify
 from greenops.pipeline.footprint import Footprint
@@ -341,3 +341,79 @@ def test_a_runs_outcome_is_computed_once_from_its_metered_energy(control):
     body = next(e.body for e in control.parts.ledger.read() if e.kind is EntryKind.OUTCOME)
     assert body["energy"]["estimate"] == pytest.approx(10.0 / 3.6e6)
     assert control.engine.overview().avoided == avoided
+
+
+def started(decision) -> Receipt:
+    return Receipt(
+        f"start:{decision.job_id}",
+        decision.id,
+        "local-process",
+        "start_job",
+        Outcome.APPLIED,
+        "ok",
+        at=decision.chosen.start,
+        on_time=True,
+    )
+
+
+def test_a_receipt_that_comes_before_its_decision_has_an_outcome_all_the_same(control):
+    decision = submit(control)
+    receipt = replace(started(decision), decision_id="dec-later")
+    control.footprint.add([run_span(decision, decision_id="dec-later")], [])
+    control.engine.accept(receipt)
+    control.loop.settle()
+    record = control.engine.decision(decision.id)
+    later = replace(decision, id="dec-later", job_id="nightly-enrichment/later")
+    control.engine.keep(replace(record, decision=later, receipts=()))
+
+    control.loop.settle()
+
+    assert [workload for workload, _ in control.heard.outcomes] == ["nightly-enrichment"]
+
+
+def test_a_look_at_the_outcomes_costs_what_is_open_not_what_was_decided(control, monkeypatch):
+    decisions = [
+        control.engine.submit(JobRequest("nightly-enrichment", f"k/{n}", SUBMITTED, triggered=True))
+        for n in range(3)
+    ]
+    control.engine.accept(started(decisions[0]))
+    control.engine.tick()
+    control.loop.settle()
+    read = []
+    monkeypatch.setattr(control.parts.db, "_record", lambda kind, text: read.append(kind))
+
+    control.loop.settle()
+    control.engine.tick()
+
+    assert read == []
+
+
+class FullDisk:
+    """A ledger that takes nothing until it has room again."""
+
+    def __init__(self, monkeypatch, ledger):
+        self.full, kept = True, ledger.append
+
+        def append(kind, body):
+            if self.full and kind is not EntryKind.ACTION:
+                raise Unreachable("GO0401", "no room")
+            return kept(kind, body)
+
+        monkeypatch.setattr(ledger, "append", append)
+
+
+def test_what_a_full_disk_kept_out_of_the_ledger_goes_in_at_the_next_look(control, monkeypatch):
+    decision = submit(control)
+    disk = FullDisk(monkeypatch, control.parts.ledger)
+    with pytest.raises(Unreachable):
+        control.engine.accept(started(decision))
+    with pytest.raises(Unreachable):
+        control.engine.submit(JobRequest("nightly-enrichment", "k/2", SUBMITTED, triggered=True))
+    before = control.kinds()
+
+    disk.full = False
+    control.engine.tick()
+    control.engine.tick()
+
+    assert control.kinds() == [*before, EntryKind.DECISION, EntryKind.RECEIPT]
+    assert len(list(control.lake.decisions())) == 2

@@ -78,6 +78,32 @@ def test_the_same_receipt_is_kept_once(db):
     assert (db.receipts("d-2"), db.receipts()) == ([other], [RECEIPT, other])
 
 
+def test_what_came_after_a_number_is_found_by_it(db):
+    second = replace(RECORD, decision=replace(DECISION, id="d-2", job_id="night/2"))
+    for record, receipt in ((RECORD, RECEIPT), (second, replace(RECEIPT, decision_id="d-2"))):
+        db.keep_decision(record)
+        db.keep_receipt(receipt)
+
+    decisions, receipts = db.decisions_after(0), db.receipts_after(0)
+
+    assert [each for _, each in decisions] == [RECORD, second]
+    assert db.decisions_after(decisions[0][0]) == decisions[1:]
+    assert db.receipts_after(receipts[0][0]) == receipts[1:]
+    assert (db.decisions_after(decisions[1][0]), db.counts()) == ([], (2, 2))
+
+
+def test_a_writer_in_another_process_does_not_keep_a_reader_waiting(db, tmp_path):
+    db.keep_decision(RECORD)
+    db._db.execute("PRAGMA busy_timeout = 0")
+    other = sqlite3.connect(tmp_path / "deep" / "state.db", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+
+    found = (db.decision("d-1"), db.decisions(), db.receipts(), db.actions())
+
+    other.close()
+    assert found == (RECORD, [RECORD], [], [])
+
+
 def test_a_file_that_is_no_database_is_damaged(tmp_path):
     path = tmp_path / "state.db"
     path.write_bytes(b"no database" * 1000)

@@ -148,6 +148,28 @@ def test_explain_writes_json(good, capsys):
     assert record["judgement"]["objective"] == "cleaner"
 
 
+def test_explain_of_a_workload_writes_json(good, capsys):
+    assert run("explain", "etl", "--path", good, "-o", "json") == 0
+
+    record = json.loads(capsys.readouterr().out)
+    (policy,) = record["policies"]
+    assert (record["workload"], policy["policy"]) == ("etl", "cheap")
+    assert {"name": "most", "kind": "hard", "expression": "(candidate.cost_usd < 2.0)"} in policy[
+        "rules"
+    ]
+
+
+@pytest.mark.parametrize("output", ["table", "json"])
+def test_explain_of_a_policy_without_tests_names_its_rules(good, capsys, output):
+    (good / "p.yaml").write_text(GOOD.split("tests:", maxsplit=1)[0])
+
+    assert run("explain", "cheap", "--path", good, "-o", output) == 0
+
+    out = capsys.readouterr().out
+    assert "(candidate.cost_usd < 2.0)" in out
+    assert 'job.name == \\"etl\\"' in out or 'job.name == "etl"' in out
+
+
 @pytest.mark.parametrize(
     ("argv", "near"),
     [(["elt"], "etl"), (["--test", "the cleaner one win"], "the cleaner one wins"), ([], "--test")],

@@ -89,10 +89,21 @@ def _property(text: str) -> str:
 
 
 def run_test(args: argparse.Namespace) -> int:
-    """Run the tests in the files; exit 1 where one fails."""
-    from greenops.pipeline.policies import read_policies, run_tests
+    """Run the tests in the files; exit 1 where one fails.
 
-    results = run_tests(read_policies(policy_folder(args.path)))
+    Raises:
+        InvalidFile: There is no file, or one is wrong: a gate does not open on nothing.
+    """
+    from greenops.errors import InvalidFile, Location
+    from greenops.pipeline.policies import policy_sources, run_tests
+    from greenops.policy import compile_policies
+
+    folder = policy_folder(args.path)
+    sources = policy_sources(folder)
+    if not sources:
+        fix = "name a folder or file of policies, or set `policies` in `greenops.yaml`"
+        raise InvalidFile("GO0108", "no policy file to test", at=Location(str(folder)), fix=fix)
+    results = run_tests(compile_policies(sources))
     failed = [each for each in results if not each.passed]
     if args.output == "json":
         print_json([result_record(each) for each in results])
@@ -104,6 +115,9 @@ def run_test(args: argparse.Namespace) -> int:
             print(f"{'ok  ' if each.passed else 'FAIL'} {each.test.policy}: {each.test.name}")
             for failure in each.failures:
                 print(f"       {each.test.source}: {failure}")
+    if not results:
+        print(f"no test in {len(sources)} files: nothing was tested", file=sys.stderr)
+        return 0
     print(f"{len(results) - len(failed)} of {len(results)} tests hold", file=sys.stderr)
     return 1 if failed else 0
 

@@ -106,6 +106,19 @@ def test_test_refuses_files_that_are_not_fine(bad):
         run("test", bad)
 
 
+def test_test_of_no_file_is_an_error_and_of_no_test_says_so(good, tmp_path, capsys):
+    empty = tmp_path / "empty"
+    empty.mkdir()
+
+    with pytest.raises(InvalidFile) as caught:
+        run("test", empty)
+    assert str(caught.value).startswith(f"GO0108 {empty}: no policy file to test")
+
+    (good / "p.yaml").write_text(GOOD.split("tests:", maxsplit=1)[0])
+    assert run("test", good) == 0
+    assert capsys.readouterr().err == "no test in 1 files: nothing was tested\n"
+
+
 EXPLAINED = """cheap: the cleaner one wins
   chosen     clean (baseline now)
   reason     {reason}

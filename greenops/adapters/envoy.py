@@ -170,18 +170,16 @@ class Envoy:
                     self._write(change, known.receipt)
                 return known.receipt
             now = self._clock.now()
-            refused = journal.refusal(action, state, now)
-            if refused and refused.outcome is not Outcome.UNCHANGED:
+            if refused := journal.refusal(action, state, now):
                 return refused
             version = _rds(change, action.decision_id, action.id)[1]
             detail = ", ".join(
                 f"{name} {share} %" for name, share in sorted(change.weights.items())
             )
-            made = refused or receipt(action, Outcome.APPLIED, detail, version=version, at=now)
+            made = receipt(action, Outcome.APPLIED, detail, version=version, at=now)
             # The journal first: a file without an entry would look like someone else's.
             self._keep(change.route, journal.with_entry(action, made, state))
-            if not refused:
-                self._write(change, made)
+            self._write(change, made)
             return made
 
     def verify(self, action: Action, within: timedelta) -> bool:

@@ -241,14 +241,12 @@ class LocalProcess:
             now, state = self._clock.now(), self.observe(change.run_key)
             if folder.claimed():
                 return receipt(action, Outcome.REFUSED, "the run has started already")
-            refused = journal.refusal(action, state, now)
-            if refused and refused.outcome is not Outcome.UNCHANGED:
+            if refused := journal.refusal(action, state, now):
                 return refused
-            made = refused or self._receipt(action, change, now)
+            made = self._receipt(action, change, now)
             # The journal first: an order without an entry would look like someone else's.
             folder.write("journal.json", canonical(journal.with_entry(action, made, state)))
-            if made.outcome is Outcome.APPLIED:
-                _order(folder, change, made)
+            _order(folder, change, made)
             return made
 
     def _receipt(self, action: Action, change: StartJob, now: datetime) -> Receipt:

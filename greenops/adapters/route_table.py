@@ -161,16 +161,13 @@ class RouteTable:
                     self._write(_table(change, known.receipt))
                 return known.receipt
             now = self._clock.now()
-            refused = journal.refusal(action, state, now)
-            if refused and refused.outcome is not Outcome.UNCHANGED:
+            if refused := journal.refusal(action, state, now):
                 return refused
-            made = refused or receipt(action, Outcome.APPLIED, _said(change), at=now)
-            if not refused:
-                made = replace(made, version=_version(_table(change, made)))
+            made = receipt(action, Outcome.APPLIED, _said(change), at=now)
+            made = replace(made, version=_version(_table(change, made)))
             # The journal first: a table without an entry would look like someone else's.
             self._keep(change.route, journal.with_entry(action, made, state))
-            if not refused:
-                self._write(_table(change, made))
+            self._write(_table(change, made))
             return made
 
     def verify(self, action: Action, within: timedelta) -> bool:

@@ -60,6 +60,16 @@ class JournalEntry:
         """Version that the target shows after this entry."""
         return (self.undone or self.receipt).version
 
+    @property
+    def versions(self) -> frozenset[str | None]:
+        """Versions that are ours while this entry is the last: with its write, and without it.
+
+        The journal is written first; where the target's own write failed, it shows what it did.
+        """
+        return frozenset(
+            {self.version, self.receipt.version if self.undone else self.before_version}
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Journal:
@@ -92,8 +102,7 @@ class Journal:
             return receipt(action, Outcome.EXPIRED, f"expired at {action.expires.isoformat()}")
         if self.frozen_until is not None and now < self.frozen_until:
             return receipt(action, Outcome.REFUSED, f"frozen until {self.frozen_until.isoformat()}")
-        own = self.entries[-1].version if self.entries else state.version
-        wanted = action.expected_version or own
+        wanted = self._wanted(action, state)
         if wanted != state.version:
             detail = f"someone else changed it: version `{state.version}`, not `{wanted}`"
             return receipt(action, Outcome.CONFLICT, detail, version=state.version)
@@ -101,6 +110,15 @@ class Journal:
             detail = "it is so already"
             return receipt(action, Outcome.UNCHANGED, detail, version=state.version, at=now)
         return None
+
+    def _wanted(self, action: Action, state: TargetState) -> str | None:
+        if action.expected_version is not None:
+            return action.expected_version
+        # What changed nothing says nothing of what the target shows.
+        changes = [e for e in self.entries if e.receipt.outcome is not Outcome.UNCHANGED]
+        if not changes or state.version in changes[-1].versions:
+            return state.version
+        return changes[-1].version
 
     def with_entry(self, action: Action, made: Receipt, state: TargetState) -> Journal:
         """The journal with one more change; `state` is what the target showed before it."""

@@ -71,7 +71,7 @@ class FakeActuator:
                 at=self._clock.now(),
             )
             self._set(scope, action.change, made)
-        if made.outcome in (Outcome.APPLIED, Outcome.UNCHANGED):
+        if made.outcome is Outcome.APPLIED:
             self._journals[scope] = journal.with_entry(action, made, state)
         return made
 

@@ -4,12 +4,26 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Iterable
+from pathlib import Path
+from typing import Final
 
 from opentelemetry.metrics import CallbackOptions, MeterProvider, Observation
 
 from greenops.domain.energy import Category
 from greenops.observe import attributes as names
 from greenops.observe.observer import Account, Observer
+
+HOST_ID: Final = "host.id"
+"""On energy accounts: the machine whose devices were read; containers on it have names of their own."""
+BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
+
+
+def host_id(boot_id: Path = BOOT_ID) -> str:
+    """The kernel's random id since its start, the same in all containers on it; else the node's name."""
+    try:
+        return boot_id.read_text().strip() or platform.node() or "unknown"
+    except (OSError, ValueError):
+        return platform.node() or "unknown"
 
 
 def register(provider: MeterProvider, observer: Observer, workload: str | None) -> None:
@@ -44,7 +58,7 @@ class _Books:
 
     def __init__(self, observer: Observer, fixed: dict[str, str]) -> None:
         self._observer, self._fixed = observer, fixed
-        self._host = platform.node() or "unknown"
+        self._host = {names.HOST_NAME: platform.node() or "unknown", HOST_ID: host_id()}
 
     def energy(self, _: CallbackOptions) -> Iterable[Observation]:
         for account in self._observer.accounts():
@@ -82,6 +96,6 @@ class _Books:
         return {
             names.DEVICE: info.device,
             names.HW_TYPE: info.device_kind,
-            names.HOST_NAME: self._host,
+            **self._host,
             **self._fixed,
         }

@@ -25,6 +25,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 from greenops.domain.energy import Unknown
 from greenops.domain.spans import EnergyAccount, SpanRow, credible, sound
 from greenops.observe import attributes as names
+from greenops.observe.accounts import HOST_ID
 from greenops.units import Grams, Joules, Usd
 
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -149,9 +150,14 @@ def _account(
         joules=Joules(_joules_of(point)),
         method=either(names.ENERGY_METHOD),
         source=either(names.ENERGY_SOURCE),
-        host=either(names.HOST_NAME),
+        host=_host(labels) or _host(resource),
         start=simulated(_instant(start)) if start else None,
     )
+
+
+def _host(facts: Mapping[str, Any]) -> str | None:
+    # Three containers of one machine have three names, and one meter.
+    return _text(facts.get(HOST_ID, facts.get(names.HOST_NAME)))
 
 
 def _span_row(span: Span, resource: Mapping[str, Any], simulated: Simulated) -> SpanRow:

@@ -188,3 +188,13 @@ def test_a_process_that_begins_anew_adds_up_in_the_proof_of_conservation(house):
     rows = [row for message in (first, second) for row in made.intake._accounts(message).rows]
 
     assert by_process([], rows) == {"s": 5.0}
+
+
+def test_a_process_that_begins_anew_under_the_same_name_adds_up(house):
+    made = house()
+    made.post(reading(500.0, NOW - timedelta(minutes=2)))
+    made.post(reading(2.0, NOW, start=NOW - timedelta(minutes=1)))
+
+    made.intake.flush()
+
+    assert made.numbers() == house().numbers() == {"attributed": 502.0}

@@ -196,6 +196,22 @@ def test_an_account_knows_since_when_it_counts():
     assert (row.start, other.start) == (begun, None)
 
 
+def test_containers_of_one_machine_are_of_one_host_whatever_their_names():
+    def host(labels: dict, resource: dict) -> str | None:
+        message = reading(1.0)
+        metrics = message.resource_metrics[0]
+        metrics.resource.attributes.extend(pair(*each) for each in resource.items())
+        point = metrics.scope_metrics[0].metrics[0].sum.data_points[0]
+        point.attributes.extend(pair(*each) for each in labels.items())
+        (row,) = account_rows(message, lambda wall: wall, START).rows
+        return row.host
+
+    assert host({"host.name": "pod-1", "host.id": "boot"}, {"host.id": "container"}) == "boot"
+    assert host({"host.name": "node"}, {"host.id": "container"}) == "node"
+    assert host({}, {"host.name": "node"}) == "node"
+    assert host({}, {}) is None
+
+
 def test_only_the_energy_counter_becomes_accounts():
     message = ExportMetricsServiceRequest()
     metrics = message.resource_metrics.add()

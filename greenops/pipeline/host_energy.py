@@ -1,0 +1,292 @@
+"""One device of one host, as its processes account for it: each sees the whole device, at times of its own.
+
+A process's own energy adds up. What belongs to the host (idle, and what no reporting process used) is
+taken from one process at a time, over stretches that do not overlap: from the one that has looked
+longest, until it falls silent; then the next goes on from there.
+"""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_right
+from collections import defaultdict, deque
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from typing import Final, NamedTuple
+
+from greenops.domain.energy import Category
+from greenops.domain.spans import EnergyAccount
+
+OWN: Final = (Category.ATTRIBUTED, Category.UNATTRIBUTED, Category.OVERHEAD)
+"""Categories that are a process's own; the others are of its host."""
+NEVER: Final = datetime.min.replace(tzinfo=UTC)
+SILENT: Final = 1.5
+"""A process has fallen silent when it is so many of its own intervals late [1]."""
+TOGETHER: Final = timedelta(seconds=5)
+"""An SDK begins the counters of one process one after the other; never this far apart."""
+REMEMBERED: Final = 256
+"""Silent processes of a device that may still speak [1]; older ones are kept as one sum."""
+FORGOTTEN: Final = 100_000
+"""Accounts of such older processes that are known not to be new [1]."""
+
+
+class Point(NamedTuple):
+    """What a process has accounted for at an instant, since it began [J]."""
+
+    at: datetime
+    own: float
+    idle: float
+    busy: float
+    """All that is not idle, whoever used it."""
+
+
+@dataclass(slots=True)
+class Process:
+    """One process's readings; `points` are those that may still matter, oldest first."""
+
+    instance: str
+    start: datetime | None
+    first: datetime
+    workload: str | None = None
+    parts: dict[str, float] = field(default_factory=dict)
+    seen: dict[str, datetime] = field(default_factory=dict)
+    points: list[Point] = field(default_factory=list)
+
+    def take(self, row: EnergyAccount) -> None:
+        """Take one account in, unless a newer reading of it is known."""
+        if row.at < self.seen.get(row.category, NEVER):
+            return
+        self.workload = row.workload
+        self.seen[row.category], self.parts[row.category] = row.at, row.joules
+        own = math.fsum(self.parts.get(category, 0.0) for category in OWN)
+        idle = self.parts.get(Category.IDLE, 0.0)
+        busy = math.fsum(self.parts.values()) - idle
+        if not self.points and self.start is not None and self.start < row.at:
+            self.points.append(Point(self.start, 0.0, 0.0, 0.0))
+        point = Point(max(row.at, self.last), own, idle, busy)
+        if self.points and self.points[-1].at == point.at:
+            self.points[-1] = point
+        else:
+            self.points.append(point)
+
+    @property
+    def last(self) -> datetime:
+        """Instant of its newest reading."""
+        return self.points[-1].at if self.points else NEVER
+
+    @property
+    def interval(self) -> timedelta | None:
+        """The longer one of its last two intervals; none after a single reading."""
+        times = [point.at for point in self.points[-3:]]
+        return max((b - a for a, b in pairwise(times)), default=None)
+
+    def value(self, at: datetime) -> Point:
+        """What it had accounted for at an instant; between two readings, evenly."""
+        after = bisect_right(self.points, at, key=lambda point: point.at)
+        if after == 0:
+            return Point(at, 0.0, 0.0, 0.0)
+        before = self.points[after - 1]
+        if after == len(self.points):
+            return before._replace(at=at)
+        return between(before, self.points[after], at)
+
+    def own(self, at: datetime) -> float:
+        """Its own energy at an instant; where nothing tells when it began, what it first said [J]."""
+        return self.points[0].own if at < self.points[0].at else self.value(at).own
+
+    def knows(self, at: datetime) -> bool:
+        """Whether it can tell what was drawn since an instant."""
+        return self.points[0].at <= at or not (self.points[0].idle or self.points[0].busy)
+
+    def forget(self, before: datetime) -> None:
+        """Drop readings that nothing asks for any more."""
+        while len(self.points) > 3 and self.points[1].at <= before:  # noqa: PLR2004  (two intervals)
+            del self.points[0]
+
+
+def between(before: Point, after: Point, at: datetime) -> Point:
+    """The point at an instant on the line through two."""
+    part = (at - before.at) / (after.at - before.at)
+    own, idle, busy = (a + (b - a) * part for a, b in zip(before[1:], after[1:], strict=True))
+    return Point(at, own, idle, busy)
+
+
+class HostDevice:
+    """Energy of one device of one host."""
+
+    def __init__(self) -> None:
+        self._accounts: dict[tuple[str, str, datetime | None], Process] = {}
+        self._active: list[Process] = []
+        self._silent: dict[int, Process] = {}
+        self._sums: defaultdict[tuple[str | None, str], float] = defaultdict(float)
+        self._forgotten: dict[int, None] = {}
+        self._newest = NEVER
+        self._leader: Process | None = None
+        self._mark = Point(NEVER, 0.0, 0.0, 0.0)
+        self._host: deque[Point] = deque([self._mark])
+        """Energy of the host where the leader changed or was read; `own` stays zero."""
+        self._other, self._others_at = 0.0, NEVER
+
+    def take(self, row: EnergyAccount) -> None:
+        """Take one account in."""
+        if row.at > self._newest:
+            # Readings of one instant belong together, so they are settled once the next has come.
+            self.settle()
+            self._newest = row.at
+        process = self._process(row)
+        if process is not None:
+            process.take(row)
+
+    def _process(self, row: EnergyAccount) -> Process | None:
+        key = (row.instance, row.category, row.start)
+        if hash(key) in self._forgotten:
+            return None
+        found = self._accounts.get(key) or self._relative(row)
+        if found is None:
+            found = Process(row.instance, row.start, row.at)
+            self._active.append(found)
+        elif self._silent.pop(id(found), None) is not None:
+            self._active.append(found)
+        self._accounts[key] = found
+        return found
+
+    def _relative(self, row: EnergyAccount) -> Process | None:
+        """The process that another account of the same instance is of."""
+        for process in (*self._active, *self._silent.values()):
+            if process.instance == row.instance and _same(process, row):
+                return process
+        return None
+
+    def settle(self) -> None:
+        """Account for the host as far as is known."""
+        self._follow()
+        active: list[Process] = []
+        late: list[Process] = []
+        for process in self._active:
+            (active if self._speaks(process) else late).append(process)
+        until = min((process.last for process in active), default=self._mark.at)
+        self._share(min(until, self._host[-1].at))
+        for process in active:
+            process.forget(self._others_at)
+        for process in late:
+            if process.last <= self._others_at and process is not self._leader:
+                self._silent[id(process)] = process
+            else:
+                active.append(process)
+        self._active = active
+        while len(self._silent) > REMEMBERED:
+            self._collapse(self._silent.pop(next(iter(self._silent))))
+
+    def _follow(self) -> None:
+        """Let the leader, or who comes after it, bring the host's energy up to now."""
+        while True:
+            leader = self._leader
+            if leader is not None and (leader.points[-1] != self._mark):
+                self._advance(leader.points[-1])
+            if leader is not None and self._speaks(leader):
+                return
+            reached = self._host[-1].at
+            further = [each for each in self._active if each.last > reached]
+            if not further:
+                return
+            self._leader = min(further, key=lambda each: (each.points[0].at, each.instance))
+            self._mark = self._leader.value(reached)
+
+    def _advance(self, point: Point) -> None:
+        host, mark = self._host[-1], self._mark
+        idle = host.idle + max(0.0, point.idle - mark.idle)
+        busy = host.busy + max(0.0, point.busy - mark.busy)
+        if point.at == host.at:
+            self._host.pop()
+        self._host.append(Point(max(point.at, host.at), 0.0, idle, busy))
+        self._mark = point
+
+    def _speaks(self, process: Process) -> bool:
+        newest = max(self._active, key=lambda each: each.last)
+        interval = process.interval or newest.interval
+        return interval is None or newest.last - process.last <= interval * SILENT
+
+    def _share(self, until: datetime) -> None:
+        """What no reporting process used, up to an instant that every one of them has passed."""
+        self._others_at = max(self._others_at, until)
+        while len(self._host) > 1 and self._host[1].at <= self._others_at:
+            self._host.popleft()
+        host = self._host[0]
+        if len(self._host) > 1 and self._others_at > host.at:
+            host = between(host, self._host[1], self._others_at)
+        own = math.fsum(process.own(self._others_at) for process in self._active)
+        silent = math.fsum(process.points[-1].own for process in self._silent.values())
+        self._other = max(0.0, host.busy - own - silent - math.fsum(self._sums.values()))
+
+    def _collapse(self, process: Process) -> None:
+        for category in OWN:
+            self._sums[process.workload, category] += process.parts.get(category, 0.0)
+        for key in [key for key, each in self._accounts.items() if each is process]:
+            del self._accounts[key]
+            self._forgotten[hash(key)] = None
+        while len(self._forgotten) > FORGOTTEN:
+            del self._forgotten[next(iter(self._forgotten))]
+
+    def _ahead(self) -> float:
+        """Idle energy after the leader's newest reading, as who has read since then saw it [J]."""
+        reached = self._host[-1].at
+        further = [each for each in self._active if each.last > reached and each.knows(reached)]
+        if not further:
+            return 0.0
+        furthest = max(further, key=lambda each: each.last)
+        return furthest.points[-1].idle - furthest.value(reached).idle
+
+    def energy(self) -> Iterator[tuple[tuple[str | None, str], float]]:
+        """(Workload, category) and energy [J], in parts to be added up."""
+        self.settle()
+        for process in (*self._active, *self._silent.values()):
+            for category in OWN:
+                yield (process.workload, category), process.parts.get(category, 0.0)
+        yield from self._sums.items()
+        yield (None, Category.IDLE), self._host[-1].idle + self._ahead()
+        yield (None, Category.OTHER_PROCESS), self._other
+
+
+def _same(process: Process, row: EnergyAccount) -> bool:
+    begun, start = process.start, row.start
+    if row.category in process.parts:
+        # Readings of an earlier version lack the start: the process has gone on since.
+        known = process.parts[row.category]
+        return begun is None and start is not None and start < process.last and row.joules >= known
+    if begun is None or start is None:
+        return begun is start
+    return process.first == row.at or abs(begun - start) <= TOGETHER
+
+
+class Counters:
+    """Sums as counters show them: never lower than before.
+
+    Energy of a process moves between its categories when spans stay open at its end. A fall is not
+    shown; what it leaves too much is taken off the next rises of the same process's categories, so
+    that their sum stays what it is.
+    """
+
+    def __init__(self) -> None:
+        self._shown: dict[tuple[str | None, str], float] = {}
+
+    def show(
+        self, exact: Mapping[tuple[str | None, str], float]
+    ) -> dict[tuple[str | None, str], float]:
+        """What to show for sums [J]."""
+        for workload in {workload for workload, _ in exact}:
+            self._raise({key: exact[key] for key in exact if key[0] == workload and key[1] in OWN})
+        for key, joules in exact.items():
+            if key[1] not in OWN:
+                self._shown[key] = max(self._shown.get(key, 0.0), joules)
+        return dict(self._shown)
+
+    def _raise(self, exact: Mapping[tuple[str | None, str], float]) -> None:
+        shown = {key: self._shown.get(key, 0.0) for key in exact}
+        owed = math.fsum(max(0.0, shown[key] - exact[key]) for key in exact)
+        rises = {key: max(0.0, exact[key] - shown[key]) for key in exact}
+        whole = math.fsum(rises.values())
+        part = max(0.0, 1.0 - owed / whole) if whole else 0.0
+        for key, rise in rises.items():
+            self._shown[key] = exact[key] if rise and not owed else shown[key] + rise * part

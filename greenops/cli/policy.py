@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -41,28 +42,41 @@ def _path(parser: argparse.ArgumentParser) -> None:
 
 
 def run_check(args: argparse.Namespace) -> int:
-    """Print every problem; exit 0 where there is none, else 2."""
+    """Print every problem and warning; exit 0 where there is no problem, else 2."""
+    from greenops.adapters.clock import SystemClock
     from greenops.pipeline.policies import policy_sources
-    from greenops.policy import compile_policies, lint
+    from greenops.policy import compile_policies, lint, warnings
 
-    sources = policy_sources(policy_folder(args.path))
-    problems = lint(sources)
-    if args.output == "json":
-        print_json([_problem_record(each) for each in problems])
-    for each in problems if args.output != "json" else ():
-        print(_github("error", each) if args.output == "github" else each)
-    if problems:
+    sources, now = policy_sources(policy_folder(args.path)), SystemClock.from_environment().now()
+    problems = lint(sources, now)
+    made = None if problems else compile_policies(sources)
+    said = [("error", each) for each in problems]
+    said += [("warning", each) for each in (warnings(made, now) if made else ())]
+    _print_problems(said, args.output)
+    if made is None:
         print(f"{len(problems)} problems in {len(sources)} files", file=sys.stderr)
         return 2
-    made = compile_policies(sources)
     counts = f"{len(made.policies)} policies, {len(made.workloads)} workloads"
-    print(f"{counts}, {len(made.tests)} tests in {len(sources)} files: fine", file=sys.stderr)
+    end = f"fine, {len(said)} warnings" if said else "fine"
+    print(f"{counts}, {len(made.tests)} tests in {len(sources)} files: {end}", file=sys.stderr)
     return 0
 
 
-def _problem_record(problem: Problem) -> dict[str, object]:
+def _print_problems(said: Sequence[tuple[str, Problem]], output: str) -> None:
+    if output == "json":
+        print_json([_problem_record(level, each) for level, each in said])
+    elif output == "github":
+        for level, each in said:
+            print(_github(level, each))
+    else:
+        for level, each in said:
+            print(each if level == "error" else f"{each} (warning)")
+
+
+def _problem_record(level: str, problem: Problem) -> dict[str, object]:
     at = problem.at
     return {
+        "level": level,
         "code": problem.code,
         "file": at.file if at else None,
         "line": at.line if at else None,

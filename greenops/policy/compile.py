@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Final
 
 from greenops.domain.workload import Urgency, Workload
 from greenops.errors import InvalidFile, Location
 from greenops.policy.document import Node, documents
 from greenops.policy.example import read_test
+from greenops.policy.expiry import overdue
 from greenops.policy.fields import Fields
 from greenops.policy.model import Policy, PolicyTest
 from greenops.policy.policy_file import read_policy
@@ -40,9 +42,16 @@ def compile_policies(sources: Sequence[tuple[str, str]]) -> PolicySet:
     return made
 
 
-def lint(sources: Sequence[tuple[str, str]]) -> tuple[Problem, ...]:
-    """Everything that is wrong with some files, in file order within each step."""
-    return tuple(_compile(sources)[1])
+def lint(sources: Sequence[tuple[str, str]], now: datetime | None = None) -> tuple[Problem, ...]:
+    """Everything that is wrong with some files, in file order within each step.
+
+    Args:
+        sources: (file name, text) of each file.
+        now: Instant that tells which exceptions expired long ago; none: that is not asked. Age
+            is no reason to refuse files that are in use, so `compile_policies` does not ask.
+    """
+    made, problems = _compile(sources)
+    return (*problems, *(overdue(made, now) if now else ()))
 
 
 @dataclass(slots=True)

@@ -84,6 +84,44 @@ def test_check_writes_json_and_github_annotations(bad, capsys):
     assert line.startswith(f"::error file={bad}/p.yaml,line=15,col=35,title=GO0131::unknown field")
 
 
+EXCEPTION = """  exceptions:
+  - id: E1
+    reason: attack
+    approvedBy: [boss@example.com]
+    notBefore: "2021-10-01T00:00:00Z"
+    expires: "2021-10-08T00:00:00Z"
+    match: job.urgency == "break-glass"
+    effect: {runNow: true}
+tests:
+"""
+
+
+@pytest.mark.parametrize("day", ["09", "30"])
+def test_check_warns_of_an_exception_that_has_expired(good, capsys, monkeypatch, day):
+    monkeypatch.setenv("GREENOPS_REPLAY", f"2021-10-{day}T00:00:00Z@2026-01-01T00:00:00Z@0.000001")
+    (good / "p.yaml").write_text(GOOD.replace("tests:\n", EXCEPTION))
+
+    assert run("check", good) == 0
+    out, err = capsys.readouterr()
+    assert f"GO0122 {good}/p.yaml:20:9: exception `E1` of `cheap` expired on 2021-10-08" in out
+    assert out.endswith("(warning)\n")
+    assert err.endswith(": fine, 1 warnings\n")
+
+    run("check", good, "-o", "json")
+    assert json.loads(capsys.readouterr().out)[0]["level"] == "warning"
+    run("check", good, "-o", "github")
+    assert capsys.readouterr().out.startswith("::warning file=")
+
+
+def test_check_refuses_an_exception_that_expired_over_thirty_days_ago(good, capsys, monkeypatch):
+    monkeypatch.setenv("GREENOPS_REPLAY", "2021-11-08T00:00:00Z@2026-01-01T00:00:00Z@0.000001")
+    (good / "p.yaml").write_text(GOOD.replace("tests:\n", EXCEPTION))
+
+    assert run("check", good) == 2
+    assert capsys.readouterr().out.startswith("GO0122 ")
+    assert run("test", good) == 0  # what is in use is not stopped by its age
+
+
 def test_test_exits_0_where_all_hold(good, capsys):
     assert run("test", good) == 0
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import platform
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
+from weakref import WeakKeyDictionary
 
-from opentelemetry.metrics import CallbackOptions, MeterProvider, Observation
+from opentelemetry.metrics import CallbackOptions, Meter, MeterProvider, Observation
 
 from greenops.domain.energy import Category
 from greenops.observe import attributes as names
@@ -26,10 +28,21 @@ def host_id(boot_id: Path = BOOT_ID) -> str:
         return platform.node() or "unknown"
 
 
+_registered: WeakKeyDictionary[MeterProvider, _Books] = WeakKeyDictionary()
+
+
 def register(provider: MeterProvider, observer: Observer, workload: str | None) -> None:
-    """Let a meter provider observe the books whenever it collects."""
-    meter = provider.get_meter("greenops")
-    books = _Books(observer, {names.WORKLOAD: workload} if workload else {})
+    """Let a meter provider observe the books whenever it collects; new books go on from those before them."""
+    fixed = {names.WORKLOAD: workload} if workload else {}
+    books = _registered.get(provider)
+    if books is not None:
+        books.follow(observer, fixed)
+        return
+    books = _registered[provider] = _Books(observer, fixed)
+    _create(provider.get_meter("greenops"), books)
+
+
+def _create(meter: Meter, books: _Books) -> None:
     meter.create_observable_counter(
         names.METRIC_ENERGY,
         [books.energy],
@@ -59,9 +72,23 @@ class _Books:
     def __init__(self, observer: Observer, fixed: dict[str, str]) -> None:
         self._observer, self._fixed = observer, fixed
         self._host = {names.HOST_NAME: platform.node() or "unknown", HOST_ID: host_id()}
+        self._before: list[Observer] = []
+
+    def follow(self, observer: Observer, fixed: dict[str, str]) -> None:
+        """Add the books of an observer that begins after the others ended: counters never fall."""
+        self._before.append(self._observer)
+        self._observer, self._fixed = observer, fixed
+
+    def _accounts(self) -> list[Account]:
+        merged: dict[str, Account] = {}
+        for observer in [*self._before, self._observer]:
+            for each in observer.accounts():
+                earlier = merged.get(each.info.device)
+                merged[each.info.device] = each if earlier is None else each.after(earlier)
+        return list(merged.values())
 
     def energy(self, _: CallbackOptions) -> Iterable[Observation]:
-        for account in self._observer.accounts():
+        for account in self._accounts():
             # Method and source stay on the data point: who reads an account has no span to ask.
             more = {
                 **self._labels(account),
@@ -72,22 +99,25 @@ class _Books:
                 yield Observation(joules, {**more, names.ENERGY_CATEGORY: str(category)})
 
     def residual(self, _: CallbackOptions) -> Iterable[Observation]:
-        for each in self._observer.accounts():
+        for each in self._accounts():
             yield Observation(each.residual, self._labels(each))
 
     def coverage(self, _: CallbackOptions) -> Iterable[Observation]:
-        for each in self._observer.accounts():
+        for each in self._accounts():
             given = each.parts[Category.ATTRIBUTED]
             whole = given + each.parts[Category.UNATTRIBUTED]
             if whole > 0:
                 yield Observation(given / whole, self._labels(each))
 
     def unknown(self, _: CallbackOptions) -> Iterable[Observation]:
-        for reason, count in self._observer.unknowns():
+        counts: Counter[str] = Counter()
+        for observer in [*self._before, self._observer]:
+            counts.update(dict(observer.unknowns()))
+        for reason, count in counts.items():
             yield Observation(count, {names.REASON: reason, **self._fixed})
 
     def refused(self, _: CallbackOptions) -> Iterable[Observation]:
-        for each in self._observer.accounts():
+        for each in self._accounts():
             for fault, count in each.refused.items():
                 yield Observation(count, {names.FAULT: fault, **self._labels(each)})
 

@@ -1,38 +1,24 @@
-"""Joins the OpenTelemetry providers that are there, or makes them; private fields of the SDK stay here.
-
-Checked against opentelemetry-sdk 1.45.2: a batch processor keeps its exporter in
-`_batch_processor._exporter`, a simple one in `span_exporter`, a provider its processors, in order, in
-`_active_span_processor._span_processors`.
-"""
+"""Finds the OpenTelemetry providers that are there, or makes them."""
 
 from __future__ import annotations
 
-import logging
 import os
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from opentelemetry import metrics, trace
 from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import (
-    ConcurrentMultiSpanProcessor,
-    SpanProcessor,
-    TracerProvider,
-    sampling,
-)
-from opentelemetry.sdk.trace.export import (
-    BatchSpanProcessor,
-    SimpleSpanProcessor,
-    SpanExporter,
-)
+from opentelemetry.sdk.trace import TracerProvider, sampling
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter
 
 from greenops.observe import attributes as names
-from greenops.observe.exporter import EnergySpanExporter
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.metrics.export import MetricExporter
 
-_log = logging.getLogger(__name__)
+
+def provider_is_set() -> bool:
+    """True where spans go to a provider of the SDK already."""
+    return isinstance(trace.get_tracer_provider(), TracerProvider)
 
 
 def tracer_provider(
@@ -68,37 +54,6 @@ def meter_provider(resource: Resource) -> metrics.MeterProvider:
     )
     metrics.set_meter_provider(made)
     return made
-
-
-def attach(
-    provider: TracerProvider,
-    processor: SpanProcessor,
-    wrap: Callable[[SpanExporter], SpanExporter],
-) -> bool:
-    """Put our processor first and wrap the exporters behind batch and simple processors.
-
-    False where the provider runs its processors on other threads: the CPU clock of a span's thread cannot be
-    read there, so spans carry no energy.
-    """
-    active = provider._active_span_processor  # noqa: SLF001
-    usable = not isinstance(active, ConcurrentMultiSpanProcessor)
-    with active._lock:  # noqa: SLF001
-        others = active._span_processors  # noqa: SLF001
-        if usable:
-            active._span_processors = (processor, *others)  # noqa: SLF001
-    for other in others:
-        if isinstance(other, BatchSpanProcessor):
-            batch = other._batch_processor  # noqa: SLF001
-            batch._exporter = _wrapped(batch._exporter, wrap)  # noqa: SLF001
-        elif isinstance(other, SimpleSpanProcessor):
-            other.span_exporter = _wrapped(other.span_exporter, wrap)
-    return usable
-
-
-def _wrapped(exporter: object, wrap: Callable[[SpanExporter], SpanExporter]) -> SpanExporter:
-    if isinstance(exporter, EnergySpanExporter):
-        return exporter
-    return wrap(exporter)  # type: ignore[arg-type]
 
 
 def _resource(service: str | None, workload: str | None, region: str | None) -> Resource:

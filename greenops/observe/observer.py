@@ -50,6 +50,18 @@ class Account:
     residual: float
     refused: Mapping[str, int]
 
+    def after(self, earlier: Account) -> Account:
+        """Both together, where the observer of the other one ended before this one's began."""
+        measured = Joules(earlier.measured + self.measured)
+        left = earlier.residual * earlier.measured + self.residual * self.measured
+        return Account(
+            info=self.info,
+            parts={each: Joules(j + earlier.parts[each]) for each, j in self.parts.items()},
+            measured=measured,
+            residual=left / measured if measured else 0.0,
+            refused={kind: n + earlier.refused[kind] for kind, n in self.refused.items()},
+        )
+
 
 class Observer:
     """Spans and meters of one process. Never raises into the traced program. Stability: beta.

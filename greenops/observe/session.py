@@ -18,6 +18,7 @@ from greenops.domain.energy import Unknown
 from greenops.domain.factors import FactorTable
 from greenops.observe import accounts, join
 from greenops.observe import attributes as names
+from greenops.observe.attach import Attachment
 from greenops.observe.exporter import EnergySpanExporter
 from greenops.observe.observer import Observer
 from greenops.observe.processor import EnergySpanProcessor
@@ -55,17 +56,27 @@ class Session:
         region: str | None = None,
     ) -> None:
         self._factors, self._clock = factors, clock
-        self._workload, self._region = workload, region
+        self._region = region
         self._instance = Instance()
         self._ended = threading.Lock()
         self._flushed = False
         self._exporters = 0
-        self.observer = Observer(meters, clock=clock)
         self._traces = join.tracer_provider(service, workload, region)
+        self._workload = workload or _text(self._traces.resource, names.WORKLOAD)
+        self.observer = Observer(meters, clock=clock)
+        self._attachment: Attachment | None = None
+        try:
+            self._begin()
+        except Exception:
+            self._undo()
+            raise
+        atexit.register(self.end)
+
+    def _begin(self) -> None:
         found = self._traces.resource
-        self._workload = workload or _text(found, names.WORKLOAD)
         processor = EnergySpanProcessor(self.observer)
-        if not join.attach(self._traces, processor, self.wrap):
+        self._attachment = Attachment(self._traces, processor, self.wrap)
+        if not self._attachment.usable:
             self.observer.blind(Unknown.CLOCK_UNAVAILABLE)
             _log.warning(
                 "GO0704 a concurrent span processor hides thread clocks; spans get no energy"
@@ -75,7 +86,11 @@ class Session:
             found = found.merge(Resource({names.SERVICE_INSTANCE_ID: self._instance()}))
         self._metrics: metrics.MeterProvider = join.meter_provider(found)
         accounts.register(self._metrics, self.observer, self._workload)
-        atexit.register(self.end)
+
+    def _undo(self) -> None:
+        if self._attachment is not None:
+            self._attachment.undo()
+        self.observer.close()
 
     def wrap(self, exporter: SpanExporter) -> SpanExporter:
         """An exporter whose spans carry energy, carbon and cost."""
@@ -104,6 +119,8 @@ class Session:
             self._traces.force_flush()
         except Exception:  # noqa: BLE001 - a provider that ends with the interpreter may raise anything
             _log.warning("GO0705 the last spans could not be sent", exc_info=False)
+        if self._attachment is not None:
+            self._attachment.remove()
         self._flush_accounts()
 
     def _shut_down(self) -> None:

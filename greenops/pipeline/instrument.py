@@ -35,6 +35,10 @@ OWN = {
 _log = logging.getLogger(__name__)
 _lock = threading.RLock()
 _session: Session | None = None
+_tried = False
+"""True once `init` was called: a failure is not tried again, so that twice is once then too."""
+_over = False
+"""True once `shutdown` was called: only `init` itself begins again."""
 
 
 def init(
@@ -47,10 +51,11 @@ def init(
         workload: `greenops.workload` where the resource has none.
         region: `cloud.region` where neither span nor resource has one.
     """
-    global _session  # noqa: PLW0603 - one instrumentation per process, as OpenTelemetry has one provider
+    global _session, _tried  # noqa: PLW0603 - one instrumentation per process, as OpenTelemetry has one provider
     with _lock:
-        if _session is not None:
+        if _tried:
             return
+        _tried = True
         try:
             _session = _start(service, workload, region)
         except GreenOpsError as error:
@@ -60,18 +65,40 @@ def init(
 
 
 def wrap(exporter: SpanExporter) -> SpanExporter:
-    """An exporter whose spans carry energy; for exporters added after `init` or that `init` cannot see."""
-    init()
-    return exporter if _session is None else _session.wrap(exporter)
+    """An exporter whose spans carry energy; for exporters added after `init` or that `init` cannot see.
+
+    It makes no tracer provider: spans are observed from `init` on, or from its first export at the latest.
+    """
+    from greenops.observe.late import LateSpanExporter
+
+    return LateSpanExporter(exporter, _current)
+
+
+def _current() -> Session | None:
+    """The instrumentation of this process, begun here where the service has a tracer provider and never called `init`."""
+    with _lock:
+        if not _tried and not _over and _provider_is_set():
+            init()
+        return _session
+
+
+def _provider_is_set() -> bool:
+    from greenops.observe import join
+
+    return join.provider_is_set()
 
 
 def shutdown() -> None:
     """Last look at the meters, spans out, then the accounts; a later `init` starts anew."""
-    global _session
+    global _session, _tried, _over
     with _lock:
-        session, _session = _session, None
+        session, _over = _session, True
     if session is not None:
+        # Exporters ask for the session while the last spans go out.
         session.end()
+    with _lock:
+        if _session is session:
+            _session, _tried = None, False
 
 
 def discover(service: str = "service") -> Sequence[EnergyMeter]:

@@ -45,7 +45,7 @@ def show():
 CLEAN = {k: v for k, v in os.environ.items() if not k.startswith(("OTEL_", "GREENOPS_"))}
 
 
-def run(body: str, folder: Path, **environ: str) -> str:
+def run(body: str, folder: Path, told: str = "", **environ: str) -> str:
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", HEAD + body],
         capture_output=True,
@@ -56,7 +56,8 @@ def run(body: str, folder: Path, **environ: str) -> str:
         env={**CLEAN, "GREENOPS_METER_LOG": str(folder), **environ},
     )
     assert done.returncode == 0, done.stderr
-    assert "Traceback" not in done.stderr, done.stderr
+    assert told in done.stderr
+    assert told or "Traceback" not in done.stderr, done.stderr
     return done.stdout
 
 
@@ -145,6 +146,100 @@ show()
 @pytest.mark.slow
 def test_init_never_raises(tmp_path: Path) -> None:
     run("greenops.init()\n", tmp_path, GREENOPS_REPLAY="broken")
+
+
+@pytest.mark.slow
+def test_a_second_init_after_a_failed_one_adds_nothing(tmp_path: Path) -> None:
+    out = run(
+        """
+import threading
+from greenops.observe import accounts
+def broken(*_): raise RuntimeError("no")
+accounts.register = broken
+provider = join()
+before = provider._active_span_processor._span_processors
+exporter = before[0].span_exporter
+for _ in range(3):
+    greenops.init()
+assert provider._active_span_processor._span_processors == before
+assert before[0].span_exporter is exporter
+print([t.name for t in threading.enumerate() if t.name == "greenops-meter"])
+""",
+        tmp_path,
+        told="GO0701",
+    )
+
+    assert out.strip() == "[]"
+
+
+@pytest.mark.slow
+def test_after_a_shutdown_a_later_init_starts_anew(tmp_path: Path) -> None:
+    out = run(
+        """
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+from greenops.pipeline import instrument
+reader = InMemoryMetricReader()
+metrics.set_meter_provider(MeterProvider([reader]))
+provider = join()
+wrapped = InMemorySpanExporter()
+provider.add_span_processor(BatchSpanProcessor(greenops.wrap(wrapped)))
+def energy():
+    scopes = reader.get_metrics_data().resource_metrics[0].scope_metrics
+    metric, = [m for s in scopes for m in s.metrics if m.name == "greenops.energy"]
+    return sum(point.value for point in metric.data.data_points)
+totals = []
+for _ in range(3):
+    greenops.init()
+    with greenops.operation("work"):
+        sum(range(3_000_000))
+    instrument.shutdown()
+    totals.append(energy())
+with greenops.operation("after"):
+    pass
+provider.shutdown()
+assert len(provider._active_span_processor._span_processors) == 2
+assert 0 < totals[0] < totals[1] < totals[2]
+show()
+memory = wrapped
+show()
+""",
+        tmp_path,
+    )
+
+    for spans in map(json.loads, out.splitlines()):
+        *works, (last, after) = spans
+        assert len(works) == 3
+        assert all(attributes["greenops.energy.self"] >= 0 for _, attributes in works)
+        assert (last, after["greenops.energy.unknown"]) == ("after", "not_observed")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("call", ["greenops.init()", ""])
+def test_wrap_leaves_the_provider_to_the_service(call: str, tmp_path: Path) -> None:
+    out = run(
+        f"""
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+made = TracerProvider()
+made.add_span_processor(SimpleSpanProcessor(greenops.wrap(memory)))
+trace.set_tracer_provider(made)
+assert trace.get_tracer_provider() is made
+{call}
+for name in ("first", "second"):
+    with trace.get_tracer("service").start_as_current_span(name):
+        sum(range(100000))
+show()
+""",
+        tmp_path,
+    )
+
+    spans = dict(json.loads(out))
+
+    assert spans["second"]["greenops.energy.self"] >= 0
+    if call:
+        assert spans["first"]["greenops.energy.self"] >= 0
+    else:
+        assert spans["first"]["greenops.energy.unknown"] == "not_observed"
 
 
 @pytest.mark.slow

@@ -21,8 +21,9 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from greenops.adapters.clock import SystemClock
 from greenops.domain.factors import FactorTable, RegionFactors
 from greenops.domain.replay import Replay
-from greenops.observe import accounts, join
+from greenops.observe import accounts
 from greenops.observe import attributes as names
+from greenops.observe.attach import Attachment
 from greenops.observe.exporter import EnergySpanExporter
 from greenops.observe.host import Host
 from greenops.observe.observer import PATIENCE_S, Observer
@@ -73,7 +74,7 @@ class Service:
                 processor = SimpleSpanProcessor(each) if simple else BatchSpanProcessor(each)
                 self.provider.add_span_processor(processor)
         self.observer = Observer(meters, clock=clock, host=alone, patience_s=patience_s)
-        join.attach(
+        Attachment(
             self.provider,
             EnergySpanProcessor(self.observer),
             lambda inner: EnergySpanExporter(

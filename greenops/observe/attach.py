@@ -1,0 +1,110 @@
+"""Puts our processor and exporters into a tracer provider; private fields of the SDK stay here and in `join`.
+
+Checked against opentelemetry-sdk 1.45.2: a batch processor keeps its exporter in
+`_batch_processor._exporter`, a simple one in `span_exporter`, a provider its processors, in order, in
+`_active_span_processor._span_processors`.
+"""
+
+# ruff: noqa: SLF001 - the SDK has no public way to put a processor first or to reach exporters
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from opentelemetry.sdk.trace import ConcurrentMultiSpanProcessor, SpanProcessor, TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, SimpleSpanProcessor, SpanExporter
+
+from greenops.observe.exporter import EnergySpanExporter
+from greenops.observe.late import LateSpanExporter
+
+_log = logging.getLogger(__name__)
+
+Wrap = Callable[[SpanExporter], SpanExporter]
+
+
+@dataclass(frozen=True, slots=True)
+class _Slot:
+    """Where a processor keeps its exporter, and what stands there and shall stand there."""
+
+    owner: Any
+    name: str
+    before: SpanExporter
+    after: SpanExporter
+
+    def put(self, exporter: SpanExporter) -> None:
+        setattr(self.owner, self.name, exporter)
+
+
+class Attachment:
+    """Our processor and exporters in a provider, all of them or none.
+
+    Args:
+        provider: Of the SDK.
+        processor: Ours; becomes the first.
+        wrap: Gives an exporter that adds energy.
+    """
+
+    def __init__(self, provider: TracerProvider, processor: SpanProcessor, wrap: Wrap) -> None:
+        self._active: Any = provider._active_span_processor
+        self._processor = processor
+        self.usable = not isinstance(self._active, ConcurrentMultiSpanProcessor)
+        """False where processors run on other threads: a span's CPU clock cannot be read there."""
+        self._slots = _slots(self._active._span_processors, wrap)
+        try:
+            for slot in self._slots:
+                slot.put(slot.after)
+            if self.usable:
+                with self._active._lock:
+                    self._active._span_processors = (processor, *self._active._span_processors)
+        except Exception:
+            self.undo()
+            raise
+
+    def remove(self) -> None:
+        """Take the processor out; exporters stay, so that later spans say that they were not observed."""
+        with self._active._lock:
+            self._active._span_processors = tuple(
+                each for each in self._active._span_processors if each is not self._processor
+            )
+
+    def undo(self) -> None:
+        """Leave the provider as it was."""
+        for slot in self._slots:
+            slot.put(slot.before)
+        self.remove()
+
+
+def _slots(processors: tuple[SpanProcessor, ...], wrap: Wrap) -> list[_Slot]:
+    found = []
+    for processor in processors:
+        if not isinstance(processor, BatchSpanProcessor | SimpleSpanProcessor):
+            continue
+        owner, name = _place(processor)
+        if owner is None:
+            _log.warning(
+                "GO0708 the exporter of span processor `%s` cannot be reached; its spans get no energy",
+                type(processor).__name__,
+            )
+            continue
+        before = getattr(owner, name)
+        found.append(_Slot(owner, name, before, _wrapped(before, wrap)))
+    return found
+
+
+def _place(processor: SpanProcessor) -> tuple[Any, str]:
+    for owner, name in (
+        (getattr(processor, "_batch_processor", None), "_exporter"),
+        (processor, "span_exporter"),
+    ):
+        if name in getattr(owner, "__dict__", {}):
+            return owner, name
+    return None, ""
+
+
+def _wrapped(exporter: SpanExporter, wrap: Wrap) -> SpanExporter:
+    if isinstance(exporter, LateSpanExporter):
+        return exporter
+    # One that an earlier instrumentation left behind would ask its closed books.
+    return wrap(exporter.inner if isinstance(exporter, EnergySpanExporter) else exporter)

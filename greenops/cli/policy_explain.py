@@ -33,7 +33,8 @@ def run_explain(args: argparse.Namespace) -> int:
     policies = read_policies(policy_folder(args.path))
     record = _rules(policies, args.workload) if args.test is None else None
     if record is not None:
-        print_json(record) if args.output == "json" else _explain_rules(record)
+        show = print_json if args.output == "json" else _explain_rules
+        show(record)
         return 0
     results = _wanted(policies, args.workload, args.test)
     if args.output == "json":
@@ -63,8 +64,15 @@ def _rules(policies: PolicySet, name: str | None) -> dict[str, Any] | None:
 
 
 def _policy_record(policy: Policy) -> dict[str, Any]:
+    from greenops.domain.record import plain
+
     rules = [("match", "match", each.text) for each in policy.match]
     rules += [(each.name, each.level.value, each.expression.text) for each in policy.constraints]
+    rules += [
+        (f"limit/{name}", "limit", str(value))
+        for name, value in plain(policy.limits).items()
+        if value is not None
+    ]
     rules += [(e.name, "objective", f"minimize {e.minimize.text}") for e in policy.objectives]
     rules += [(each.id, "exception", each.match.text) for each in policy.exceptions]
     return {

@@ -212,11 +212,13 @@ def test_explain_of_a_workload_writes_json(good, capsys):
 
 @pytest.mark.parametrize("output", ["table", "json"])
 def test_explain_of_a_policy_without_tests_names_its_rules(good, capsys, output):
-    (good / "p.yaml").write_text(GOOD.split("tests:", maxsplit=1)[0])
+    limits = "  limits: {maxCost: {usd: 7.5}}\n"
+    (good / "p.yaml").write_text(GOOD.split("tests:", maxsplit=1)[0] + limits)
 
     assert run("explain", "cheap", "--path", good, "-o", output) == 0
 
     out = capsys.readouterr().out
+    assert "limit/max_cost_usd" in out
     assert "(candidate.cost_usd < 2.0)" in out
     assert 'job.name == \\"etl\\"' in out or 'job.name == "etl"' in out
 

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
 
+from greenops.domain.decision import Candidate
+from greenops.domain.workload import Job
 from greenops.policy import compile_policies, lint
 
 HEAD = "apiVersion: greenops.dev/v1alpha1\n"
@@ -63,6 +67,19 @@ def test_policies_that_could_match_at_some_hour_are_rivals():
     two = policy("two", 'job.name == "search"', OBJECTIVE)
 
     assert codes(SEARCH + one, two) == ["GO0118"]
+
+
+@pytest.mark.feature("B6")
+@pytest.mark.parametrize("hour", range(24))
+def test_no_hour_brings_a_policy_that_lint_did_not_see(hour):
+    matches = ["now.getHours() < 6", "job.submitted.getHours() == 12", "has(baseline.p95_ms)"]
+    text = "---\n".join(policy(f"p{i}", match, f"priority: {i}") for i, match in enumerate(matches))
+    made = compile_policies([("p.yaml", SEARCH + text)])
+    search, now = made.workloads["search"], datetime(2026, 11, 24, hour, tzinfo=UTC)
+
+    said = made.judge(Job("search/1", search, now), Candidate("now", p95_ms=1.0), [], now)
+
+    assert set(said.policies) <= {each.name for each in made.matching(search)}
 
 
 def test_a_workload_meets_the_policies_that_could_match_a_run_of_it():

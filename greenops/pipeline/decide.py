@@ -15,10 +15,15 @@ from greenops.domain.workload import Job, Workload, WorkloadKind
 from greenops.errors import DataMissing, UsageError, nearest
 from greenops.pipeline.fronts import Front
 from greenops.pipeline.grid import GridContext
-from greenops.plan.candidates import RegionOption, batch_candidates, placement_candidates
+from greenops.plan.candidates import (
+    BASELINE,
+    RegionOption,
+    batch_candidates,
+    placement_candidates,
+)
 from greenops.plan.choice import choose
 from greenops.plan.guard import deadline_of, due_since
-from greenops.plan.routes import Backend, Weights, route_candidates
+from greenops.plan.routes import Backend, Weights, route_candidates, shared
 from greenops.policy import PolicySet
 from greenops.ports import Clock
 
@@ -52,23 +57,42 @@ class Decider:
             baseline, candidates = placement_candidates(job, options, now, PLACEMENT_P95_MS)
         return self.judge(job, baseline, candidates, now)
 
-    def decide_route(self, front: Front, current: Weights) -> tuple[DecisionRecord, Weights]:
+    def decide_route(
+        self, front: Front, current: Weights
+    ) -> tuple[DecisionRecord, Mapping[str, Weights]]:
         """Decide how a route is shared among its backends from now on.
 
         Returns:
-            The record, and the weights of its choice [percent].
+            The record, and the weights of each way by its candidate's id [percent].
         """
         now = self.clock.now()
         workload = self.workload(front.workload)
-        options = {each.region.id: each for each in self.options(now)}
-        for each in front.backends:
-            self.grid.regions[each.region]  # an unknown region is an error that names the nearest
-        backends = [Backend(b.name, options[b.region], b.p95_ms) for b in front.backends]
+        backends = self._backends(front, now)
         found = route_candidates(backends, current, workload.energy_kwh, now)
         baseline, candidates, weights = found
         job = Job(f"{front.name}/{now:%Y-%m-%dT%H:%M}Z", workload, now)
-        record = self.judge(job, baseline, candidates, now)
-        return record, weights[record.decision.chosen.id]
+        return self.judge(job, baseline, candidates, now), weights
+
+    def broken_by(self, front: Front, record: DecisionRecord, weights: Weights) -> tuple[str, ...]:
+        """Rules that a route breaks while it is shared so, at the instant of a decision on it.
+
+        Args:
+            front: The route.
+            record: What was decided.
+            weights: A share that would stand, such as a step on the way to the choice [percent].
+        """
+        now, job = record.decision.decided_at, record.job
+        if job is None:
+            return ()
+        # As the baseline: limits that compare with it ask of a choice, not of a step to it.
+        stands = shared(BASELINE, weights, self._backends(front, now), job.workload.energy_kwh, now)
+        return self.policies.judge(job, stands, (), now).verdicts[0].reasons
+
+    def _backends(self, front: Front, now: datetime) -> list[Backend]:
+        options = {each.region.id: each for each in self.options(now)}
+        for each in front.backends:
+            self.grid.regions[each.region]  # an unknown region is an error that names the nearest
+        return [Backend(b.name, options[b.region], b.p95_ms) for b in front.backends]
 
     def judge(
         self, job: Job, baseline: Candidate, candidates: Sequence[Candidate], now: datetime

@@ -6,6 +6,7 @@ a decision is kept before its action is written, an action before its target is 
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -34,6 +35,8 @@ from greenops.pipeline.evidence_book import Evidence
 from greenops.pipeline.outbox import Outbox
 from greenops.plan.choice import effective
 from greenops.ports import Clock
+
+log = logging.getLogger("greenops.loop")
 
 Kept = TypeVar("Kept", DecisionRecord, Receipt)
 
@@ -165,17 +168,21 @@ class Engine:
         """
         parts = self._parts
         with self._lock:
-            self._catch_up("decisions", parts.db.decisions_after)
-            self._catch_up("receipts", parts.db.receipts_after)
             for name, receipt in parts.spool.pending():
                 self.accept(receipt)
                 parts.spool.done(name)
             for receipt in parts.outbox.replay():
                 self.accept(receipt)
+            self._catch_up("decisions", parts.db.decisions_after)
+            self._catch_up("receipts", parts.db.receipts_after)
 
     def _catch_up(self, what: str, after: Callable[[int], Sequence[tuple[int, Kept]]]) -> None:
         for number, record in after(self._proved[what]):
-            self._prove(record)
+            try:
+                self._prove(record)
+            except DataMissing as error:
+                # It never will be evidence; those after it must not wait for it.
+                log.warning("one of the %s is no evidence: %s", what, error)
             self._proved[what] = number
 
     def recover(self) -> None:

@@ -9,10 +9,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 
-from greenops.act.guardrails import step_towards
 from greenops.adapters.factor_file import FactorFile
-from greenops.domain.action import Outcome, Receipt, SetWeights
-from greenops.domain.console import DecisionRecord, JobRequest
+from greenops.domain.action import Receipt
+from greenops.domain.console import JobRequest
 from greenops.domain.decision import Decision
 from greenops.domain.spans import SpanRow
 from greenops.domain.workload import WorkloadKind
@@ -23,21 +22,14 @@ from greenops.pipeline.evidence_book import Evidence
 from greenops.pipeline.fronts import Front
 from greenops.pipeline.grid import GridContext, fresh_factors
 from greenops.pipeline.outcomes import OfTraces, outcome_of
-from greenops.plan.choice import effective
-from greenops.plan.routes import worth_a_change
+from greenops.pipeline.routing import ROUTES_EVERY, Router
 from greenops.ports import Actuator, Clock
 
 log = logging.getLogger("greenops.loop")
 
-ROUTES_EVERY = timedelta(hours=1)
 PLACEMENTS_EVERY = timedelta(hours=12)
 FACTORS_EVERY = timedelta(hours=1)
 """Simulated time between two looks; the grid's own step is an hour."""
-BAND = 0.02
-"""Least relative saving for which a route changes. Source: a replay of 1,201 h of regional traffic, where
-a 2 % band cut 44 changes to 3 and cost 0.02 points of a 39.5 % saving."""
-MAX_STEP = 10
-"""Most that one backend's share moves per change [percentage points]."""
 
 
 @dataclass(slots=True)
@@ -74,7 +66,8 @@ class Loop:
         of_traces: OfTraces,
     ) -> None:
         self._engine, self._decider, self._evidence = engine, decider, evidence
-        self._grid, self._actuators, self._fronts = grid, actuators, fronts
+        self._grid, self._fronts = grid, fronts
+        self._router = Router(engine, decider, actuators)
         self._factors, self._clock = factors, clock
         self._decided, self._of_traces = decided, of_traces
         self._telemetry = telemetry
@@ -108,7 +101,7 @@ class Loop:
             self._quietly("placements", lambda: self.place(now))
         if self._paces["routes"].due(now):
             for front in self._fronts:
-                self._quietly(f"route {front.name}", partial(self.route, front))
+                self._quietly(f"route {front.name}", partial(self._router.look, front))
             # The dwell of a route counts from its change, not from the look that led to it.
             self._paces["routes"].last = self._clock.now()
         self._quietly("outcomes", self.settle)
@@ -138,24 +131,6 @@ class Loop:
             if workload.kind is WorkloadKind.INFERENCE and workload.name not in routed:
                 key = f"{workload.name}/{now:%Y-%m-%dT%HZ}"
                 self._engine.submit(JobRequest(workload.name, key, now))
-
-    def route(self, front: Front) -> None:
-        """Judge a route's weights, and move one step where a better share is worth it."""
-        shown = self._actuators[front.targets[0]].observe(front.name).change
-        current = shown.weights if isinstance(shown, SetWeights) else _even(front)
-        record, goal = self._decider.decide_route(front, current)
-        wanted = goal if _worth(record.decision) else current
-        step = step_towards(current, wanted, MAX_STEP)
-        if shown is not None and dict(step) == dict(current):
-            return
-        self._engine.keep(record)
-        for target in front.targets:
-            self._send(record, target, SetWeights(front.name, step))
-
-    def _send(self, record: DecisionRecord, target: str, change: SetWeights) -> None:
-        receipt = self._engine.act(record.decision, target, change)
-        if receipt is not None and receipt.outcome in (Outcome.CONFLICT, Outcome.FAILED):
-            log.warning("%s: %s", target, receipt.detail)
 
     def settle(self) -> None:
         """Compute the outcome of every run that started and whose spans have arrived.
@@ -198,17 +173,3 @@ class Loop:
             sum_of_all = self._evidence.avoided()
             if sum_of_all is not None:
                 self._telemetry.savings(sum_of_all)
-
-
-def _worth(decision: Decision) -> bool:
-    """Whether the choice is in force and saves more than the band; small gains would only flap."""
-    chosen, baseline = effective(decision).carbon_g, decision.baseline.carbon_g
-    if effective(decision) == decision.baseline or chosen is None or not baseline:
-        return False
-    # The dwell is the guardrail's: it counts from the change itself.
-    return worth_a_change(None, decision.decided_at, ROUTES_EVERY, 1 - chosen / baseline, BAND)
-
-
-def _even(front: Front) -> dict[str, int]:
-    share, rest = divmod(100, len(front.backends))
-    return {each.name: share + (index < rest) for index, each in enumerate(front.backends)}

@@ -49,7 +49,7 @@ def route_candidates(
     for way in ways:
         if way != dict(current):
             weights.setdefault(name_of(way), way)
-    made = {name: _candidate(name, w, backends, energy_kwh, now) for name, w in weights.items()}
+    made = {name: shared(name, w, backends, energy_kwh, now) for name, w in weights.items()}
     return made.pop(BASELINE), tuple(made.values()), weights
 
 
@@ -87,9 +87,10 @@ def _equal(backends: Sequence[Backend]) -> dict[str, int]:
     return {each.name: share + (index < rest) for index, each in enumerate(backends)}
 
 
-def _candidate(
+def shared(
     name: str, weights: Weights, backends: Sequence[Backend], energy: Kwh | None, now: datetime
 ) -> Candidate:
+    """One way to share a route, with its figures; those that are not known of all of it are absent."""
     shares = [(each, weights.get(each.name, 0) / 100) for each in backends]
     main = max(shares, key=lambda pair: pair[1])[0].option.region
     used = [each for each, share in shares if share > 0]

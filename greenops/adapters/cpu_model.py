@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from greenops.domain.energy import Boundary, EnergyReading, MeterInfo, Method
 from greenops.errors import AdapterUnavailable
-from greenops.units import NS_PER_S, Joules, Watts
+from greenops.units import NS_PER_S, Joules, Seconds, Watts
 
 if TYPE_CHECKING:
     from greenops.ports import EnergyMeter
@@ -23,6 +23,12 @@ KNOWN: Final = 0.20
 """Relative 90 % half width where the family is known. Source: p90 error of the shape, 619 SPECpower servers."""
 UNKNOWN: Final = 0.36
 """The same where only a typical processor can be assumed."""
+UPDATE_PERIOD: Final = Seconds(0.01)
+"""Time between two counts of the CPU times [s]: Linux's USER_HZ is 100."""
+STANDSTILL_NS: Final = NS_PER_S
+"""CPU times that do not move for so long are not kept at all, as in gVisor [ns]."""
+UNSEEN_NS: Final = 50_000_000
+"""The same before they were ever seen to move: five counts [ns]."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +72,7 @@ class CpuModelMeter:
         self._joules = 0.0
         self._at = monotonic_ns()
         self._busy, self._whole = self._times()
+        self._moved = False
         self._info = MeterInfo(
             name="spec_model" if power.name else "tdp_model",
             device="cpu",
@@ -75,6 +82,7 @@ class CpuModelMeter:
             uncertainty=KNOWN if power.name else UNKNOWN,
             rated_power=Watts(power.full * vcpus),
             idle_power=Watts(power.idle * vcpus),
+            update_period=UPDATE_PERIOD,
         )
 
     @property
@@ -83,21 +91,31 @@ class CpuModelMeter:
         return self._info
 
     def read(self) -> EnergyReading:
-        """Add the energy since the last reading, then give the sum.
+        """Add the energy up to the last count of the kernel, then give the sum; it steps as the kernel counts.
 
         Raises:
-            AdapterUnavailable: The CPU times cannot be read now.
+            AdapterUnavailable: The CPU times cannot be read now, or stand still.
         """
         with self._lock:
             busy, whole = self._times()
             now = self._now()
-            # The kernel counts in 10 ms: between two counts the last utilisation is not known yet.
-            ran = whole - self._whole
-            utilisation = (busy - self._busy) / ran if ran > 0 else 0.0
-            watts = self._power.power(utilisation) * self._vcpus
-            self._joules += watts * max(0, now - self._at) / NS_PER_S
-            self._busy, self._whole, self._at = busy, whole, max(now, self._at)
-            return EnergyReading("cpu", self._at, Joules(self._joules))
+            lasted = now - self._at
+            if self._counted(whole - self._whole, lasted):
+                utilisation = (busy - self._busy) / (whole - self._whole)
+                watts = self._power.power(utilisation) * self._vcpus
+                self._joules += watts * lasted / NS_PER_S
+                self._busy, self._whole, self._at, self._moved = busy, whole, now, True
+            return EnergyReading("cpu", max(now, self._at), Joules(self._joules))
+
+    def _counted(self, ran: int, lasted: int) -> bool:
+        # One count of each vCPU makes a utilisation; until then the time stays open.
+        if ran >= self._vcpus:
+            return lasted > 0
+        if lasted < (STANDSTILL_NS if self._moved else UNSEEN_NS):
+            return False
+        if ran <= 0:
+            raise AdapterUnavailable("GO0712", "cpu times stand still")
+        return lasted >= STANDSTILL_NS
 
     def close(self) -> None:
         """Close the file; twice is once."""

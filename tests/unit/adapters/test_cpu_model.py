@@ -89,3 +89,66 @@ def test_a_closed_model_is_unavailable(tmp_path: Path) -> None:
 
     with pytest.raises(AdapterUnavailable, match="GO0712"):
         meter.read()
+
+
+def test_energy_does_not_depend_on_how_often_it_is_asked_for(tmp_path: Path) -> None:
+    file = stat(tmp_path / "stat", user=0, idle=0)
+    now = [0]
+    often, rarely = (CpuModelMeter(cpu_power(GENOA), 2, file, lambda: now[0]) for _ in range(2))
+
+    for ms in range(1, 2001):
+        # Each of two vCPUs is counted once in 10 ms, at a moment of its own; both are busy.
+        stat(file, user=ms // 10 + (ms + 5) // 10, idle=0)
+        now[0] = ms * 1_000_000
+        last = often.read().joules
+        if ms % 100 == 0:
+            seldom = rarely.read().joules
+
+    assert last == pytest.approx(seldom, rel=0.01)
+    assert last == pytest.approx(2 * 2 * 2.28, rel=0.01)
+
+
+def test_between_two_counts_of_the_kernel_the_counter_stands(tmp_path: Path) -> None:
+    file = stat(tmp_path / "stat", user=0, idle=0)
+    now = [0]
+    meter = CpuModelMeter(cpu_power(GENOA), 2, file, lambda: now[0])
+
+    now[0] = 5_000_000
+    before = meter.read()
+    stat(file, user=2, idle=0)
+    now[0] = 10_000_000
+    after = meter.read()
+
+    assert (before.joules, before.at_ns) == (0.0, 5_000_000)
+    assert after.joules == pytest.approx(2 * 2.28 * 0.01)
+    assert meter.info.update_period == 0.01
+
+
+def test_cpu_times_that_are_never_counted_make_no_model(tmp_path: Path) -> None:
+    now = [0]
+    file = stat(tmp_path / "stat", user=0, idle=0)
+    meter = CpuModelMeter(cpu_power(GENOA), 2, file, lambda: now[0])
+
+    now[0] = 100_000_000
+
+    with pytest.raises(AdapterUnavailable, match="stand still"):
+        meter.read()
+
+
+def test_cpu_times_that_stop_are_unavailable_and_nothing_is_lost_when_they_go_on(
+    tmp_path: Path,
+) -> None:
+    now = [0]
+    file = stat(tmp_path / "stat", user=0, idle=0)
+    meter = CpuModelMeter(cpu_power(GENOA), 2, file, lambda: now[0])
+    stat(file, user=100, idle=0)
+    now[0] = 500_000_000
+    first = meter.read().joules
+
+    now[0] = 1_600_000_000
+    with pytest.raises(AdapterUnavailable, match="stand still"):
+        meter.read()
+    stat(file, user=400, idle=0)
+    now[0] = 2_000_000_000
+
+    assert meter.read().joules == pytest.approx(4 * first)

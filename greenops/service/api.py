@@ -36,6 +36,9 @@ STATUS: Final[Mapping[type[GreenOpsError], int]] = {
     AdapterUnavailable: 503,
     Unreachable: 503,
 }
+OTHER_TYPE: Final = "GO0507"
+MALFORMED: Final = (ValueError, TypeError, AttributeError, OverflowError, RecursionError)
+"""What reading a body that is no such record may raise."""
 LOOPBACK: Final = ("127.0.0.1", "localhost", "[::1]")
 
 R = TypeVar("R")
@@ -60,9 +63,9 @@ def api(control: ControlPlane, page: Callable[[], bytes], host: str) -> Starlett
     def post(kind: type[R], answer: Callable[[R], object]) -> Callable[[Request], Any]:
         async def endpoint(request: Request) -> Response:
             try:
-                given = restore(kind, json.loads(await _body(request)))
-            except ValueError as error:
-                return _error(UsageError("GO0505", f"not a {kind.__name__}: {error}"))
+                given = await _given(kind, request)
+            except UsageError as error:
+                return _error(error)
             return await _answer(lambda: answer(given))
 
         return endpoint
@@ -94,8 +97,23 @@ def api(control: ControlPlane, page: Callable[[], bytes], host: str) -> Starlett
     )
 
 
-async def _body(request: Request) -> bytes:
-    body = b""
+async def _given(kind: type[R], request: Request) -> R:
+    sent = request.headers.get("content-type", "").split(";")[0].strip().lower()
+    if sent != "application/json":
+        # Any page may send a form or plain text here, but not JSON without asking first.
+        raise UsageError(OTHER_TYPE, f"content type `{sent[:40]}`; send application/json")
+    try:
+        return restore(kind, json.loads(await _body(request), parse_constant=_finite))
+    except MALFORMED as error:
+        raise UsageError("GO0505", f"not a {kind.__name__}: {error}") from error
+
+
+def _finite(name: str) -> float:
+    raise ValueError(f"`{name}` is no number")
+
+
+async def _body(request: Request) -> bytearray:
+    body = bytearray()
     async for chunk in request.stream():
         body += chunk
         if len(body) > LARGEST:
@@ -113,4 +131,5 @@ async def _answer(step: Callable[[], object]) -> Response:
 
 def _error(error: GreenOpsError) -> Response:
     kinds = (STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
-    return JSONResponse({"error": str(error)}, next(kinds, 500))
+    status = 415 if error.code == OTHER_TYPE else next(kinds, 500)
+    return JSONResponse({"error": str(error)}, status)

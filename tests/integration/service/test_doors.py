@@ -35,6 +35,9 @@ from greenops.testing.control import FakeControlPlane
 pytestmark = [pytest.mark.network, pytest.mark.slow]
 
 
+JSON = {"content-type": "application/json"}
+
+
 class House:
     """Everything behind the doors, on free ports."""
 
@@ -262,7 +265,61 @@ def test_a_foreign_host_name_is_refused(house):
 
 
 def test_a_body_without_end_is_refused(house):
-    answer = requests.post(house.url("/v1/send"), data=b"x" * 300_000, timeout=5)
+    answer = requests.post(house.url("/v1/send"), data=b"x" * 300_000, headers=JSON, timeout=5)
 
     assert answer.status_code == 400
     assert "larger than" in answer.json()["error"]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        *(b"", b"3", b"null", b"[]", b'"x"', b"[" * 100_000),
+        b'{"workload": "w", "max_delay_h": NaN, "max_cost_increase": 0, "move_regions": true}',
+        b'{"workload": "w", "max_delay_h": [], "max_cost_increase": 0, "move_regions": true}',
+        b'{"workload": {}, "max_delay_h": 1, "max_cost_increase": 0, "move_regions": true}',
+    ],
+    ids=["empty", "number", "null", "list", "text", "deep", "nan", "shape", "object"],
+)
+def test_a_body_that_is_no_record_is_refused_with_one_line(house, body):
+    answer = requests.post(house.url("/v1/what-if"), data=body, headers=JSON, timeout=5)
+
+    assert answer.status_code == 400
+    assert answer.json()["error"].startswith("GO0505 not a WhatIfQuestion: ")
+
+
+@pytest.mark.parametrize("kind", [None, "text/plain", "application/x-www-form-urlencoded"])
+def test_what_any_web_page_may_send_unasked_is_refused(house, kind):
+    headers = {} if kind is None else {"content-type": kind}
+
+    answer = requests.post(
+        house.url("/v1/send"), data=b'{"answer_id": "a", "actor": "x"}', headers=headers, timeout=5
+    )
+
+    assert (answer.status_code, answer.json()["error"][:6]) == (415, "GO0507")
+
+
+@pytest.mark.parametrize("path", ["/v1/decisions", "/metrics", "/healthz"])
+def test_a_head_request_is_answered_without_a_body(house, path):
+    answer = requests.head(house.url(path), timeout=5)
+
+    assert (answer.status_code, answer.content) == (200, b"")
+
+
+def test_what_is_not_there_says_so_on_every_port(house):
+    for url in (house.url("/v1/nothing"), house.otlp("/"), house.otlp("/v1/logs")):
+        assert requests.post(url, data=b"", headers=JSON, timeout=5).status_code == 404
+    assert requests.get(house.otlp("/v1/traces"), timeout=5).status_code == 405
+    assert requests.delete(house.url("/v1/overview"), timeout=5).status_code == 405
+
+
+def test_a_message_of_five_megabytes_is_taken_and_so_is_an_empty_one(house):
+    large, kind = ExportTraceServiceRequest(), {"content-type": "application/x-protobuf"}
+    span = large.resource_spans.add().scope_spans.add().spans.add(trace_id=b"1", span_id=b"2")
+    span.attributes.add(key="text").value.string_value = "x" * (5 * 2**20)
+
+    for body in (large.SerializeToString(), b""):
+        answer = requests.post(house.otlp("/v1/traces"), data=body, headers=kind, timeout=20)
+        assert answer.status_code == 200
+
+    assert house.footprint.spans == 1

@@ -60,9 +60,9 @@ class Wal:
     def rotate(self) -> None:
         """Close the segment that is written; the next frame opens another."""
         with self._lock:
-            if self._file is not None:
-                os.close(self._file)
-                self._file = None
+            file, self._file = self._file, None
+            if file is not None:
+                os.close(file)
 
     def closed(self) -> list[Path]:
         """Segments that are not written any more, oldest first."""

@@ -53,6 +53,7 @@ class Intake:
     def __init__(self, lake: ParquetLake, wal: Wal, footprint: Footprint, clock: Clock) -> None:
         self._lake, self._wal, self._footprint, self._clock = lake, wal, footprint, clock
         self._flushing = threading.Lock()
+        self._odd: set[Path] = set()
         self.listeners: list[RowListener] = []
 
     def recover(self) -> None:
@@ -63,6 +64,9 @@ class Intake:
         self.flush()
         self._read_spans()
         self._read_accounts()
+        # What the lake had no room for is acknowledged all the same.
+        for segment in self._wal.closed():
+            self._footprint.add(*self._rows(segment))
 
     def _read_spans(self) -> None:
         for row in self._lake.spans(skip_damaged=True):
@@ -128,15 +132,31 @@ class Intake:
     def flush(self) -> None:
         """Turn every closed segment into lake files; one that fails waits for the next flush."""
         with self._flushing:
-            self._wal.rotate()
-            for segment in self._wal.closed():
-                try:
-                    self._keep(segment)
-                except (GreenOpsError, OSError) as error:
-                    log.warning("%s", error)
-                    return
+            try:
+                self._wal.rotate()
+                for segment in self._wal.closed():
+                    if segment not in self._odd:
+                        self._try(segment)
+            except (GreenOpsError, OSError) as error:
+                log.warning("%s", error)
+
+    def _try(self, segment: Path) -> None:
+        try:
+            self._keep(segment)
+        except (GreenOpsError, OSError):
+            raise
+        except Exception:
+            # A fault of ours in one segment must not hold up those behind it.
+            self._odd.add(segment)
+            log.exception("GO0508 %s stays as it is until the next start", segment)
 
     def _keep(self, segment: Path) -> None:
+        spans, accounts = self._rows(segment)
+        self._lake.write_spans(spans, segment.stem)
+        self._lake.write_accounts(accounts, segment.stem)
+        self._wal.remove(segment)
+
+    def _rows(self, segment: Path) -> tuple[list[SpanRow], list[EnergyAccount]]:
         spans: list[SpanRow] = []
         accounts: list[EnergyAccount] = []
         for payload in self._wal.read(segment):
@@ -148,9 +168,7 @@ class Intake:
                     accounts += self._accounts(ExportMetricsServiceRequest.FromString(body)).rows
             except (DecodeError, ValueError, OverflowError):
                 log.warning("a frame of %s has no rows; left out", segment)
-        self._lake.write_spans(spans, segment.stem)
-        self._lake.write_accounts(accounts, segment.stem)
-        self._wal.remove(segment)
+        return spans, accounts
 
 
 def every(seconds: float, step: Callable[[], None], stop: threading.Event) -> threading.Thread:
@@ -158,7 +176,10 @@ def every(seconds: float, step: Callable[[], None], stop: threading.Event) -> th
 
     def run() -> None:
         while not stop.wait(seconds):
-            step()
+            try:
+                step()
+            except Exception:
+                log.exception("GO0508 a flush failed; the next one tries again")
 
     thread = threading.Thread(target=run, name="greenops-flush", daemon=True)
     thread.start()

@@ -21,7 +21,7 @@ from greenops.adapters.clock import SystemClock
 from greenops.adapters.parquet_lake import ParquetLake
 from greenops.adapters.wal import Wal
 from greenops.pipeline.footprint import Footprint
-from greenops.service.intake import Intake
+from greenops.service.intake import Intake, every
 from greenops.service.otlp import http_app
 
 KILLS = 20
@@ -202,3 +202,48 @@ def test_every_member_of_a_gzip_body_is_taken(tmp_path, encoding):
     )
 
     assert (answer.status_code, footprint.spans) == (200, 2)
+
+
+class FaultyLake(ParquetLake):
+    """Raises what nobody expects for one span."""
+
+    def write_spans(self, rows, segment=None) -> None:
+        if any(row.trace_id == f"{1:032x}" for row in rows):
+            raise ZeroDivisionError
+        super().write_spans(rows, segment)
+
+
+def test_a_segment_that_meets_a_fault_of_ours_holds_up_no_other_and_is_kept(tmp_path, caplog):
+    intake = Intake(FaultyLake(tmp_path), Wal(tmp_path / "wal"), Footprint(), SystemClock())
+    for number in (1, 2):
+        intake.traces(message(number))
+        intake.flush()
+
+    assert "GO0508" in caplog.text
+    assert [row.trace_id for row in ParquetLake(tmp_path).spans()] == [f"{2:032x}"]
+    assert receiver(tmp_path)[0].spans == 2
+
+
+def test_a_flush_that_fails_is_not_the_last(caplog):
+    stop, calls = threading.Event(), []
+
+    def step() -> None:
+        calls.append(1)
+        if len(calls) > 1:
+            stop.set()
+        raise ZeroDivisionError
+
+    every(0.001, step, stop).join(5)
+
+    assert len(calls) == 2
+    assert "GO0508" in caplog.text
+
+
+def test_what_the_lake_had_no_room_for_counts_after_a_start(tmp_path):
+    _, intake, _ = receiver(tmp_path)
+    intake.traces(message(1))
+    (tmp_path / "v1").write_text("no folder")
+
+    footprint, _, _ = receiver(tmp_path)
+
+    assert footprint.spans == 1

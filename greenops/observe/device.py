@@ -14,7 +14,7 @@ QUANTA_PER_JOULE: Final = 2**32
 JUMP: Final = 1.5
 """A step above this many times what the rated power gives in its time is a fault of the meter, not energy."""
 IDLE_WINDOW_NS: Final = NS_PER_S
-"""An unknown idle power is the lowest mean power over windows this long [ns]."""
+"""An unknown idle power is the lowest mean power over windows this long [ns]; before the first, of any step."""
 
 
 def joules(quanta: int) -> Joules:
@@ -53,6 +53,9 @@ class DeviceAccount:
     changed_ns: int = 0
     """Reading at which the counter was last seen to have moved [ns]."""
     idle_w: float | None = None
+    """Lowest mean power of a whole window [W]."""
+    first_w: float | None = None
+    """Lowest power of a step [W], in force until a whole window is over."""
     window: tuple[int, int] = (0, 0)
 
     def advance(self, reading: EnergyReading) -> tuple[int, int]:
@@ -75,12 +78,17 @@ class DeviceAccount:
             delta = lapped if self._plausible(lapped, dt_ns) else delta
         if delta < 0:
             self.resets += 1
-            return 0, dt_ns
+            return self._refused()
         if not self._plausible(delta, dt_ns):
             self.jumps += 1
-            return 0, dt_ns
+            return self._refused()
         self.measured += delta
         return delta, dt_ns
+
+    def _refused(self) -> tuple[int, int]:
+        # What was drawn meanwhile is not known: a window with a gap would teach too low an idle power.
+        self.window = (0, 0)
+        return 0, 0
 
     def _plausible(self, delta: int, dt_ns: int) -> bool:
         rated = self.info.rated_power
@@ -92,13 +100,19 @@ class DeviceAccount:
 
     def idle(self, delta: int, dt_ns: int) -> int:
         """The part that would have been drawn with nothing running; never more than `delta`."""
-        power = self.info.idle_power
-        if power is None:
-            self._learn(delta, dt_ns)
-            power = self.idle_w  # type: ignore[assignment]
-        if power is None:
+        if dt_ns <= 0:
             return 0
+        declared = self.info.idle_power
+        power = self._learned(delta, dt_ns) if declared is None else declared
         return min(delta, int(power * dt_ns * QUANTA_PER_JOULE / NS_PER_S))
+
+    def _learned(self, delta: int, dt_ns: int) -> float:
+        self._learn(delta, dt_ns)
+        if self.idle_w is not None:
+            return self.idle_w
+        power = joules(delta) / (dt_ns / NS_PER_S)
+        self.first_w = power if self.first_w is None else min(self.first_w, power)
+        return self.first_w
 
     def _learn(self, delta: int, dt_ns: int) -> None:
         energy, lasted = self.window[0] + delta, self.window[1] + dt_ns

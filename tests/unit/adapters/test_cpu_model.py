@@ -94,6 +94,7 @@ def test_a_closed_model_is_unavailable(tmp_path: Path) -> None:
 def test_energy_does_not_depend_on_how_often_it_is_asked_for(tmp_path: Path) -> None:
     file = stat(tmp_path / "stat", user=0, idle=0)
     now = [0]
+    last = seldom = 0.0
     often, rarely = (CpuModelMeter(cpu_power(GENOA), 2, file, lambda: now[0]) for _ in range(2))
 
     for ms in range(1, 2001):

@@ -85,3 +85,36 @@ def test_a_step_beyond_the_rated_power_is_refused_and_counted() -> None:
 
     assert moved == 0
     assert account.refused == {"jump": 1, "reset": 0}
+
+
+def test_a_refused_reading_teaches_no_idle_power() -> None:
+    account = DeviceAccount(info(idle=None, rated=200.0))
+    counter = 50_000.0
+    for second in range(10):
+        counter = 1.0 if second == 5 else counter + 100.0
+        account.idle(*account.advance(EnergyReading("GPU-0", second * 10**9, Joules(counter))))
+
+    assert account.resets == 1
+    assert account.idle_w == pytest.approx(100.0)
+
+
+def test_a_gap_is_in_no_window_of_the_idle_power() -> None:
+    account = DeviceAccount(info(idle=None))
+    for tenth in range(31):
+        counter = 1.0 + 10.0 * tenth if tenth < 15 else 10.0 * (tenth - 15)
+        account.idle(*account.advance(EnergyReading("GPU-0", tenth * 100 * MS, Joules(counter))))
+
+    assert account.resets == 1
+    assert account.idle_w == pytest.approx(100.0)
+
+
+def test_in_the_first_second_the_lowest_step_is_idle() -> None:
+    account = DeviceAccount(info(idle=None))
+    idle, counter = 0, 0.0
+    for tenth in range(10):
+        counter += 10.0 + (1.0 if tenth == 5 else 0.0)
+        idle += account.idle(
+            *account.advance(EnergyReading("GPU-0", tenth * 100 * MS, Joules(counter)))
+        )
+
+    assert joules(account.measured - idle) == pytest.approx(1.0)

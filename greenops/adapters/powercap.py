@@ -23,6 +23,11 @@ UPDATE_PERIOD: Final = Seconds(0.001)
 """Time between two steps of the counter. Source: Intel SDM volume 3B, RAPL interfaces: about every 1 ms."""
 BURST: Final = 2.0
 """Short-term package power over its long-term limit; above it a reading is a fault."""
+LARGEST: Final = Watts(500.0)
+"""Long-term limit where the zone names none. Source: AMD EPYC 9965 and Intel Xeon 6980P, the largest packages, 500 W.
+
+Without a bound a counter that a driver reset looks like one more lap.
+"""
 
 
 class RaplMeter:
@@ -100,9 +105,9 @@ def _line(path: Path) -> str:
     return path.read_text().strip()
 
 
-def _rated(zone: Path) -> Watts | None:
+def _rated(zone: Path) -> Watts:
     try:
         limit = int(_line(zone / "constraint_0_max_power_uw")) / MICRO
     except (OSError, ValueError):
-        return None
-    return Watts(limit * BURST) if limit > 0 else None
+        limit = 0.0
+    return Watts((limit if limit > 0 else LARGEST) * BURST)

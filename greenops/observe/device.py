@@ -7,12 +7,17 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from greenops.domain.energy import Category, EnergyReading, MeterInfo
-from greenops.units import NS_PER_S, Joules
+from greenops.units import NS_PER_S, Joules, Watts
 
 QUANTA_PER_JOULE: Final = 2**32
 """One quantum is 2^-32 J: sums of such doubles are exact up to 2^21 J, whoever adds them in whatever order."""
 JUMP: Final = 1.5
 """A step above this many times what the rated power gives in its time is a fault of the meter, not energy."""
+LAP_POWER: Final = Watts(10_000.0)
+"""A lap may take no more where the rated power is unknown [W]. Source: NVIDIA DGX H100, 10.2 kW, a whole node.
+
+A counter that was reset far from its end would else seem to have run on to it in no time.
+"""
 IDLE_WINDOW_NS: Final = NS_PER_S
 """An unknown idle power is the lowest mean power over windows this long [ns]; before the first, of any step."""
 
@@ -75,11 +80,12 @@ class DeviceAccount:
         self.last, self.last_ns, self.changed_ns = now, reading.at_ns, reading.at_ns
         if delta < 0 and self.info.wrap is not None:
             lapped = delta + round(self.info.wrap * QUANTA_PER_JOULE)
-            delta = lapped if self._plausible(lapped, dt_ns) else delta
+            most = self.info.rated_power or LAP_POWER
+            delta = lapped if self._plausible(lapped, dt_ns, most) else delta
         if delta < 0:
             self.resets += 1
             return self._refused()
-        if not self._plausible(delta, dt_ns):
+        if not self._plausible(delta, dt_ns, self.info.rated_power):
             self.jumps += 1
             return self._refused()
         self.measured += delta
@@ -90,13 +96,12 @@ class DeviceAccount:
         self.window = (0, 0)
         return 0, 0
 
-    def _plausible(self, delta: int, dt_ns: int) -> bool:
-        rated = self.info.rated_power
-        if delta < 0 or rated is None:
+    def _plausible(self, delta: int, dt_ns: int, most: Watts | None) -> bool:
+        if delta < 0 or most is None:
             return delta >= 0
         # A step may have begun just before the last look, and another may lie in this one.
         lasted_s = dt_ns / NS_PER_S + 2 * self.info.update_period
-        return delta <= JUMP * rated * lasted_s * QUANTA_PER_JOULE
+        return delta <= JUMP * most * lasted_s * QUANTA_PER_JOULE
 
     def idle(self, delta: int, dt_ns: int) -> int:
         """The part that would have been drawn with nothing running; never more than `delta`."""

@@ -29,7 +29,7 @@ def test_only_top_level_packages_are_metered(tmp_path: Path) -> None:
 
     assert [meter.info.device for meter in meters] == ["package-0", "package-1"]
     assert meters[0].info.rated_power == 200.0
-    assert meters[1].info.rated_power is None
+    assert meters[1].info.rated_power == 1000.0
     assert meters[0].info.wrap == pytest.approx(262143.32885)
     assert meters[0].read().joules == 5.0
 

@@ -118,3 +118,22 @@ def test_in_the_first_second_the_lowest_step_is_idle() -> None:
         )
 
     assert joules(account.measured - idle) == pytest.approx(1.0)
+
+
+def test_a_reset_is_no_lap_where_the_rated_power_is_unknown() -> None:
+    account = DeviceAccount(info(wrap=262_143.3))
+    account.advance(EnergyReading("GPU-0", 0, Joules(200_000.0)))
+
+    moved, _ = account.advance(EnergyReading("GPU-0", 100 * MS, Joules(1.0)))
+
+    assert moved == 0
+    assert account.refused == {"jump": 0, "reset": 1}
+
+
+def test_a_lap_counts_where_the_rated_power_is_unknown() -> None:
+    account = DeviceAccount(info(wrap=262_143.0))
+    account.advance(EnergyReading("GPU-0", 0, Joules(262_140.0)))
+
+    moved, _ = account.advance(EnergyReading("GPU-0", 100 * MS, Joules(7.0)))
+
+    assert joules(moved) == pytest.approx(10.0)

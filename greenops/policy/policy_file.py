@@ -39,7 +39,7 @@ def read_policy(
 ) -> Policy | None:
     """A policy from its `spec`; none where anything in it is wrong."""
     before = len(spec.report.problems)
-    if _too_many(spec):
+    if _too_many(spec, RULES):
         return None
     scope = Scope(schema, spec.report)
     if params := spec.map("params"):
@@ -201,6 +201,8 @@ def _verification(spec: Fields, scope: Scope) -> None:
     if fields is None:
         return
     wider = Scope({**scope.schema, "eligible": "bool"}, scope.report, scope.params, scope.variables)
+    if _too_many(fields, ("invariants",)):
+        return
     for each in fields.maps("invariants"):
         each.text("id", required=True)
         wider.compile(each, "assume", required=False)
@@ -209,12 +211,12 @@ def _verification(spec: Fields, scope: Scope) -> None:
     fields.done()
 
 
-def _too_many(spec: Fields) -> bool:
+def _too_many(fields: Fields, names: Sequence[str]) -> bool:
     """Counted before anything is compiled, so that a big file costs no time."""
-    entries = spec.node.entries or {}
-    count = sum(len(entries[each][1].items or ()) for each in RULES if each in entries)
+    entries = fields.node.entries or {}
+    count = sum(len(entries[each][1].items or ()) for each in names if each in entries)
     if count > MAX_RULES:
-        spec.report.add("GO0134", f"{count} rules, over {MAX_RULES}", spec.node.at, "split it")
+        fields.report.add("GO0134", f"{count} rules, over {MAX_RULES}", fields.node.at, "split it")
     return count > MAX_RULES
 
 

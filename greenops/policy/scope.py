@@ -69,13 +69,12 @@ class Scope:
         """
         text = fields.text(name, required=required)
         node = fields.get(name)
-        if text is None or node is None:
-            return None
+        if text is None or node is None or self.cost > MAX_COST:
+            return None  # where the budget is gone the policy was refused; reading on costs time
         try:
             tree = self.expand(parse(text))
             _refuse_other_roots(tree, roots)
-            if not self._afford(tree):
-                return None
+            self._spend(tree)
             made = compile_node(tree, self.schema, message=message)
             _require_kind(made, kinds)
         except ExpressionError as error:
@@ -83,22 +82,20 @@ class Scope:
             return None
         return made
 
-    def _afford(self, tree: Node) -> bool:
-        """Is there budget for one more expression; false once the policy was refused for it.
+    def _spend(self, tree: Node) -> None:
+        """Count one more expression.
 
         Raises:
-            ExpressionError: This one goes over the policy's budget.
+            ExpressionError: It goes over the policy's budget.
         """
-        before = self.cost
         self.cost += cost(tree)
-        if before <= MAX_COST < self.cost:
+        if self.cost > MAX_COST:
             raise ExpressionError(
                 "GO0134",
                 f"the policy takes over {MAX_COST:,} steps for each candidate from here on",
                 0,
                 "shorten lists and patterns, or use macros and variables less often",
             )
-        return self.cost <= MAX_COST
 
     def refuse(self, node: Yaml, error: ExpressionError) -> None:
         """Note what is wrong with an expression, at its place in the file."""

@@ -61,16 +61,23 @@ def test_a_policy_that_costs_too_much_is_refused_once_at_the_first_rule_over_the
     assert problem.at.line == 10
 
 
-def test_more_rules_than_are_allowed_are_refused_before_any_is_compiled():
-    spec = "  variables:\n" + "".join(
-        f"  - {{name: v{i}, expression: 'true'}}\n" for i in range(2_000)
-    )
+@pytest.mark.parametrize(
+    ("head", "rule", "count"),
+    [
+        ("  variables:\n", "  - {{name: v{}, expression: 'true'}}\n", 2_001),
+        ("  match:\n", "  - {{name: m{}, expression: 'true'}}\n", 2_000),
+        ("  verification:\n    invariants:\n", "    - {{id: i{}, assert: 'true'}}\n", 2_000),
+    ],
+)
+def test_more_rules_than_are_allowed_are_refused_before_any_is_compiled(head, rule, count):
+    spec = head + "".join(rule.format(i) for i in range(2_000))
+    text = HEAD.split("  match", maxsplit=1)[0] if "match" in head else HEAD
     begun = time.thread_time()
 
-    (problem,) = problems(spec)
+    (problem,) = lint([("p.yaml", text + spec)])
 
     assert problem.code == "GO0134"
-    assert "2001 rules, over 200" in problem.message
+    assert f"{count} rules, over 200" in problem.message
     assert time.thread_time() - begun < 3.0
 
 

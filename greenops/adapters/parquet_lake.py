@@ -9,6 +9,7 @@ import uuid
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import date
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -81,6 +82,7 @@ class ParquetLake:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder / "v1"
+        self._counters = self._folder / "counters.json"
 
     def prepare(self) -> None:
         """Load what the first write needs: Arrow looks for pandas then, for up to a second."""
@@ -118,7 +120,7 @@ class ParquetLake:
 
     def _write(
         self,
-        table: str,
+        name: str,
         schema: pa.Schema,
         rows: Sequence[T],
         day_of: Callable[[T], date],
@@ -128,15 +130,40 @@ class ParquetLake:
         days: defaultdict[date, list[T]] = defaultdict(list)
         for row in rows:
             days[day_of(row)].append(row)
-        name = segment or uuid.uuid4().hex
+        stem = segment or uuid.uuid4().hex
         for day, group in days.items():
             columns = [
                 pa.array([value(row, field.name) for row in group], field.type) for field in schema
             ]
-            path = self._folder / table / f"day={day.isoformat()}" / f"{name}.parquet"
-            _replace(path, pa.Table.from_arrays(columns, schema=schema))
+            path = self._folder / name / f"day={day.isoformat()}" / f"{stem}.parquet"
+            table = pa.Table.from_arrays(columns, schema=schema)
+            _replace(path, partial(pq.write_table, table, compression="zstd"))
+
+    def write_counters(self, energy: Mapping[tuple[str | None, str], float]) -> None:
+        """Keep what the energy counters showed, by workload and category [J].
+
+        Raises:
+            Unreachable: The disk is full or gone; what was kept before is still there.
+        """
+        rows = [[workload, category, joules] for (workload, category), joules in energy.items()]
+        text = json.dumps({"energy_j": rows}).encode()
+        _replace(self._counters, lambda temporary: temporary.write_bytes(text))
 
     # -- reading
+
+    def counters(self) -> dict[tuple[str | None, str], float]:
+        """What the energy counters showed last [J]; nothing where that is not known."""
+        try:
+            rows = json.loads(self._counters.read_bytes())["energy_j"]
+            found = {(workload, category): float(joules) for workload, category, joules in rows}
+        except FileNotFoundError:
+            return {}
+        except (OSError, ValueError, KeyError, TypeError):
+            log.warning(
+                "GO0412 %s is damaged; counters begin at what the lake holds", self._counters
+            )
+            return {}
+        return {key: joules for key, joules in found.items() if credible(joules)}
 
     def spans(self, *, skip_damaged: bool = False) -> Iterator[SpanRow]:
         """Every span once, oldest day first; damaged files can be named in the log and skipped.
@@ -204,11 +231,11 @@ def _values(row: object, name: str) -> object:
     return list(found.items()) if isinstance(found, Mapping) else found
 
 
-def _replace(path: Path, table: pa.Table) -> None:
+def _replace(path: Path, write: Callable[[Path], object]) -> None:
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        pq.write_table(table, temporary, compression="zstd")
+        write(temporary)
         with temporary.open("rb") as file:
             os.fsync(file.fileno())
         temporary.replace(path)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 import threading
 from collections import defaultdict, deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from greenops.domain.console import ServiceFootprint
 from greenops.domain.energy import Category, Method
 from greenops.domain.spans import EnergyAccount, SpanRow
-from greenops.pipeline.host_energy import OWN, Counters, HostDevice
+from greenops.pipeline.host_energy import OWN, Counters, HostDevice, Key
 from greenops.units import Grams, Joules, Usd
 
 SERVER = "SERVER"
@@ -137,7 +137,7 @@ class Footprint:
             found[category].append(joules)
         return {category: Joules(math.fsum(parts)) for category, parts in sorted(found.items())}
 
-    def energy_by_workload(self) -> dict[tuple[str | None, str], Joules]:
+    def energy_by_workload(self) -> dict[Key, Joules]:
         """(Workload, category) → energy [J]; what belongs to a host and no workload has none.
 
         No value is ever lower than it was: whoever counts takes a fall for a new beginning.
@@ -146,8 +146,14 @@ class Footprint:
         with self._lock:
             return {key: Joules(joules) for key, joules in self._counters.show(exact).items()}
 
-    def _energy(self) -> dict[tuple[str | None, str], float]:
-        found: defaultdict[tuple[str | None, str], list[float]] = defaultdict(list)
+    def resume(self, shown: Mapping[Key, float]) -> None:
+        """Go on from what `energy_by_workload` last gave before a start [J]."""
+        exact = self._energy()
+        with self._lock:
+            self._counters.resume(shown, exact)
+
+    def _energy(self) -> dict[Key, float]:
+        found: defaultdict[Key, list[float]] = defaultdict(list)
         with self._lock:
             for device in self._hosts.values():
                 for key, joules in device.energy():

@@ -19,6 +19,8 @@ from typing import Final, NamedTuple
 from greenops.domain.energy import Category
 from greenops.domain.spans import EnergyAccount
 
+Key = tuple[str | None, str]
+"""Workload and category; what belongs to a host has no workload."""
 OWN: Final = (Category.ATTRIBUTED, Category.UNATTRIBUTED, Category.OVERHEAD)
 """Categories that are a process's own; the others are of its host."""
 NEVER: Final = datetime.min.replace(tzinfo=UTC)
@@ -120,7 +122,7 @@ class HostDevice:
         self._accounts: dict[tuple[str, str, datetime | None], Process] = {}
         self._active: list[Process] = []
         self._silent: dict[int, Process] = {}
-        self._sums: defaultdict[tuple[str | None, str], float] = defaultdict(float)
+        self._sums: defaultdict[Key, float] = defaultdict(float)
         self._forgotten: dict[int, None] = {}
         self._newest = NEVER
         self._leader: Process | None = None
@@ -238,7 +240,7 @@ class HostDevice:
         furthest = max(further, key=lambda each: each.last)
         return furthest.points[-1].idle - furthest.value(reached).idle
 
-    def energy(self) -> Iterator[tuple[tuple[str | None, str], float]]:
+    def energy(self) -> Iterator[tuple[Key, float]]:
         """(Workload, category) and energy [J], in parts to be added up."""
         self.settle()
         for process in (*self._active, *self._silent.values()):
@@ -269,20 +271,28 @@ class Counters:
     """
 
     def __init__(self) -> None:
-        self._shown: dict[tuple[str | None, str], float] = {}
+        self._shown: dict[Key, float] = {}
+        self._before: dict[Key, float] = {}
+        """What was shown before a start, beyond what has been read again since."""
 
-    def show(
-        self, exact: Mapping[tuple[str | None, str], float]
-    ) -> dict[tuple[str | None, str], float]:
+    def resume(self, shown: Mapping[Key, float], exact: Mapping[Key, float]) -> None:
+        """Go on from what was shown before a start, though less may be left to be summed [J]."""
+        now = {**dict.fromkeys(shown, 0.0), **self.show(exact)}
+        self._before = {key: max(0.0, joules - now[key]) for key, joules in shown.items()}
+
+    def show(self, exact: Mapping[Key, float]) -> dict[Key, float]:
         """What to show for sums [J]."""
         for workload in {workload for workload, _ in exact}:
             self._raise({key: exact[key] for key in exact if key[0] == workload and key[1] in OWN})
         for key, joules in exact.items():
             if key[1] not in OWN:
                 self._shown[key] = max(self._shown.get(key, 0.0), joules)
-        return dict(self._shown)
+        return {
+            key: self._shown.get(key, 0.0) + self._before.get(key, 0.0)
+            for key in {**self._before, **self._shown}
+        }
 
-    def _raise(self, exact: Mapping[tuple[str | None, str], float]) -> None:
+    def _raise(self, exact: Mapping[Key, float]) -> None:
         shown = {key: self._shown.get(key, 0.0) for key in exact}
         owed = math.fsum(max(0.0, shown[key] - exact[key]) for key in exact)
         rises = {key: max(0.0, exact[key] - shown[key]) for key in exact}

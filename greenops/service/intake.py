@@ -54,6 +54,7 @@ class Intake:
         self._lake, self._wal, self._footprint, self._clock = lake, wal, footprint, clock
         self._flushing = threading.Lock()
         self._odd: set[Path] = set()
+        self._shown: Mapping[tuple[str | None, str], float] = {}
         self.listeners: list[RowListener] = []
 
     def recover(self) -> None:
@@ -67,6 +68,7 @@ class Intake:
         # What the lake had no room for is acknowledged all the same.
         for segment in self._wal.closed():
             self._footprint.add(*self._rows(segment))
+        self._footprint.resume(self._lake.counters())
 
     def _read_spans(self) -> None:
         for row in self._lake.spans(skip_damaged=True):
@@ -137,8 +139,15 @@ class Intake:
                 for segment in self._wal.closed():
                     if segment not in self._odd:
                         self._try(segment)
+                self._keep_counters()
             except (GreenOpsError, OSError) as error:
                 log.warning("%s", error)
+
+    def _keep_counters(self) -> None:
+        shown = self._footprint.energy_by_workload()
+        if shown != self._shown:
+            self._lake.write_counters(shown)
+            self._shown = shown
 
     def _try(self, segment: Path) -> None:
         try:

@@ -8,6 +8,7 @@ import random
 import subprocess
 import sys
 import threading
+from datetime import UTC, datetime
 from pathlib import Path
 
 import grpc
@@ -20,6 +21,7 @@ from starlette.testclient import TestClient
 from greenops.adapters.clock import SystemClock
 from greenops.adapters.parquet_lake import ParquetLake
 from greenops.adapters.wal import Wal
+from greenops.domain.spans import EnergyAccount
 from greenops.pipeline.footprint import Footprint
 from greenops.service.intake import Intake, every
 from greenops.service.otlp import http_app
@@ -247,3 +249,29 @@ def test_what_the_lake_had_no_room_for_counts_after_a_start(tmp_path):
     footprint, _, _ = receiver(tmp_path)
 
     assert footprint.spans == 1
+
+
+def test_energy_counters_go_on_where_they_were_though_rows_are_gone(tmp_path):
+    footprint, intake, lake = receiver(tmp_path)
+    lake.write_counters({("w", "attributed"): 100.0, (None, "idle"): 20.0})
+
+    again, intake, _ = receiver(tmp_path)
+    begun = again.energy_by_workload()
+    at = datetime.fromtimestamp(AT_NS / 1e9, UTC)
+    again.add([], [EnergyAccount("s", "i", "w", "cpu", "attributed", at, 5.0, None, None)])
+    intake.flush()
+
+    assert footprint.energy_by_workload() == {}
+    assert begun == {("w", "attributed"): 100.0, (None, "idle"): 20.0}
+    assert again.energy_by_workload()["w", "attributed"] == 105.0
+    assert receiver(tmp_path)[0].energy_by_workload() == again.energy_by_workload()
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"energy_j": [1]}', '{"energy_j": [["w", "i", NaN]]}'])
+def test_counters_that_cannot_be_read_begin_at_what_the_lake_holds(tmp_path, text):
+    (tmp_path / "v1").mkdir()
+    (tmp_path / "v1" / "counters.json").write_text(text)
+
+    footprint, _, _ = receiver(tmp_path)
+
+    assert footprint.energy_by_workload() == {}

@@ -157,7 +157,7 @@ class View:
         mirror = self.settings.checkpoint_mirror
         # One that is gone is told by the writer; what is here can be checked all the same.
         kept = mirror if mirror and mirror.is_dir() else None
-        return self.evidence.verified(lambda: verify(self.settings.state, mirror=kept))
+        return self.evidence.verified(lambda: verify(self.settings.state, None, kept, self.grid))
 
     def __call__(self) -> Overview:
         """What is going on now."""

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 from greenops.adapters import keys
 from greenops.adapters.checkpoint_files import CheckpointFiles
+from greenops.adapters.clock import SystemClock
 from greenops.adapters.file_ledger import FILE, FileLedger
+from greenops.config import Settings
 from greenops.domain.evidence import Verification
 from greenops.errors import DataMissing, Location
+from greenops.pipeline.grid import GridContext, load_grid
+from greenops.pipeline.published import PublishedGrid
 from greenops.ports import Clock
 from greenops.prove.chain import Chain, parse
 from greenops.prove.checkpoint import Notary, PublicKey, named, parse_key
@@ -52,7 +57,12 @@ def _checkpoints(state: Path, mirror: Path | None) -> CheckpointFiles:
     return CheckpointFiles(state / FOLDER / CHECKPOINTS, state / KEYS, mirror)
 
 
-def verify(state: Path, public_key: Path | None = None, mirror: Path | None = None) -> Verification:
+def verify(
+    state: Path,
+    public_key: Path | None = None,
+    mirror: Path | None = None,
+    grid: GridContext | None = None,
+) -> Verification:
     """Check the ledger of a state folder; reads only, and works while it is being written.
 
     Args:
@@ -61,6 +71,7 @@ def verify(state: Path, public_key: Path | None = None, mirror: Path | None = No
             whole, but not who wrote it.
         mirror: Folder of checkpoints kept elsewhere, looked at besides those of the ledger and the
             one beside its key.
+        grid: What outcomes are compared with; none: the shipped one.
 
     Raises:
         DataMissing: There is no ledger, no key or no such folder (GO0405), or the key is not one
@@ -79,7 +90,14 @@ def verify(state: Path, public_key: Path | None = None, mirror: Path | None = No
         raise DataMissing("GO0405", "no such folder of checkpoints", at=Location(str(mirror)))
     notes = [note for _, note in _checkpoints(state, mirror).notes()]
     with path.open("rb") as lines:
-        return verify_ledger(lines, notes, Notary(key, keys.verify))
+        return verify_ledger(lines, notes, Notary(key, keys.verify), _published(grid))
+
+
+def _published(grid: GridContext | None) -> PublishedGrid | None:
+    # Where the shipped files are damaged, chain, signatures and arithmetic can still be checked.
+    with suppress(DataMissing):
+        return PublishedGrid(grid or load_grid(Settings(), SystemClock()))
+    return None
 
 
 def load_key(path: Path) -> PublicKey:

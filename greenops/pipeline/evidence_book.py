@@ -11,10 +11,16 @@ from greenops.domain.action import Action, Receipt
 from greenops.domain.console import DecisionRecord, SendOrder, WhatIfAnswer
 from greenops.domain.evidence import AvoidedEmissions, EntryKind, Verification
 from greenops.domain.record import plain, restore
-from greenops.errors import Unreachable
+from greenops.errors import DataMissing, Unreachable
 from greenops.ports import LedgerStore
-from greenops.prove.evidence import OutcomeEvidence, decision_body
-from greenops.prove.savings import total
+from greenops.prove.evidence import (
+    OutcomeEvidence,
+    decision_body,
+    recompute,
+    recompute_decision,
+)
+from greenops.prove.links import Links
+from greenops.prove.savings import leading, total
 
 KEYS: Mapping[EntryKind, tuple[str, ...]] = {
     EntryKind.DECISION: ("id",),
@@ -37,24 +43,29 @@ class Evidence:
         self._lock = threading.Lock()
         self._known: set[tuple[EntryKind, tuple[str, ...]]] = set()
         self._outcomes: list[OutcomeEvidence] = []
+        self._links = Links()
         for entry in ledger.read():
             self._remember(entry.kind, entry.body)
 
     def decision(self, record: DecisionRecord) -> bool:
         """Keep a decision with all it rests on; false where it is there already."""
-        return self._once(EntryKind.DECISION, decision_body(replace(record, receipts=())))
+        with self._lock:
+            return self._once(EntryKind.DECISION, decision_body(replace(record, receipts=())))
 
     def action(self, action: Action) -> bool:
         """Keep an action before it is sent."""
-        return self._once(EntryKind.ACTION, plain(action))
+        with self._lock:
+            return self._once(EntryKind.ACTION, plain(action))
 
     def receipt(self, receipt: Receipt) -> bool:
         """Keep a receipt; an action has one per target and outcome."""
-        return self._once(EntryKind.RECEIPT, plain(receipt))
+        with self._lock:
+            return self._once(EntryKind.RECEIPT, plain(receipt))
 
     def outcome(self, outcome: OutcomeEvidence) -> bool:
         """Keep what a run came to, with every input of its numbers."""
-        return self._once(EntryKind.OUTCOME, plain(outcome))
+        with self._lock:
+            return self._once(EntryKind.OUTCOME, plain(outcome))
 
     def has_outcome(self, run_key: str) -> bool:
         """Whether a run's outcome is known."""
@@ -92,23 +103,35 @@ class Evidence:
         self._append(EntryKind.REFUSAL, {"order": plain(order), "why": why})
 
     def avoided(self) -> AvoidedEmissions | None:
-        """Sum over all outcomes; none before the first."""
+        """Sum over the outcomes of grades A and B, the hold-out left out; none before the first."""
         with self._lock:
-            return total((each.energy.meter, each.avoided) for each in self._outcomes)
+            moved = (each for each in self._outcomes if not each.held_out)
+            return total(leading((each.energy.meter, each.avoided) for each in moved))
 
     def _once(self, kind: EntryKind, body: Mapping[str, object]) -> bool:
-        with self._lock:
-            if (kind, _key(kind, body)) in self._known:
-                return False
-            self._ledger.append(kind, body)
-            self._remember(kind, body)
-            return True
+        if (kind, _key(kind, body)) in self._known:
+            return False
+        self._check(kind, body)
+        self._ledger.append(kind, body)
+        self._remember(kind, body)
+        return True
+
+    def _check(self, kind: EntryKind, body: Mapping[str, object]) -> None:
+        """Law: what a verification would refuse is not written, for it could never be taken back."""
+        faults = self._links.faults(kind, body)
+        if kind is EntryKind.DECISION:
+            faults += recompute_decision(body)
+        elif kind is EntryKind.OUTCOME:
+            faults += recompute(body)
+        if faults:
+            raise DataMissing("GO0414", f"not written, since it would not verify: {faults[0]}")
 
     def _append(self, kind: EntryKind, body: Mapping[str, object]) -> None:
         with self._lock:
             self._ledger.append(kind, body)
 
     def _remember(self, kind: EntryKind, body: Mapping[str, object]) -> None:
+        self._links.take(kind, body)
         if kind in KEYS:
             self._known.add((kind, _key(kind, body)))
         if kind is EntryKind.OUTCOME:

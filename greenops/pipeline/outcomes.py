@@ -10,8 +10,8 @@ from greenops.domain.energy import Method
 from greenops.domain.replay import Replay
 from greenops.domain.spans import SpanRow
 from greenops.errors import DataMissing
-from greenops.grid.factors import build_factor_table
 from greenops.pipeline.grid import GridContext
+from greenops.pipeline.published import factors_version
 from greenops.plan.choice import effective
 from greenops.prove.evidence import OutcomeEvidence, outcome
 from greenops.prove.savings import Energy, Window, window
@@ -72,11 +72,6 @@ def outcome_of(
         held_out=decision.held_out,
         factors_version=factors_version(grid),
     )
-
-
-def factors_version(grid: GridContext) -> str:
-    """Content hash of what holds of each region whatever the hour: zone, PUE, prices, annual mean."""
-    return build_factor_table(grid.regions, {}, grid.annual).version
 
 
 def energy_of(spans: Sequence[SpanRow]) -> Energy | None:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from greenops.domain.console import DecisionRecord
 from greenops.domain.evidence import AvoidedEmissions
 from greenops.domain.record import canonical, plain, restore
 from greenops.errors import MixedQuantities
 from greenops.prove.chain import digest
+from greenops.prove.published import Published, departures
 from greenops.prove.savings import Energy, Window, avoided, emitted, mean_of
 from greenops.units import Grams
 
@@ -22,6 +24,8 @@ another order differ by less."""
 @dataclass(frozen=True, slots=True)
 class OutcomeEvidence:
     """What one run avoided, with every input of the number.
+
+    A run that was not moved has one start on both sides, and so avoids nothing.
 
     Attributes:
         run_key: Idempotency key of the run.
@@ -87,11 +91,16 @@ def outcome(
     )
 
 
-def recompute(body: Mapping[str, object]) -> list[str]:
-    """Compute an outcome again from its own inputs: what differs, a sentence each."""
+def recompute(body: Mapping[str, object], published: Published | None = None) -> list[str]:
+    """Compute an outcome again from its own inputs: what differs, a sentence each.
+
+    Args:
+        body: Of an outcome entry.
+        published: What the inputs are compared with; none: they are taken as they are.
+    """
     try:
         stored = restore(OutcomeEvidence, body)
-        return [*_implausible(stored), *_differences(stored)]
+        return [*_implausible(stored), *_differences(stored), *_departures(stored, published)]
     except (ValueError, TypeError, AttributeError, KeyError, OverflowError) as error:
         return [f"its outcome cannot be computed again: {error}"]
     except MixedQuantities as error:
@@ -105,6 +114,16 @@ def _implausible(stored: OutcomeEvidence) -> Iterator[str]:
     for name, place in (("chosen", stored.chosen), ("baseline", stored.baseline)):
         if not 1 <= place.pue < math.inf:
             yield f"its {name} window has the impossible PUE {place.pue:g}"
+        if not all(0 <= hour < math.inf for hour in place.hours):
+            yield f"its {name} window has an impossible intensity"
+
+
+def _departures(stored: OutcomeEvidence, published: Published | None) -> Iterator[str]:
+    if published is None:
+        return
+    for name, place in (("chosen", stored.chosen), ("baseline", stored.baseline)):
+        for each in departures(place, stored.factors_version, published, replay=stored.replay):
+            yield f"its {name} window {each}"
 
 
 def _differences(stored: OutcomeEvidence) -> Iterator[str]:
@@ -138,9 +157,21 @@ def decision_body(record: DecisionRecord) -> Mapping[str, object]:
     }
 
 
-def recompute_decision(body: Mapping[str, object]) -> list[str]:
-    """Whether a decision's record still has the bytes that were decided; sentences where not."""
-    found = digest(canonical(body.get("record"))).hex()
-    if found != body.get("sha256"):
-        return ["its decision record does not have the bytes that its hash names"]
+def recompute_decision(body: Mapping[str, Any]) -> list[str]:
+    """Whether a decision has the bytes and the name that were decided; sentences where not."""
+    try:
+        record, named = body["record"], body["id"]
+        if digest(canonical(record)).hex() != body["sha256"]:
+            return ["its decision record does not have the bytes that its hash names"]
+        decision = record["decision"]
+        again = decision_id(decision)
+    except (ValueError, TypeError, AttributeError, KeyError, RecursionError) as error:
+        return [f"its decision cannot be computed again: {error!r}"]
+    if not named == decision["id"] == again:
+        return [f"its decision is named `{named}`, but its content gives `{again}`"]
     return []
+
+
+def decision_id(decision: Mapping[str, Any]) -> str:
+    """The name that a decision's plain form has: `dec-` and 96 bits of SHA-256 over all else."""
+    return f"dec-{digest(canonical({**decision, 'id': ''})).hex()[:24]}"

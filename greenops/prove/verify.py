@@ -4,28 +4,38 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from typing import Final
 
 from greenops.domain.action import Outcome
 from greenops.domain.evidence import EntryKind, LedgerEntry, Verification
 from greenops.prove.chain import Chain, parse
 from greenops.prove.checkpoint import Notary
 from greenops.prove.evidence import recompute, recompute_decision
+from greenops.prove.links import Links
+from greenops.prove.published import Published
+
+LONGEST: Final = 500
+"""Longest sentence on one problem [characters]."""
 
 
 def verify_ledger(
-    lines: Iterable[bytes], checkpoints: Iterable[str], notary: Notary
+    lines: Iterable[bytes],
+    checkpoints: Iterable[str],
+    notary: Notary,
+    published: Published | None = None,
 ) -> Verification:
-    """Check stored lines against each other, against checkpoints, and against their own inputs.
+    """Check stored lines against each other, against checkpoints, and against their inputs.
 
     Args:
         lines: As stored, newline included; hashes are over these bytes.
         checkpoints: Signed notes, from the ledger's folder and wherever copies are kept.
         notary: Holds the public key, pinned outside the ledger.
+        published: What inputs are compared with; none: they are taken as they stand.
 
     Returns:
         What was found; never raises for what the bytes hold.
     """
-    check = _Check()
+    check = _Check(published)
     for number, note in enumerate(checkpoints, 1):
         check.open(number, note, notary)
     for number, line in enumerate(lines, 1):
@@ -35,11 +45,13 @@ def verify_ledger(
 
 @dataclass(slots=True)
 class _Check:
+    published: Published | None = None
     chain: Chain = field(default_factory=Chain)
     wanted: dict[int, bytes] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
     applied: dict[tuple[str, ...], int] = field(default_factory=dict)
     outcomes: dict[tuple[str, ...], int] = field(default_factory=dict)
+    links: Links = field(default_factory=Links)
     notes: int = 0
     entries: int = 0
     signed: int = 0
@@ -61,7 +73,7 @@ class _Check:
     def read(self, number: int, line: bytes) -> None:
         """Check one line and go on from its stored bytes, so that one fault is told once."""
         self.entries += 1
-        self.problems += [f"line {number} {fault}" for fault in self._faults(number, line)]
+        self.problems += [f"line {number} {_told(fault)}" for fault in self._faults(number, line)]
         wanted = self.wanted.get(number)
         if wanted is None:
             return
@@ -83,14 +95,15 @@ class _Check:
         yield from self.chain.faults(entry)
         self.chain.follow(stored, entry.seq)
         yield from self._meaning(number, entry)
+        yield from self.links.take(entry.kind, entry.body)
 
     def _meaning(self, number: int, entry: LedgerEntry) -> Iterator[str]:
         match entry.kind:
             case EntryKind.OUTCOME:
                 self.recomputed += 1
-                yield from recompute(entry.body)
+                yield from recompute(entry.body, self.published)
                 yield from _again(self.outcomes, (entry.body.get("run_key"),), number, "outcome")
-            case EntryKind.DECISION if "sha256" in entry.body:
+            case EntryKind.DECISION:
                 self.recomputed += 1
                 yield from recompute_decision(entry.body)
             case EntryKind.RECEIPT if entry.body.get("outcome") == Outcome.APPLIED:
@@ -113,6 +126,12 @@ class _Check:
             problems=tuple(self.problems),
             signed=self.signed,
         )
+
+
+def _told(fault: str) -> str:
+    # What a ledger says of itself may hold anything; a problem is one line that any terminal shows.
+    shown = "".join(each if each.isprintable() else ascii(each)[1:-1] for each in fault[:LONGEST])
+    return shown if len(fault) <= LONGEST else f"{shown} …"
 
 
 def _again(

@@ -27,12 +27,12 @@ def main() -> None:
 
 def _single(ledger, count):
     for n in range(count):
-        ledger.append(EntryKind.ACTION, {**BODY, "n": n})
+        ledger.append(EntryKind.REFUSAL, {**BODY, "n": n})
 
 
 def _batched(ledger, rounds):
     for _ in range(rounds):
-        ledger.append_many([(EntryKind.ACTION, BODY)] * 1000)
+        ledger.append_many([(EntryKind.REFUSAL, BODY)] * 1000)
 
 
 def _told(what, count, work):

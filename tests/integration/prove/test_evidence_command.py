@@ -24,7 +24,7 @@ def _nowhere(tmp_path, monkeypatch):
 def state(tmp_path):
     with open_ledger(tmp_path / "state", FakeClock()) as ledger:
         for n in range(3):
-            ledger.append(EntryKind.ACTION, {"n": n})
+            ledger.append(EntryKind.REFUSAL, {"n": n})
     return tmp_path / "state"
 
 
@@ -69,7 +69,7 @@ def test_a_ledger_signed_anew_by_a_stranger_fails_the_pinned_key(state, tmp_path
     pinned = tmp_path / "auditor.pub"
     pinned.write_text((state / "keys" / "ledger.pub").read_text())
     with open_ledger(tmp_path / "forged", FakeClock()) as ledger:
-        ledger.append(EntryKind.ACTION, {"n": 9})
+        ledger.append(EntryKind.REFUSAL, {"n": 9})
 
     assert greenops("--state", tmp_path / "forged") == 0
     assert greenops("--state", tmp_path / "forged", "--key", pinned) == 1
@@ -95,7 +95,7 @@ def left_open(state, count=2):
     ledger = open_ledger(state, FakeClock())
     ledger.checkpoint()
     for n in range(count):
-        ledger.append(EntryKind.ACTION, {"n": n})
+        ledger.append(EntryKind.REFUSAL, {"n": n})
     copy = state.with_name("killed")
     shutil.copytree(state, copy)
     ledger.close()
@@ -136,7 +136,7 @@ def test_a_ledger_written_anew_without_the_private_key_exits_1(state, tmp_path, 
         "cut": [{"n": 0}],
     }[how]
     entries = [parse(line) for line in file.read_bytes().splitlines()]
-    lines = [chain.add(EntryKind.ACTION, body, entries[0].ts)[1] for body in bodies]
+    lines = [chain.add(EntryKind.REFUSAL, body, entries[0].ts)[1] for body in bodies]
     file.write_bytes(b"".join(line + b"\n" for line in lines))
     for path in (state / "ledger" / "checkpoints").iterdir():
         if how != "added to" and path.name != "000001.txt":
@@ -154,7 +154,7 @@ def test_a_mirror_is_compared_whether_named_or_set(state, tmp_path, monkeypatch,
     for folder in ("ledger", "keys"):
         shutil.rmtree(state / folder)
     with open_ledger(state, FakeClock()) as ledger:
-        ledger.append(EntryKind.ACTION, {"n": 0})
+        ledger.append(EntryKind.REFUSAL, {"n": 0})
     assert greenops("--state", state) == 0
 
     assert greenops("--state", state, "--mirror", mirror) == 1

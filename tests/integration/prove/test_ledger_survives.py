@@ -24,7 +24,7 @@ ledger = open_ledger(Path(sys.argv[1]), SystemClock(), checkpoint_entries=5)
 print("open", flush=True)
 n = 0
 while True:
-    made = ledger.append_many([(EntryKind.ACTION, {"n": n, "pad": "x" * 4000})] * 3)
+    made = ledger.append_many([(EntryKind.REFUSAL, {"n": n, "pad": "x" * 4000})] * 3)
     print(made[-1].seq, flush=True)
     n += 1
 """
@@ -38,17 +38,17 @@ from greenops.pipeline.evidence import open_ledger
 state = Path(sys.argv[1])
 file = state / "ledger" / "ledger.jsonl"
 with open_ledger(state, SystemClock()) as ledger:
-    ledger.append(EntryKind.ACTION, {"n": 0})
+    ledger.append(EntryKind.REFUSAL, {"n": 0})
     size = file.stat().st_size
     resource.setrlimit(resource.RLIMIT_FSIZE, (size + 100, resource.RLIM_INFINITY))
     for body in ({"pad": "x" * 5000}, {"pad": "x" * 5000}):
         try:
-            ledger.append(EntryKind.ACTION, body)
+            ledger.append(EntryKind.REFUSAL, body)
         except Unreachable as error:
             print(error)
         assert file.stat().st_size == size, "something was left half written"
     resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
-    assert ledger.append(EntryKind.ACTION, {"n": 1}).seq == 1
+    assert ledger.append(EntryKind.REFUSAL, {"n": 1}).seq == 1
 """
 
 
@@ -113,5 +113,5 @@ def test_a_second_process_that_writes_is_refused_until_the_first_is_gone(tmp_pat
         writer.kill()
         writer.stdout.read()
     with open_ledger(tmp_path, FakeClock()) as ledger:
-        ledger.append(EntryKind.ACTION, {})
+        ledger.append(EntryKind.REFUSAL, {})
     assert verify(tmp_path).problems == ()

@@ -11,7 +11,8 @@ from greenops.pipeline.evidence import open_ledger, verify
 from greenops.prove.chain import Chain, parse
 from greenops.testing.clock import FakeClock
 
-ACTION = EntryKind.ACTION
+NOTE = EntryKind.REFUSAL
+"""A kind of entry that refers to no other."""
 
 
 @pytest.fixture
@@ -29,7 +30,7 @@ def opened(tmp_path: Path):
 
 def fill(ledger: FileLedger, count: int) -> None:
     for n in range(count):
-        ledger.append(ACTION, {"n": n})
+        ledger.append(NOTE, {"n": n})
 
 
 def file(state: Path) -> Path:
@@ -90,7 +91,7 @@ def test_of_what_is_signed_in_between_one_an_hour_is_kept_for_good(tmp_path):
     clock = FakeClock()
     with open_ledger(tmp_path, clock) as ledger:
         for _ in range(10):
-            ledger.append(ACTION, {})
+            ledger.append(NOTE, {})
             clock.advance(timedelta(minutes=16))
             ledger.seal()
         kept = checkpoints(tmp_path)
@@ -105,7 +106,7 @@ def test_a_ledger_goes_on_where_it_stopped(opened, tmp_path):
 
     second = opened()
 
-    assert second.append(ACTION, {}).seq == 3
+    assert second.append(NOTE, {}).seq == 3
     second.close()
     assert verify(tmp_path).verified
 
@@ -114,7 +115,7 @@ def test_entries_carry_simulated_time(tmp_path):
     clock = FakeClock()
     with open_ledger(tmp_path, clock) as ledger:
         clock.advance(timedelta(hours=7))
-        assert ledger.append(ACTION, {}).ts == clock.now()
+        assert ledger.append(NOTE, {}).ts == clock.now()
 
 
 def test_a_second_writer_is_refused_in_one_line(opened):
@@ -124,7 +125,7 @@ def test_a_second_writer_is_refused_in_one_line(opened):
         opened()
 
     assert "\n" not in str(no.value)
-    ledger.append(ACTION, {})
+    ledger.append(NOTE, {})
 
 
 def test_a_closed_ledger_takes_nothing_more(opened):
@@ -132,13 +133,13 @@ def test_a_closed_ledger_takes_nothing_more(opened):
     ledger.close()
 
     with pytest.raises(Unreachable, match="GO0404"):
-        ledger.append(ACTION, {})
+        ledger.append(NOTE, {})
 
 
 def test_many_entries_are_one_write(opened):
     ledger = opened()
 
-    made = ledger.append_many([(ACTION, {"n": n}) for n in range(50)])
+    made = ledger.append_many([(NOTE, {"n": n}) for n in range(50)])
 
     assert [entry.seq for entry in made] == list(range(50))
     assert list(ledger.read()) == made
@@ -154,7 +155,7 @@ def test_a_torn_last_line_is_cut_off_and_kept_beside(opened, tmp_path, torn):
 
     again = opened()
 
-    assert again.append(ACTION, {}).seq == 3
+    assert again.append(NOTE, {}).seq == 3
     again.close()
     assert verify(tmp_path).verified
     note = json.loads((tmp_path / "ledger" / "torn.jsonl").read_text())
@@ -218,7 +219,7 @@ def test_a_file_changed_under_the_writer_stops_it(opened, tmp_path):
     alter(tmp_path, lambda lines: lines[:1])
 
     with pytest.raises(DataMissing, match=r"GO0403.*someone else changed"):
-        ledger.append(ACTION, {})
+        ledger.append(NOTE, {})
     with pytest.raises(DataMissing, match="GO0403"):
         ledger.close()
 
@@ -231,7 +232,7 @@ def test_a_file_replaced_under_the_writer_stops_it(opened, tmp_path):
     copy.rename(file(tmp_path))
 
     with pytest.raises(DataMissing, match="GO0403"):
-        ledger.append(ACTION, {})
+        ledger.append(NOTE, {})
     with pytest.raises(DataMissing, match="GO0403"):
         ledger.close()
 
@@ -272,7 +273,7 @@ def forge(state: Path, edit=lambda number, body: body, keep: int = 99, more=()) 
     for number, line in enumerate(file(state).read_bytes().splitlines()[:keep]):
         entry = parse(line)
         made.append(chain.add(entry.kind, edit(number, entry.body), entry.ts)[1])
-    made += [chain.add(ACTION, body, FakeClock().now())[1] for body in more]
+    made += [chain.add(NOTE, body, FakeClock().now())[1] for body in more]
     file(state).write_bytes(b"".join(line + b"\n" for line in made))
 
 
@@ -334,7 +335,7 @@ def test_of_an_append_that_was_cut_short_nothing_counts(opened, tmp_path):
     ledger = opened()
     fill(ledger, 2)
     ledger.seal(at_once=True)
-    ledger.append_many([(ACTION, {"n": n}) for n in range(3)])
+    ledger.append_many([(NOTE, {"n": n}) for n in range(3)])
     sealed = (tmp_path / "keys" / "sealed.txt").read_bytes()
     head = (tmp_path / "keys" / "head.json").read_bytes()
     alter(tmp_path, lambda lines: lines[:4])
@@ -345,7 +346,7 @@ def test_of_an_append_that_was_cut_short_nothing_counts(opened, tmp_path):
 
     again = opened()
 
-    assert again.append(ACTION, {}).seq == 2
+    assert again.append(NOTE, {}).seq == 2
     again.close()
     assert verify(tmp_path).verified
     assert (tmp_path / "ledger" / "torn.jsonl").is_file()
@@ -387,7 +388,7 @@ def test_checkpoints_are_mirrored_and_show_what_a_rewritten_folder_hides(opened,
         opened(mirror=mirror)
     forged = opened()
     for n in range(4):
-        forged.append(ACTION, {"n": n + 1})
+        forged.append(NOTE, {"n": n + 1})
     forged.close()
 
     assert verify(tmp_path).verified
@@ -419,13 +420,13 @@ def test_a_checkpoint_that_cannot_be_kept_does_not_fail_the_append(opened, tmp_p
     folder = tmp_path / "ledger" / "checkpoints"
     folder.rmdir()
 
-    assert ledger.append(ACTION, {}).seq == 0
+    assert ledger.append(NOTE, {}).seq == 0
     assert ledger.checkpoint_problem is not None
     with pytest.raises(Unreachable, match="GO0401"):
         ledger.checkpoint()
 
     folder.mkdir()
-    ledger.append(ACTION, {})
+    ledger.append(NOTE, {})
     assert ledger.checkpoint_problem is None
     assert checkpoints(tmp_path) == ["000002.txt", "newest.txt"]
 

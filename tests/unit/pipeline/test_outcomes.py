@@ -15,7 +15,8 @@ from greenops.domain.workload import Limits
 from greenops.errors import DataMissing
 from greenops.grid.regions import RegionTable
 from greenops.pipeline.grid import GridContext
-from greenops.pipeline.outcomes import energy_of, factors_version, outcome_of
+from greenops.pipeline.outcomes import energy_of, outcome_of
+from greenops.pipeline.published import factors_version
 from greenops.prove.evidence import recompute
 from greenops.testing.grid import FakeGrid
 

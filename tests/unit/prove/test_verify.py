@@ -8,17 +8,17 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from greenops.adapters import keys
-from greenops.domain.action import Outcome, Receipt
+from greenops.domain.action import Action, Outcome, Receipt, StartJob
 from greenops.domain.console import DecisionRecord
 from greenops.domain.decision import Candidate, Decision, Mode
 from greenops.domain.energy import Method
 from greenops.domain.evidence import EntryKind
 from greenops.domain.grid import Factors, IntensitySeries, SeriesKind, Signal
-from greenops.domain.record import plain
+from greenops.domain.record import canonical, plain
 from greenops.domain.workload import Limits
-from greenops.prove.chain import Chain, parse
+from greenops.prove.chain import Chain, digest, parse
 from greenops.prove.checkpoint import Notary, named
-from greenops.prove.evidence import decision_body, outcome
+from greenops.prove.evidence import decision_body, decision_id, outcome, recompute
 from greenops.prove.savings import Energy, window
 from greenops.prove.verify import verify_ledger
 from greenops.units import GramsPerKwh, Kwh
@@ -36,16 +36,17 @@ SERIES = IntensitySeries(
 )
 
 
-def a_decision(number):
-    place = Candidate(id="c0", region="us-west-1")
-    return DecisionRecord(
-        decision=Decision(
-            id=f"d{number}",
-            job_id="j",
+def a_decision(number, **given):
+    place = Candidate(id="early", region="us-west-1", start=T0 + HOUR)
+    usual = Candidate(id="baseline", region="us-west-1", start=T0 + 9 * HOUR)
+    made = replace(
+        Decision(
+            id="",
+            job_id=f"w/{number}",
             workload="w",
             decided_at=T0,
             chosen=place,
-            baseline=place,
+            baseline=usual,
             runner_up=None,
             rejected={},
             warned={},
@@ -60,14 +61,23 @@ def a_decision(number):
             forecast_ids={},
             replay=True,
         ),
-        candidates=(place,),
-        verdicts=(),
-        policies={},
+        **given,
     )
+    named = replace(made, id=decision_id(plain(made)))
+    return DecisionRecord(named, candidates=(usual, place), verdicts=(), policies={})
+
+
+def of(number):
+    return a_decision(number).decision.id
 
 
 def a_receipt(number):
-    return Receipt(f"a{number}", f"d{number}", "t", "start_job", Outcome.APPLIED, "started")
+    return Receipt(f"a{number}", of(number), "t", "start_job", Outcome.APPLIED, "started")
+
+
+def an_action(number):
+    change = StartJob(f"w/{number}", T0, T0 + HOUR)
+    return Action(f"act-{number}", "t", change, of(number), T0 + HOUR)
 
 
 def an_outcome(number):
@@ -78,7 +88,7 @@ def an_outcome(number):
     return outcome(
         workload="w",
         run_key=f"w/{number}",
-        decision_id=f"d{number}",
+        decision_id=of(number),
         receipt_id=f"a{number}",
         energy=Energy(Kwh(2.0), Kwh(1.0), Kwh(3.0), Method.MODELED, "cpu_model"),
         chosen=place(1),
@@ -315,3 +325,181 @@ def test_time_may_jump_between_two_replays():
     lines = [chain.add(EntryKind.KEY, {}, T0 + hours * HOUR)[1] + b"\n" for hours in (5, 1)]
 
     assert problems(lines, [NOTARY.seal(2, chain.root())]) == ()
+
+
+def signed(bodies, published=None):
+    """Problems of a ledger that its own writer wrote and signed, whatever it says."""
+    lines, notes = written(bodies, every=1)
+    return verify_ledger(lines, notes, NOTARY, published).problems
+
+
+def edited(at, edit, runs=1):
+    """The entries of some runs, one of them changed before it was written."""
+    made = [(kind, json.loads(json.dumps(body))) for kind, body in items(runs)]
+    edit(made[at][1])
+    return made
+
+
+def test_a_run_with_all_its_entries_agrees_with_itself():
+    action = (EntryKind.ACTION, plain(an_action(0)))
+    first, *others = items(1)
+
+    assert signed([first, action, *others]) == ()
+
+
+@pytest.mark.feature("C11")
+@pytest.mark.parametrize(
+    ("edit", "said"),
+    [
+        (lambda b: b.update(decision_id="dec-none"), "is of decision `dec-none`, which no earlier"),
+        (lambda b: b.update(receipt_id="start:nowhere"), "names receipt `start:nowhere`, which no"),
+        (lambda b: b.update(run_key="w/9"), "says `run_key` is `w/9`, its decision `w/0`"),
+        (lambda b: b.update(workload="v"), "says `workload` is `v`, its decision `w`"),
+        (lambda b: b.update(held_out=True), "says `held_out` is `True`, its decision `False`"),
+        (lambda b: b.update(replay=False), "says `replay` is `False`, its decision `True`"),
+        (lambda b: b["chosen"].update(region="mars"), "ran in `mars`, where its decision did not"),
+        (lambda b: b["baseline"].update(region="mars"), "baseline is in `mars`, that of its"),
+        (
+            lambda b: b["baseline"].update(start="2021-10-08T09:30:00Z"),
+            "baseline starts at 2021-10-08T09:30:00+00:00, not at 2021-10-08T09:00:00+00:00",
+        ),
+        (lambda b: b["chosen"].update(end="2021-10-08T02:30:00Z"), "is not as long as its run"),
+        (lambda b: b["chosen"].update(start=[]), "lacks what others refer to"),
+        (lambda b: b.update(chosen=None), "lacks what others"),
+    ],
+)
+def test_an_outcome_that_disagrees_with_its_decision_is_found_though_it_is_signed(edit, said):
+    assert any(said in each for each in signed(edited(2, edit)))
+
+
+def test_an_outcome_before_its_receipt_is_found():
+    decision, receipt, outcome = items(1)
+
+    assert any(
+        "no earlier line holds as applied" in e for e in signed([decision, outcome, receipt])
+    )
+
+
+def test_a_receipt_that_changed_nothing_is_no_ground_for_an_outcome():
+    found = signed(edited(1, lambda body: body.update(outcome="refused")))
+
+    assert any("no earlier line holds as applied" in each for each in found)
+
+
+def test_actions_of_no_decision_are_found():
+    assert signed([(EntryKind.ACTION, plain(an_action(5)))]) == (
+        f"line 1 its action is of decision `{of(5)}`, which no earlier line holds",
+    )
+
+
+@pytest.mark.feature("C11")
+@pytest.mark.parametrize(
+    ("edit", "said"),
+    [
+        (lambda b: b.pop("sha256"), "cannot be computed again"),
+        (lambda b: b.pop("record"), "cannot be computed"),
+        (lambda b: b.update(id="dec-other"), "is named `dec-other`, but its content gives"),
+        (lambda b: b.update(id=["x"]), "its decision is named"),
+    ],
+)
+def test_a_decision_without_its_hash_or_under_another_name_is_found(edit, said):
+    assert any(said in each for each in signed(edited(0, edit)))
+
+
+def test_a_decision_changed_with_its_hash_no_longer_has_its_name():
+    def edit(body):
+        body["record"]["decision"]["baseline"]["start"] = "2021-10-08T04:00:00Z"
+        body["sha256"] = digest(canonical(body["record"])).hex()
+
+    assert any("but its content gives" in each for each in signed(edited(0, edit)))
+
+
+@pytest.mark.parametrize("given", [{"mode": Mode.SHADOW}, {"held_out": True}])
+def test_a_run_that_was_not_moved_has_one_start_on_both_sides(given):
+    record = a_decision(0, **given)
+    name = record.decision.id
+    entries = [(EntryKind.DECISION, decision_body(record))]
+    entries += [(EntryKind.RECEIPT, plain(replace(a_receipt(0), decision_id=name)))]
+    claimed = replace(
+        an_outcome(0), decision_id=name, held_out=record.decision.held_out, factors_version=None
+    )
+    honest = replace(
+        claimed,
+        baseline=claimed.chosen,
+        baseline_g=claimed.chosen_g,
+        avoided=replace(claimed.avoided, estimate=0.0, low=0.0, high=0.0),
+    )
+
+    assert signed([*entries, (EntryKind.OUTCOME, plain(honest))]) == ()
+    found = signed([*entries, (EntryKind.OUTCOME, plain(claimed))])
+    assert any("its baseline starts at 2021-10-08T09" in each for each in found)
+
+
+@pytest.mark.parametrize("hour", [-5.0, 1e999])
+def test_an_intensity_that_cannot_be_is_found(hour):
+    made = an_outcome(0)
+    body = plain(replace(made, chosen=replace(made.chosen, hours=(hour, hour))))
+
+    assert any("impossible intensity" in each for each in recompute(body))
+
+
+class MadeUp:
+    """What a test says was published."""
+
+    def __init__(self, series=SERIES, site=("CISO", 1.2)):
+        self.factors_version, self._series, self._site = "v1", series, site
+
+    def site(self, region):
+        return self._site if region == "us-west-1" else None
+
+    def series(self, zone, start, end):
+        return self._series if zone == "CISO" else None
+
+
+def dearer(hours):
+    return replace(SERIES, values=tuple(GramsPerKwh(value * hours) for value in SERIES.values))
+
+
+def with_factors(body):
+    body.update(factors_version="v1")
+
+
+def test_hours_are_compared_with_those_that_were_published():
+    assert signed(items(), MadeUp()) == ()
+    assert any(
+        "baseline window has other hours than `made-up` published for `CISO`" in each
+        for each in signed(items(), MadeUp(dearer(1.001)))
+    )
+
+
+@pytest.mark.parametrize(
+    "published",
+    [
+        MadeUp(None),
+        MadeUp(replace(dearer(2), kind=replace(SERIES.kind, source="another"))),
+        MadeUp(replace(dearer(2), start=T0 + 9 * HOUR)),
+    ],
+    ids=["not at hand", "of another source", "too short"],
+)
+def test_hours_that_cannot_be_compared_are_taken_as_they_stand(published):
+    assert not any("chosen window" in each for each in signed(items(), published))
+
+
+@pytest.mark.parametrize("site", [("CISO", 1.1), ("PJM", 1.2), None])
+def test_zone_and_pue_are_those_of_the_factors_that_are_named(site):
+    named = edited(2, with_factors)
+
+    assert signed(named, MadeUp()) == ()
+    assert signed(items(1), MadeUp(site=site)) == ()
+    assert any("zone and PUE of `us-west-1` other" in e for e in signed(named, MadeUp(site=site)))
+
+
+def test_what_a_ledger_says_of_itself_cannot_break_a_line_or_a_terminal():
+    ((problem,),) = (
+        signed(
+            [(EntryKind.ACTION, {**plain(an_action(0)), "decision_id": "\n\x1b[2J\ud800" * 400})]
+        ),
+    )
+
+    assert problem.isprintable()
+    assert len(problem) < 5000

@@ -1,0 +1,131 @@
+"""What entries say of each other: a decision, the actions and receipts of it, what a run came to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from greenops.domain.action import Outcome
+from greenops.domain.decision import Mode
+from greenops.domain.evidence import EntryKind
+
+
+@dataclass(frozen=True, slots=True)
+class _Decided:
+    """Of a decision, what its run's outcome must agree with.
+
+    Attributes:
+        says: Fields of an outcome that the decision settles.
+        region: Where the run was to be.
+        home: Where it would have been without GreenOps.
+        start: When it would have started; none where that is the start it had.
+    """
+
+    says: Mapping[str, object]
+    region: str | None
+    home: str | None
+    start: datetime | None
+
+
+class Links:
+    """Entries so far, as far as later ones refer to them."""
+
+    __slots__ = ("_applied", "_decided")
+
+    def __init__(self) -> None:
+        self._decided: dict[str, _Decided] = {}
+        self._applied: dict[str, set[str]] = {}
+
+    def faults(self, kind: EntryKind, body: Mapping[str, Any]) -> list[str]:
+        """What in a body does not agree with earlier entries, a sentence each."""
+        try:
+            match kind:
+                case EntryKind.DECISION:
+                    _decided(body)
+                case EntryKind.ACTION:
+                    return list(self._of_decision(body))
+                case EntryKind.OUTCOME:
+                    return list(self._of_outcome(body))
+                case _:
+                    pass
+        except (ValueError, TypeError, AttributeError, KeyError) as error:
+            return [f"its {kind} lacks what others refer to: {error!r}"]
+        return []
+
+    def take(self, kind: EntryKind, body: Mapping[str, Any]) -> list[str]:
+        """Give the faults of the next body; one that has none is remembered."""
+        found = self.faults(kind, body)
+        if not found and kind is EntryKind.DECISION:
+            self._decided[str(body["id"])] = _decided(body)
+        elif not found and kind is EntryKind.RECEIPT and body.get("outcome") == Outcome.APPLIED:
+            of_action = self._applied.setdefault(str(body.get("action_id")), set())
+            of_action.add(str(body.get("decision_id")))
+        return found
+
+    def _of_decision(self, body: Mapping[str, Any]) -> Iterator[str]:
+        named = body.get("decision_id")
+        if named not in self._decided:
+            yield f"its action is of decision `{named}`, which no earlier line holds"
+
+    def _of_outcome(self, body: Mapping[str, Any]) -> Iterator[str]:
+        named = str(body["decision_id"])
+        decided = self._decided.get(named)
+        if decided is None:
+            yield f"its outcome is of decision `{named}`, which no earlier line holds"
+            return
+        if named not in self._applied.get(str(body["receipt_id"]), ()):
+            yield (
+                f"its outcome names receipt `{body['receipt_id']}`, "
+                "which no earlier line holds as applied for that decision"
+            )
+        for name, wanted in decided.says.items():
+            if body.get(name) != wanted:
+                yield f"its outcome says `{name}` is `{body.get(name)}`, its decision `{wanted}`"
+        yield from _of_windows(body["chosen"], body["baseline"], decided)
+
+
+def _of_windows(
+    chosen: Mapping[str, Any], baseline: Mapping[str, Any], decided: _Decided
+) -> Iterator[str]:
+    if chosen["region"] not in (decided.region, decided.home):
+        yield f"its outcome ran in `{chosen['region']}`, where its decision did not place it"
+    if baseline["region"] != decided.home:
+        yield f"its baseline is in `{baseline['region']}`, that of its decision in `{decided.home}`"
+    started, ended = _instant(chosen["start"]), _instant(chosen["end"])
+    before, after = _instant(baseline["start"]), _instant(baseline["end"])
+    wanted = decided.start or started
+    if before != wanted:
+        yield f"its baseline starts at {before.isoformat()}, not at {wanted.isoformat()}"
+    if after - before != ended - started:
+        yield "its baseline is not as long as its run"
+
+
+def _decided(body: Mapping[str, Any]) -> _Decided:
+    made = body["record"]["decision"]
+    if body["id"] != made["id"]:
+        raise ValueError("two names")
+    chosen, baseline = made["chosen"], made["baseline"]
+    held_out = made.get("held_out", False)
+    # As the planner has it: what is not enforced, or held out, does not move.
+    placed = chosen if made["mode"] == Mode.ENFORCE and not held_out else baseline
+    moved, start = placed["id"] != baseline["id"], baseline.get("start")
+    return _Decided(
+        says={
+            "run_key": made["job_id"],
+            "workload": made["workload"],
+            "held_out": held_out,
+            "replay": made["replay"],
+        },
+        region=placed.get("region"),
+        home=baseline.get("region"),
+        start=_instant(start) if moved and start is not None else None,
+    )
+
+
+def _instant(text: str) -> datetime:
+    found = datetime.fromisoformat(text)
+    if found.tzinfo is None:
+        raise ValueError(f"`{text}` has no time zone")
+    return found

@@ -96,10 +96,15 @@ def _grid() -> Finding:
 
 
 def _policies() -> Finding:
+    from greenops.adapters.clock import SystemClock
     from greenops.config import load_settings
     from greenops.pipeline.policies import read_policies
+    from greenops.policy.expiry import overdue, warnings
 
-    policies = read_policies(load_settings().policies)
+    policies, now = read_policies(load_settings().policies), SystemClock.from_environment().now()
+    old = (*overdue(policies, now), *warnings(policies, now))
+    if old:
+        return Finding("policies", "warn", str(old[0]))
     return Finding("policies", "ok", f"{len(policies.workloads)} workloads, {policies.hash[:19]}")
 
 

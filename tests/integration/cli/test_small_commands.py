@@ -107,6 +107,18 @@ def test_doctor_goes_on_after_a_check_that_fails(capsys, monkeypatch):
     assert any("state" in line for line in lines)
 
 
+@pytest.mark.network
+@pytest.mark.parametrize("day", ["2101-01-02", "2199-01-01"])
+def test_doctor_warns_of_an_exception_that_has_run_out(capsys, monkeypatch, day):
+    monkeypatch.setenv("GREENOPS_REPLAY", f"{day}T00:00:00Z@2026-11-23T10:00:00Z@1")
+
+    main(["doctor", "-o", "json"])
+
+    found = {each["what"]: each for each in json.loads(capsys.readouterr().out)}
+    assert found["policies"]["state"] == "warn"
+    assert "GO0122" in found["policies"]["detail"]
+
+
 def test_the_version_is_said(capsys):
     with pytest.raises(SystemExit) as end:
         main(["--version"])

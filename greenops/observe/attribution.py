@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from enum import Enum, auto
 from typing import Final
 
 from greenops.domain.energy import (
@@ -20,6 +21,7 @@ from greenops.domain.energy import (
 )
 from greenops.observe.device import DeviceAccount, joules, share
 from greenops.observe.open_spans import Lost, OpenSpan, OpenSpans
+from greenops.observe.shares import Shares, Use
 from greenops.units import Joules
 
 SLACK_NS: Final = 200_000_000
@@ -64,7 +66,7 @@ class Finished:
     """A span that is settled.
 
     Attributes:
-        energy: What it got; none where no meter was read while it ran.
+        energy: What it got; none where a meter did not tell all that it used.
         unknown: Why there is none.
         cpu_ns: CPU time of its own, its part of native threads included [ns].
         periods: Its own energy by period [J].
@@ -77,18 +79,14 @@ class Finished:
     periods: Mapping[int, Joules]
 
 
-@dataclass(slots=True)
-class _Shares:
-    """One tick's CPU time by who used it [ns]."""
+class Known(Enum):
+    """What is known of a device's energy since the last tick."""
 
-    process_ns: int
-    other_ns: int
-    spans: list[OpenSpan]
-    cpu: list[int]
-    native: list[int]
-    unattributed_ns: int
-    overhead_ns: int
-    lost_wall_ns: int
+    ALL = auto()
+    LATER = auto()
+    """It could not be read: the next reading covers this tick too."""
+    GAP = auto()
+    """A first reading, or one that was refused: what was drawn before it is never known."""
 
 
 class Attribution:
@@ -98,6 +96,8 @@ class Attribution:
         self.devices = {info.device: DeviceAccount(info) for info in meters}
         self._rate = rate
         self.spans = OpenSpans()
+        self._unread: dict[str, Shares] = {}
+        """By device, who used what since it could last be read."""
         self._seen: dict[int, int] | None = None
         self._process_ns = 0
         self._host_ns: int | None = None
@@ -108,17 +108,28 @@ class Attribution:
         """Settle everything since the last tick; the spans that ended before this one, in that order."""
         self.spans.bury()
         shares = self._shares(tick)
-        read = False
-        for device, account in self.devices.items():
-            reading = tick.readings.get(device)
-            if reading is None:
-                continue
-            read = True
-            first = account.last is None
-            moved = account.advance(reading)
-            if not first:
-                self._split(account, moved, shares, tick.period)
-        return self._settle(shares, read)
+        whole, gap = True, False
+        for device in self.devices:
+            known = self._look(device, tick, shares)
+            whole = whole and known is Known.ALL
+            gap = gap or known is Known.GAP
+        return self._settle(shares, whole, gap)
+
+    def _look(self, device: str, tick: Tick, shares: Shares) -> Known:
+        account, reading = self.devices[device], tick.readings.get(device)
+        before = self._unread.pop(device, None)
+        if before is not None:
+            shares = shares.after(before, self.spans.settled_before)
+        if reading is None:
+            self._unread[device] = shares
+            return Known.LATER
+        known = Known.GAP if account.last is None else Known.ALL
+        refused = account.jumps + account.resets
+        moved = account.advance(reading)
+        if account.jumps + account.resets > refused:
+            return Known.GAP
+        self._split(account, moved, shares, tick.period)
+        return known
 
     def close(self) -> None:
         """No more ticks: energy of spans that are still open becomes unattributed."""
@@ -131,7 +142,7 @@ class Attribution:
             parts[Category.ATTRIBUTED] -= quanta
             parts[Category.UNATTRIBUTED] += quanta
 
-    def _shares(self, tick: Tick) -> _Shares:
+    def _shares(self, tick: Tick) -> Shares:
         first, seen = self._seen is None, self._seen or {}
         threads = self.spans.threads
         known = unattributed = overhead = 0
@@ -154,17 +165,17 @@ class Attribution:
         process_ns = 0 if first else max(0, tick.process_ns - self._process_ns)
         residual = 0 if first else self._residual(process_ns - known)
         self._seen, self._process_ns = dict(tick.threads), tick.process_ns
-        active = (span for span in self.spans.open.values() if span.wall_ns or span.cpu_ns)
-        spans = [*self.spans.waiting.values(), *active]
         lost = self.spans.lost
+        spans = [*self.spans.waiting.values(), *self.spans.active()]
         walls = [*(span.wall_ns for span in spans), lost.wall_ns]
         native = share(residual if tick.native else 0, walls)[:-1]
-        return _Shares(
+        return Shares(
             process_ns=process_ns,
             other_ns=self._other(tick.host_ns, process_ns),
-            spans=spans,
-            cpu=[span.cpu_ns for span in spans],
-            native=native,
+            spans={
+                span: Use(span.cpu_ns, ns, span.wall_ns)
+                for span, ns in zip(spans, native, strict=True)
+            },
             unattributed_ns=unattributed + residual - sum(native) + lost.cpu_ns,
             overhead_ns=overhead,
             lost_wall_ns=lost.wall_ns,
@@ -187,59 +198,61 @@ class Attribution:
         return found
 
     def _split(
-        self, account: DeviceAccount, moved: tuple[int, int], shares: _Shares, period: int
+        self, account: DeviceAccount, moved: tuple[int, int], shares: Shares, period: int
     ) -> None:
         delta, dt_ns = moved
         idle = account.idle(delta, dt_ns)
         own = delta - idle
         parts = account.parts
         parts[Category.IDLE] += idle
-        spans = shares.spans
+        uses = shares.spans.values()
         if account.info.device_kind == "gpu":
-            weights = [span.wall_ns for span in spans]
-            shared, rest = weights, [shares.lost_wall_ns, 0]
+            shared = weights = [use.wall for use in uses]
+            rest = [shares.lost_wall_ns, 0]
         else:
             running = shares.process_ns + shares.other_ns
             mine = own * shares.process_ns // running if running else own
             parts[Category.OTHER_PROCESS] += own - mine
-            own, shared = mine, shares.native
-            weights = [c + n for c, n in zip(self._rated(shares), shared, strict=True)]
+            own, shared = mine, [use.native for use in uses]
+            weights = [self._weight(span, use) for span, use in shares.spans.items()]
             rest = [shares.unattributed_ns, shares.overhead_ns]
         given = share(own, [*weights, *rest])
-        for span, quanta, weight, wall in zip(spans, given, weights, shared, strict=False):
+        for span, quanta, weight, wall in zip(shares.spans, given, weights, shared, strict=False):
             if quanta:
                 span.add(account.info.device, period, quanta)
                 span.shared += quanta * wall // weight
-        attributed, overhead = sum(given[: len(spans)]), given[-1]
+        attributed, overhead = sum(given[: len(weights)]), given[-1]
         parts[Category.ATTRIBUTED] += attributed
         parts[Category.OVERHEAD] += overhead
         parts[Category.UNATTRIBUTED] += own - attributed - overhead
 
-    def _rated(self, shares: _Shares) -> list[int]:
+    def _weight(self, span: OpenSpan, use: Use) -> int:
         if self._rate is flat:
-            return shares.cpu
-        return [
-            int(ns * self._rate(span.name))
-            for span, ns in zip(shares.spans, shares.cpu, strict=True)
-        ]
+            return use.cpu + use.native
+        return int(use.cpu * self._rate(span.name)) + use.native
 
-    def _settle(self, shares: _Shares, read: bool) -> list[Finished]:
-        finished = []
-        for span, cpu_ns, native_ns in zip(shares.spans, shares.cpu, shares.native, strict=True):
-            span.used_ns += cpu_ns + native_ns
+    def _settle(self, shares: Shares, whole: bool, gap: bool) -> list[Finished]:
+        for span, use in shares.spans.items():
+            span.used_ns += use.cpu + use.native
             span.cpu_ns = span.wall_ns = 0
-            span.read = span.read or read
-            if span.key in self.spans.waiting:
-                if span.into is not None:
-                    span.into.below += span.quanta + span.below
-                if span.keep:
-                    finished.append(self._finish(span))
+        if gap:
+            for span in self.spans.open.values():
+                span.gap = True
+        finished = [self._end(span, whole and not span.gap) for span in self.spans.waiting.values()]
         self.spans.waiting.clear()
         self._release(self.spans.settled())
-        return finished
+        return [each for each in finished if each is not None]
 
-    def _finish(self, span: OpenSpan) -> Finished:
-        if not self.devices or not span.read:
+    def _end(self, span: OpenSpan, whole: bool) -> Finished | None:
+        if not whole:
+            # What other devices gave is a part of its energy, and would pass for the whole.
+            self.spans.lost.add(span)
+        elif span.into is not None:
+            span.into.below += span.quanta + span.below
+        return self._finish(span, whole) if span.keep else None
+
+    def _finish(self, span: OpenSpan, whole: bool) -> Finished:
+        if not self.devices or not whole:
             why = Unknown.METER_FAILED if self.devices else Unknown.NO_METER
             return Finished(span.key, None, why, span.used_ns, {})
         own = joules(span.quanta)

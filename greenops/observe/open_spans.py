@@ -56,8 +56,8 @@ class OpenSpan:
     keep = True
     watch: ref[Any] | None = None
     """Tells when the SDK lets go of a span that never ended."""
-    read = False
-    """True once a tick with a reading has covered it."""
+    gap = False
+    """True once a device used energy meanwhile that no reading will ever tell."""
 
     def __init__(self, key: int, name: str, thread: ThreadState, parent: OpenSpan | None) -> None:
         self.key = key
@@ -203,6 +203,14 @@ class OpenSpans:
         if span is not None:
             self.lost.add(span)
         return span is not None
+
+    def active(self) -> Iterable[OpenSpan]:
+        """Open spans that used something since the last tick."""
+        return (span for span in self.open.values() if span.wall_ns or span.cpu_ns)
+
+    def settled_before(self, span: OpenSpan) -> bool:
+        """True where a span is neither open nor waiting."""
+        return (self.open.get(span.key) or self.waiting.get(span.key)) is not span
 
     def settled(self) -> Lost:
         """A tick is over: threads without open spans are forgotten, and what was lost is handed over."""

@@ -316,6 +316,106 @@ def test_a_span_that_no_reading_covers_has_unknown_energy() -> None:
     assert world.done[1].unknown is Unknown.METER_FAILED
 
 
+class TwoMeters:
+    """One thread, a processor at 10 W and a board at 100 W; either may fail to be read."""
+
+    def __init__(self) -> None:
+        self.books = Attribution([meter(), meter(kind="gpu")])
+        self.now = 0
+        self.tick()
+
+    def tick(self, *failing: str) -> dict[int, Finished]:
+        at = self.now
+        drawn = {"cpu": 10.0 * at / 1e9, "gpu": 100.0 * at / 1e9}
+        readings = {
+            device: None if device in failing else EnergyReading(device, at, Joules(counted))
+            for device, counted in drawn.items()
+        }
+        done = self.books.tick(Tick(at, 0, readings, None, at, {1: at}))
+        return {each.key: each for each in done}
+
+    def span(self, key: int, ms: int) -> None:
+        self.books.spans.start(key, "a", None, 1, self.now, self.now)
+        self.now += ms * MS
+        self.books.spans.end(key, self.now, self.now)
+
+    def part(self, device: str, category: Category) -> float:
+        return joules(self.books.devices[device].parts[category])
+
+
+def test_a_span_that_lacks_one_of_two_meters_has_unknown_energy() -> None:
+    world = TwoMeters()
+
+    world.span(1, 100)
+    done = world.tick("gpu")
+
+    assert done[1].energy is None
+    assert done[1].unknown is Unknown.METER_FAILED
+    assert world.part("cpu", Category.ATTRIBUTED) == 0
+    assert world.part("cpu", Category.UNATTRIBUTED) == pytest.approx(1.0)
+
+
+def test_a_meter_that_comes_back_charges_no_later_span_for_the_gap() -> None:
+    world = TwoMeters()
+    world.span(1, 900)
+    world.tick("gpu")
+
+    world.span(2, 100)
+    done = world.tick()
+
+    assert done[2].energy is not None
+    assert done[2].energy.self_j == pytest.approx(11.0)
+    assert world.part("gpu", Category.ATTRIBUTED) == pytest.approx(10.0)
+    assert world.part("gpu", Category.UNATTRIBUTED) == pytest.approx(90.0)
+
+
+def test_a_span_longer_than_a_failure_gets_all_its_energy() -> None:
+    world = TwoMeters()
+    world.books.spans.start(1, "a", None, 1, 0, 0)
+    for _ in range(3):
+        world.now += 100 * MS
+        world.tick("gpu", "cpu")
+    world.now += 100 * MS
+    world.books.spans.end(1, world.now, world.now)
+
+    done = world.tick()
+
+    assert done[1].energy is not None
+    assert done[1].energy.self_j == pytest.approx(44.0)
+    assert done[1].cpu_ns == 400 * MS
+
+
+def test_a_span_that_was_open_when_a_counter_was_reset_has_unknown_energy() -> None:
+    world = World(meter())
+    world.start(1)
+    world.run(1, 100)
+    world.tick()
+    world.drawn = 0.0
+    world.run(1, 10)
+    world.tick()
+
+    world.run(1, 100)
+    world.end(1)
+    world.tick()
+
+    assert world.done[1].unknown is Unknown.METER_FAILED
+    assert world.part(Category.ATTRIBUTED) == 0
+    assert world.part(Category.UNATTRIBUTED) == pytest.approx(2.0)
+
+
+def test_a_meter_first_read_while_a_span_runs_does_not_tell_all_of_it() -> None:
+    books = Attribution([meter()])
+    books.spans.start(1, "a", None, 1, 0, 0)
+    reading = {"cpu": EnergyReading("cpu", 100 * MS, Joules(5.0))}
+    books.tick(Tick(100 * MS, 0, reading, None, 100 * MS, {1: 100 * MS}))
+    books.spans.end(1, 200 * MS, 200 * MS)
+
+    reading = {"cpu": EnergyReading("cpu", 200 * MS, Joules(6.0))}
+    (done,) = books.tick(Tick(200 * MS, 0, reading, None, 200 * MS, {1: 200 * MS}))
+
+    assert done.unknown is Unknown.METER_FAILED
+
+
 def test_without_a_meter_energy_is_unknown() -> None:
     books = Attribution([])
     books.spans.start(1, "a", None, 1, 0, 0)

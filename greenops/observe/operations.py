@@ -7,6 +7,7 @@ import inspect
 import os
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
+from contextvars import ContextVar
 from types import TracebackType
 from typing import Any, TypeVar
 
@@ -16,6 +17,10 @@ from opentelemetry.trace import Span, SpanKind
 from greenops.observe import attributes as names
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+Entered = tuple["Spanned", AbstractContextManager[Span]]
+_entered: ContextVar[tuple[Entered, ...]] = ContextVar("greenops_entered", default=())
+"""Blocks that this thread or task is in, innermost last: one `Spanned` may be in use by many."""
 
 RUN_KEY = "GREENOPS_RUN_KEY"
 DECISION_ID = "GREENOPS_DECISION_ID"
@@ -28,7 +33,7 @@ class Spanned:
         self, name: str, attributes: Callable[[], Mapping[str, str]], kind: SpanKind
     ) -> None:
         self._name, self._attributes, self._kind = name, attributes, kind
-        self._entered: list[AbstractContextManager[Span]] = []
+        self._open: list[AbstractContextManager[Span]] = []
 
     def _span(self) -> AbstractContextManager[Span]:
         return trace.get_tracer("greenops").start_as_current_span(
@@ -38,9 +43,10 @@ class Spanned:
     def __enter__(self) -> Span:
         """Start the span."""
         span = self._span()
-        entered = span.__enter__()
-        self._entered.append(span)
-        return entered
+        started = span.__enter__()
+        _entered.set((*_entered.get(), (self, span)))
+        self._open.append(span)
+        return started
 
     def __exit__(
         self,
@@ -49,7 +55,19 @@ class Spanned:
         traceback: TracebackType | None,
     ) -> None:
         """End the span; an exception is recorded and goes on."""
-        self._entered.pop().__exit__(kind, error, traceback)
+        span = self._innermost()
+        if span is not None:
+            self._open.remove(span)
+            span.__exit__(kind, error, traceback)
+
+    def _innermost(self) -> AbstractContextManager[Span] | None:
+        entered = _entered.get()
+        for place in range(len(entered) - 1, -1, -1):
+            if entered[place][0] is self:
+                _entered.set((*entered[:place], *entered[place + 1 :]))
+                return entered[place][1]
+        # Left in another context than it was entered in: certain only where there is one.
+        return self._open[0] if len(self._open) == 1 else None
 
     def __call__(self, function: F) -> F:
         """The function with a span round each call."""

@@ -30,6 +30,9 @@ def choose(
 ) -> Decision:
     """Choose the allowed and eligible candidate with the least score; the baseline where none is.
 
+    The baseline competes like the others and wins ties: nothing is moved for nothing. Once its
+    start has passed it stands for starting at once, and its place and pool at once compete for it.
+
     Args:
         job: What is to run.
         baseline: What would happen without GreenOps; always a candidate.
@@ -44,11 +47,15 @@ def choose(
     """
     verdicts = {each.candidate: each for each in judgement.verdicts}
     latest = latest_safe_start(job)
-    ranked = _ranked(candidates, verdicts, latest)
+    stays = _staying(baseline, candidates, now)
+    ranked = [
+        baseline if each is stays else each for each in _ranked(stays, candidates, verdicts, latest)
+    ]
     own = verdicts.get(baseline.id)
     noncompliant = own is not None and not own.allowed
     late = latest is not None and baseline.start is not None and baseline.start > latest
     chosen, runner_up = ranked[0] if ranked else baseline, _second(ranked, baseline)
+    won = chosen is baseline and runner_up is not None
     if judgement.run_now or (late and not ranked):
         # Break-glass, or the schedule itself would miss the deadline and no rule offers better.
         chosen, runner_up = _soonest(baseline, candidates, verdicts), None
@@ -62,7 +69,9 @@ def choose(
         runner_up=runner_up,
         rejected={v.candidate: v.reasons for v in judgement.verdicts if v.reasons},
         warned={v.candidate: v.warnings for v in judgement.verdicts if v.warnings},
-        reason=reason(chosen, baseline, judgement, job.deadline, len(candidates), late=late),
+        reason=reason(
+            chosen, baseline, judgement, job.deadline, len(candidates), late=late, won=won
+        ),
         mode=judgement.mode,
         policies=judgement.policies,
         policy_hash=judgement.policy_hash,
@@ -91,10 +100,26 @@ def _named(draft: Decision) -> Decision:
     return replace(draft, id=f"dec-{digest[:24]}")
 
 
+def _staying(
+    baseline: Candidate, candidates: Sequence[Candidate], now: datetime
+) -> Candidate | None:
+    """What really happens where nothing is moved: the baseline, or its place at once; none: neither."""
+    if baseline.start is None or baseline.start >= now:
+        return baseline
+    place = baseline.region, baseline.pool
+    at_once = (
+        each for each in candidates if each.start == now and (each.region, each.pool) == place
+    )
+    return next(at_once, None)
+
+
 def _ranked(
-    candidates: Sequence[Candidate], verdicts: Mapping[str, Verdict], latest: datetime | None
+    stays: Candidate | None,
+    candidates: Sequence[Candidate],
+    verdicts: Mapping[str, Verdict],
+    latest: datetime | None,
 ) -> list[Candidate]:
-    """Candidates that may be chosen, best first: least score, then earliest start, then name."""
+    """All that may be chosen, best first: least score, what stays, earliest start, name."""
 
     def open_to(each: Candidate) -> bool:
         said = verdicts.get(each.id)
@@ -103,17 +128,22 @@ def _ranked(
         in_time = latest is None or each.start is None or each.start <= latest
         return said.allowed and said.eligible and in_time
 
-    def rank(each: Candidate) -> tuple[tuple[float, float], float, str]:
+    def rank(each: Candidate) -> tuple[tuple[float, float], bool, float, str]:
         score = verdicts[each.id].score or (float("inf"), float("inf"))
-        return score, each.start.timestamp() if each.start else 0.0, each.id
+        start = each.start.timestamp() if each.start else 0.0
+        return score, each is not stays, start, each.id
 
-    return sorted((each for each in candidates if open_to(each)), key=rank)
+    others = (each for each in candidates if each is not stays)
+    able = (each for each in (stays, *others) if each is not None and open_to(each))
+    return sorted(able, key=rank)
 
 
 def _second(ranked: Sequence[Candidate], baseline: Candidate) -> Candidate | None:
     if not ranked:
         return None
-    return ranked[1] if len(ranked) > 1 else baseline
+    if len(ranked) > 1:
+        return ranked[1]
+    return None if ranked[0] is baseline else baseline
 
 
 def _soonest(

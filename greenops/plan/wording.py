@@ -16,6 +16,7 @@ def reason(
     considered: int,
     *,
     late: bool = False,
+    won: bool = False,
 ) -> str:
     """Why this and not the baseline; every figure in it is in the decision too.
 
@@ -26,13 +27,14 @@ def reason(
         deadline: Latest end.
         considered: How many other ways there were.
         late: The baseline starts after the latest safe start.
+        won: The baseline was chosen over other ways that might have been.
     """
     if judgement.run_now:
         return f"runs now: exception {judgement.exception}"
     if chosen.id == baseline.id:
         if late:
             return "starts without further delay: its slack is gone"
-        return _stays(judgement, considered)
+        return _best(judgement, considered) if won else _stays(judgement, considered)
     parts = [_move(chosen, baseline), _saving(chosen, baseline), _cost(chosen, baseline)]
     if deadline is not None and chosen.end is not None:
         spare = (deadline - chosen.end).total_seconds() / 3600
@@ -52,6 +54,10 @@ def _stays(judgement: Judgement, considered: int) -> str:
         return f"stays as it is: {rule} refuses {count} of {considered} other ways"
     if judgement.objective is None:
         return "stays as it is: no policy that applies has an objective"
+    return _best(judgement, considered)
+
+
+def _best(judgement: Judgement, considered: int) -> str:
     return f"stays as it is: none of {considered} other ways is better under {judgement.objective}"
 
 

@@ -241,7 +241,9 @@ def test_ten_thousand_jobs_of_exact_duration_miss_no_deadline_they_could_keep() 
         assert job.deadline
         assert latest
         assert chosen.start
-        assert now <= chosen.start <= latest
-        assert chosen.start + length <= job.deadline
+        # The baseline starts at once where its start has passed.
+        assert chosen is baseline or now <= chosen.start
+        assert max(now, chosen.start) <= latest
+        assert max(now, chosen.start) + length <= job.deadline
         waited += chosen.start > now
     assert waited > 3_000

@@ -112,6 +112,13 @@ def test_figures_equal_a_sum_over_minutes():
         assert each.carbon_g == pytest.approx(2.0 * 1.5 * sum(met) / 60)
 
 
+def test_a_flat_forecast_moves_nothing():
+    flat = option("home", [101.1 + 0.1 - 0.1 * n / (n or 1) for n in [1] * 9])
+    baseline, candidates = batch_candidates(job(), [flat], START + timedelta(minutes=7))
+
+    assert {each.carbon_g for each in candidates} == {baseline.carbon_g}
+
+
 def test_a_service_may_be_placed_in_every_region_that_is_known():
     baseline, others = placement_candidates(
         job(), [HOME, option("north", [5.0] * 9)], START, p95_ms=80.0

@@ -69,6 +69,65 @@ def test_what_is_refused_not_eligible_or_not_scored_is_never_chosen(verdict):
     assert made.reason.startswith("stays as it is")
 
 
+def test_a_worse_way_is_never_chosen_over_a_baseline_that_may_be():
+    verdicts = judged(fine("a", 120), fine("b", 110), baseline=fine("baseline", 100))
+
+    made = choose(JOB, BASE, [later("a", 1, 120), later("b", 2, 110)], verdicts, NOW)
+
+    assert (made.chosen.id, made.runner_up.id) == ("baseline", "b")
+    assert made.reason == "stays as it is: none of 2 other ways is better under cleaner"
+
+
+def test_the_baseline_wins_a_tie_and_loses_to_less():
+    scheduled = replace(BASE, start=NOW + timedelta(hours=5))
+    tie = judged(fine("a", 100, 1), baseline=fine("baseline", 100, 1))
+    less = judged(fine("a", 100, 0), baseline=fine("baseline", 100, 1))
+
+    kept = choose(JOB, scheduled, [later("a", 1, 100)], tie, NOW)
+    moved = choose(JOB, scheduled, [later("a", 1, 100)], less, NOW)
+
+    assert (kept.chosen.id, kept.runner_up.id) == ("baseline", "a")
+    assert (moved.chosen.id, moved.runner_up.id) == ("a", "baseline")
+
+
+@pytest.mark.parametrize(
+    "own",
+    [
+        Verdict("baseline", allowed=False, reasons=("r",), score=(1, 0)),
+        Verdict("baseline", allowed=True, eligible=False, score=(1, 0)),
+        Verdict("baseline", allowed=True, score=None),
+    ],
+    ids=["refused", "not eligible", "not scored"],
+)
+def test_a_baseline_that_the_objective_does_not_take_gives_way(own):
+    made = choose(JOB, BASE, [later("a", 1, 120)], judged(fine("a", 120), baseline=own), NOW)
+
+    assert made.chosen.id == "a"
+
+
+def test_a_baseline_whose_start_has_passed_competes_as_what_starts_at_once():
+    passed = replace(BASE, start=NOW - timedelta(minutes=20))
+    ways = [later("at once", 0, 120), later("next", 4, 105), later("last", 8, 150)]
+    verdicts = [fine(each.id, each.carbon_g) for each in ways]
+
+    better = choose(JOB, passed, ways, judged(*verdicts, baseline=fine("baseline", 100)), NOW)
+    stays = choose(
+        JOB, passed, ways[::2], judged(*verdicts[::2], baseline=fine("baseline", 200)), NOW
+    )
+
+    assert (better.chosen.id, better.runner_up.id) == ("next", "baseline")
+    assert (stays.chosen.id, stays.runner_up.id) == ("baseline", "last")
+
+
+def test_a_baseline_that_is_too_late_gives_way_to_what_is_in_time():
+    late = replace(BASE, start=NOW + timedelta(hours=11))
+    verdicts = judged(fine("a", 120), baseline=fine("baseline", 1))
+
+    made = choose(JOB, late, [later("a", 1, 120)], verdicts, NOW)
+
+    assert made.chosen.id == "a"
+
+
 @pytest.mark.feature("C6", "B11")
 def test_a_start_past_the_latest_safe_start_is_never_chosen():
     made = choose(JOB, BASE, [later("late", 10.5, 1)], judged(fine("late", 1)), NOW)

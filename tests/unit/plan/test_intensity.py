@@ -35,6 +35,36 @@ def test_a_mean_equals_the_mean_of_its_minutes_and_lies_between_the_extremes(giv
     assert min(met) - 1e-6 <= mean <= max(met) + 1e-6
 
 
+@given(
+    st.lists(st.floats(0, 1000), min_size=2, max_size=5),
+    st.integers(1, 20),
+    st.integers(0, 10**10),
+    st.data(),
+)
+def test_windows_of_the_same_values_have_the_same_mean_to_the_bit(pattern, repeats, shift, data):
+    # A day that comes again and again, cut at any microsecond.
+    mean = MeanIntensity(series(pattern * (repeats + 1)))
+    day = timedelta(hours=len(pattern))
+    start = START + timedelta(microseconds=shift % (day // timedelta(microseconds=1)))
+    length = timedelta(microseconds=data.draw(st.integers(1, day // timedelta(microseconds=1))))
+    last = max(0, (mean._end - start - length) // day)
+
+    found = {mean(start + n * day, start + n * day + length) for n in range(last + 1)}
+
+    assert len(found) == 1
+
+
+@given(st.floats(0, 1000), st.floats(-1e-10, 1e-10), st.integers(1, 48))
+def test_a_flat_series_has_one_mean_however_it_was_computed(level, noise, hours):
+    values = [round(level, 3) + noise * (n % 2) for n in range(72)]
+    mean = MeanIntensity(series(values))
+
+    starts = (START + timedelta(minutes=10 * n) for n in range((72 - hours) * 6))
+    found = {mean(start, start + timedelta(hours=hours)) for start in starts}
+
+    assert found == {round(level, 3)}
+
+
 @pytest.mark.parametrize(("first", "last"), [(-1, 1), (2, 4), (1, 1), (2, 1), (0, 2)], ids=str)
 def test_a_window_outside_or_over_a_gap_has_no_mean(first, last):
     mean = MeanIntensity(series([1.0, None, 3.0]))

@@ -107,3 +107,4 @@ class Unknown(StrEnum):
     NOT_OBSERVED = "not_observed"
     METER_FAILED = "meter_failed"
     CLOCK_UNAVAILABLE = "clock_unavailable"
+    FAULT = "fault"

@@ -5,64 +5,28 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
-from opentelemetry.util.types import AttributeValue
 
-from greenops.domain.energy import Method
+from greenops.domain.energy import Method, Unknown
 from greenops.domain.factors import FactorTable
 from greenops.observe import attributes as names
 from greenops.observe.attribution import Finished
-from greenops.observe.emissions import instant, price
+from greenops.observe.emissions import Price, instant, price
+from greenops.observe.enriched import Attributes, EnrichedSpan
 from greenops.observe.observer import PERIOD_S, Observer
-from greenops.units import seconds
+from greenops.units import Joules, seconds
 
 if TYPE_CHECKING:
     from greenops.ports import Clock
 
 __all__ = ["EnergySpanExporter", "EnrichedSpan", "SpanExporter"]
 
-Attributes = dict[str, AttributeValue]
+NO_TIME: Final = "no_time"
 _log = logging.getLogger(__name__)
-
-
-class EnrichedSpan(ReadableSpan):
-    """A finished span with more attributes; what its source dropped stays counted."""
-
-    def __init__(self, span: ReadableSpan, more: Attributes, resource: Resource) -> None:
-        super().__init__(
-            name=span.name,
-            context=span.context,
-            parent=span.parent,
-            resource=resource,
-            attributes={**(span.attributes or {}), **more},
-            events=span.events,
-            links=span.links,
-            kind=span.kind,
-            status=span.status,
-            start_time=span.start_time,
-            end_time=span.end_time,
-            instrumentation_scope=span.instrumentation_scope,
-        )
-        self._dropped = (span.dropped_attributes, span.dropped_events, span.dropped_links)
-
-    @property
-    def dropped_attributes(self) -> int:
-        """As the source counted."""
-        return self._dropped[0]
-
-    @property
-    def dropped_events(self) -> int:
-        """As the source counted."""
-        return self._dropped[1]
-
-    @property
-    def dropped_links(self) -> int:
-        """As the source counted."""
-        return self._dropped[2]
 
 
 class EnergySpanExporter(SpanExporter):
@@ -122,15 +86,22 @@ class EnergySpanExporter(SpanExporter):
         keys = [span.context.span_id for span in spans if span.context]
         self._observer.settle(keys)
         table = self._factors()
-        return [
-            EnrichedSpan(span, self._numbers(span, table), self._enriched(span.resource, table))
-            for span in spans
-        ]
+        return [self._enrich_one(span, table) for span in spans]
+
+    def _enrich_one(self, span: ReadableSpan, table: FactorTable) -> ReadableSpan:
+        try:
+            return EnrichedSpan(
+                span, self._numbers(span, table), self._enriched(span.resource, table)
+            )
+        except Exception:  # noqa: BLE001 - one odd span must not cost the others of its batch
+            _log.warning("GO0703 span `%s` goes out without energy", span.name, exc_info=True)
+            self._observer.count_unknown(Unknown.FAULT)
+            return EnrichedSpan(span, {names.ENERGY_UNKNOWN: str(Unknown.FAULT)}, span.resource)
 
     def _numbers(self, span: ReadableSpan, table: FactorTable) -> Attributes:
         more: Attributes = {}
         end = self._simulated(span.end_time or 0)
-        if self._clock.replay is not None:
+        if self._clock.replay is not None and end is not None:
             more[names.TIME] = end.isoformat().replace("+00:00", "Z")
         found = self._observer.take(span.context.span_id if span.context else 0)
         if found.energy is None:
@@ -143,30 +114,28 @@ class EnergySpanExporter(SpanExporter):
             more[names.ENERGY_TOTAL] = found.energy.total_j
         if found.energy.method is not self._method():
             more[names.ENERGY_METHOD] = str(found.energy.method)
-        self._add_price(more, span, found, table, end)
+        self._add_price(more, self._price(span, found, found.energy.self_j, table))
         return more
 
-    def _add_price(
-        self,
-        more: Attributes,
-        span: ReadableSpan,
-        found: Finished,
-        table: FactorTable,
-        end: datetime,
-    ) -> None:
-        if found.energy is None:
-            return
-        cost = price(
+    def _price(
+        self, span: ReadableSpan, found: Finished, energy: Joules, table: FactorTable
+    ) -> Price:
+        start, end = self._simulated(span.start_time or 0), self._simulated(span.end_time or 0)
+        if start is None or end is None:
+            return Price(None, NO_TIME, None, NO_TIME)
+        return price(
             table,
             self._region_of(span),
-            found.energy.self_j,
+            energy,
             cpu=seconds(found.cpu_ns),
-            start=self._simulated(span.start_time or 0),
+            start=start,
             end=end,
             periods={
                 datetime.fromtimestamp(p * PERIOD_S, UTC): e for p, e in found.periods.items()
             },
         )
+
+    def _add_price(self, more: Attributes, cost: Price) -> None:
         for name, value, missing, why in (
             (names.CARBON_SELF, cost.carbon, names.CARBON_UNKNOWN, cost.carbon_unknown),
             (names.COST_SELF, cost.cost, names.COST_UNKNOWN, cost.cost_unknown),
@@ -177,9 +146,13 @@ class EnergySpanExporter(SpanExporter):
                 more[missing] = why
                 self._observer.count_unknown(why)
 
-    def _simulated(self, ns: int) -> datetime:
-        wall, replay = instant(ns), self._clock.replay
-        return replay.simulated(wall) if replay else wall
+    def _simulated(self, ns: int) -> datetime | None:
+        # Whoever ends a span may give any number as its time, and a replay may lead out of the calendar.
+        try:
+            wall, replay = instant(ns), self._clock.replay
+            return replay.simulated(wall) if replay else wall
+        except (ValueError, OverflowError, OSError):
+            return None
 
     def _region_of(self, span: ReadableSpan) -> str | None:
         found = (span.attributes or {}).get(names.CLOUD_REGION) or span.resource.attributes.get(

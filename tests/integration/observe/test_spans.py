@@ -310,3 +310,44 @@ def test_a_refused_reading_is_counted_and_told_once(
     assert account.refused["reset"] >= 1
     assert service.points(names.METRIC_REFUSED)["reset"] == account.refused["reset"]
     assert caplog.text.count("GO0706") == 1
+
+
+@pytest.mark.parametrize(("ended", "rate"), [(10**21, None), (7 * 10**18, 3600.0)])
+def test_a_span_with_an_odd_time_keeps_its_energy_and_harms_no_other(
+    meter: SyntheticMeter, ended: int, rate: float | None
+) -> None:
+    replay = Replay(datetime(2024, 1, 1, tzinfo=UTC), datetime.now(UTC), rate) if rate else None
+    service = Service(lambda: [meter], replay=replay)
+
+    with service.tracer.start_as_current_span("a"):
+        burn(meter, "a", 0.01)
+    odd = service.tracer.start_span("b")
+    burn(meter, "b", 0.01)
+    odd.end(ended)
+    spans = {span.name: span for span in service.finish()}
+
+    assert all(number(span, names.ENERGY_SELF) > 0 for span in spans.values())
+    assert (spans["b"].attributes or {})[names.CARBON_UNKNOWN] == "no_time"
+    assert number(spans["a"], names.CARBON_SELF) > 0
+
+
+def test_a_span_that_cannot_be_enriched_is_the_only_one_without_energy(
+    meter: SyntheticMeter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service = Service(lambda: [meter])
+    take = service.observer.take
+    for name in ("a", "b", "child"):
+        with service.tracer.start_as_current_span(name) as span:
+            burn(meter, name, 0.01)
+        if name == "b":
+            bad = span.get_span_context().span_id
+
+    def broken(key: int) -> object:
+        return None if key == bad else take(key)
+
+    monkeypatch.setattr(service.observer, "take", broken)
+    spans = {span.name: span for span in service.finish()}
+
+    assert (spans["b"].attributes or {})[names.ENERGY_UNKNOWN] == "fault"
+    assert all(number(spans[name], names.ENERGY_SELF) > 0 for name in ("a", "child"))
+    assert service.points(names.METRIC_UNKNOWN) == {"fault": 1}

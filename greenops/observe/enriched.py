@@ -1,0 +1,45 @@
+"""A finished span with what we know about it added."""
+
+from __future__ import annotations
+
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import ReadableSpan
+from opentelemetry.util.types import AttributeValue
+
+Attributes = dict[str, AttributeValue]
+
+
+class EnrichedSpan(ReadableSpan):
+    """A finished span with more attributes; what its source dropped stays counted."""
+
+    def __init__(self, span: ReadableSpan, more: Attributes, resource: Resource) -> None:
+        super().__init__(
+            name=span.name,
+            context=span.context,
+            parent=span.parent,
+            resource=resource,
+            attributes={**(span.attributes or {}), **more},
+            events=span.events,
+            links=span.links,
+            kind=span.kind,
+            status=span.status,
+            start_time=span.start_time,
+            end_time=span.end_time,
+            instrumentation_scope=span.instrumentation_scope,
+        )
+        self._dropped = (span.dropped_attributes, span.dropped_events, span.dropped_links)
+
+    @property
+    def dropped_attributes(self) -> int:
+        """As the source counted."""
+        return self._dropped[0]
+
+    @property
+    def dropped_events(self) -> int:
+        """As the source counted."""
+        return self._dropped[1]
+
+    @property
+    def dropped_links(self) -> int:
+        """As the source counted."""
+        return self._dropped[2]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
@@ -17,7 +17,9 @@ from greenops.pipeline.fronts import Front
 from greenops.pipeline.grid import GridContext
 from greenops.plan.candidates import (
     BASELINE,
+    LOCAL,
     RegionOption,
+    allowed,
     batch_candidates,
     placement_candidates,
 )
@@ -47,15 +49,13 @@ class Decider:
         Raises:
             UsageError: The workload is not declared, or lacks what a plan needs.
         """
-        job = self.job(request)
         now = max(self.clock.now(), request.submitted)
-        # A run may be planned ahead; a forecast that is not issued yet is not known.
-        options = self.options(min(now, self.clock.now()))
+        job, options = self.job(request, now), self.options(now)
         if job.workload.kind is WorkloadKind.BATCH:
             baseline, candidates = batch_candidates(job, options, now)
         else:
             baseline, candidates = placement_candidates(job, options, now, PLACEMENT_P95_MS)
-        return self.judge(job, baseline, candidates, now)
+        return self.judge(job, baseline, candidates, now, options)
 
     def decide_route(
         self, front: Front, current: Weights
@@ -71,7 +71,8 @@ class Decider:
         found = route_candidates(backends, current, workload.energy_kwh, now)
         baseline, candidates, weights = found
         job = Job(f"{front.name}/{now:%Y-%m-%dT%H:%M}Z", workload, now)
-        return self.judge(job, baseline, candidates, now), weights
+        options = [each.option for each in backends]
+        return self.judge(job, baseline, candidates, now, options), weights
 
     def broken_by(self, front: Front, record: DecisionRecord, weights: Weights) -> tuple[str, ...]:
         """Rules that a route breaks while it is shared so, at the instant of a decision on it.
@@ -95,18 +96,30 @@ class Decider:
         return [Backend(b.name, options[b.region], b.p95_ms) for b in front.backends]
 
     def judge(
-        self, job: Job, baseline: Candidate, candidates: Sequence[Candidate], now: datetime
+        self,
+        job: Job,
+        baseline: Candidate,
+        candidates: Sequence[Candidate],
+        now: datetime,
+        options: Iterable[RegionOption],
     ) -> DecisionRecord:
-        """Ask the policies, choose, and keep all that the choice rests on."""
+        """Ask the policies, choose, and keep all that the choice rests on.
+
+        Args:
+            job: What is to run.
+            baseline: What would happen without GreenOps.
+            candidates: The other ways.
+            now: Instant of the decision.
+            options: Regions and forecasts that the figures were made of.
+        """
         judgement = self.policies.judge(job, baseline, candidates, now)
-        zones = {each.zone for each in (baseline, *candidates) if each.zone}
         decision = choose(
             job,
             baseline,
             candidates,
             judgement,
             now,
-            forecast_ids=self._forecast_ids(zones, now),
+            forecast_ids=_forecast_ids(job, options),
             replay=self.clock.replay is not None,
         )
         return DecisionRecord(
@@ -117,16 +130,27 @@ class Decider:
             job=job,
         )
 
-    def job(self, request: JobRequest) -> Job:
-        """The run that a request asks for."""
+    def job(self, request: JobRequest, now: datetime) -> Job:
+        """The run that a request asks for, with the tightest deadline that anything gives it."""
         workload = self.workload(request.workload)
         labelled = replace(
             workload,
             labels={**workload.labels, **request.labels},
             schedule=None if request.triggered else workload.schedule,
+            # Who stands ready to start it does so where it stands.
+            target=workload.target or (LOCAL if request.triggered else None),
         )
         due = due_since(workload, request.submitted)
-        return Job(request.run_key, labelled, due, deadline_of(workload, due))
+        return self.bounded(Job(request.run_key, labelled, due, deadline_of(workload, due)), now)
+
+    def bounded(self, job: Job, now: datetime) -> Job:
+        """A run with its own deadline or that of a policy that matches it, whichever is tighter.
+
+        Known before its ways are: none of them, and no hold, may go beyond it. A service has none.
+        """
+        if job.workload.kind is not WorkloadKind.BATCH:
+            return job
+        return replace(job, deadline=self.policies.deadline_for(job, now))
 
     def workload(self, name: str) -> Workload:
         """A declared workload.
@@ -142,7 +166,11 @@ class Decider:
         return known[name]
 
     def options(self, now: datetime) -> list[RegionOption]:
-        """Every region, with the newest forecast that is fresh enough."""
+        """Every region, with the newest forecast that is fresh enough.
+
+        A run may be planned ahead of time; a forecast that is not issued yet is not known.
+        """
+        now = min(now, self.clock.now())
         forecasts: dict[str, Forecast | None] = {}
         for region in self.grid.regions:
             if region.zone and region.zone not in forecasts:
@@ -157,9 +185,11 @@ class Decider:
         age = (now - found.issued_at).total_seconds()
         return found if age <= self.settings.forecast_max_age_s else None
 
-    def _forecast_ids(self, zones: set[str], now: datetime) -> Mapping[str, str]:
-        found = {zone: self._forecast(zone, now) for zone in sorted(zones)}
-        return {zone: forecast.id for zone, forecast in found.items() if forecast}
+
+def _forecast_ids(job: Job, options: Iterable[RegionOption]) -> Mapping[str, str]:
+    """Zone → forecast, of the options that the figures rest on."""
+    used = allowed(job, options) if job.workload.kind is WorkloadKind.BATCH else options
+    return {each.forecast.zone: each.forecast.id for each in used if each.forecast is not None}
 
 
 def decide_again(record: DecisionRecord, policies: PolicySet) -> Decision:

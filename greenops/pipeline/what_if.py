@@ -35,11 +35,12 @@ def answer(decider: Decider, question: WhatIfQuestion) -> WhatIfAnswer:
     Raises:
         UsageError: The workload is not declared or is no batch workload.
     """
-    job = _job(decider, question)
-    now = max(decider.clock.now(), job.submitted)
-    baseline, candidates = batch_candidates(job, decider.options(now), now)
+    asked = _job(decider, question)
+    now = max(decider.clock.now(), asked.submitted)
+    job, options = decider.bounded(asked, now), decider.options(now)
+    baseline, candidates = batch_candidates(job, options, now)
     within = [each for each in candidates if _within(each, baseline, question)]
-    record = decider.judge(job, baseline, within, now)
+    record = decider.judge(job, baseline, within, now, options)
     decision = record.decision
     name = hashlib.sha256(canonical(question) + canonical(decision)).hexdigest()[:24]
     why_not = _why_not(decision)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -18,6 +18,8 @@ SLOT = timedelta(minutes=30)
 """Distance between two starts that are considered."""
 ON_DEMAND = "ondemand"
 BASELINE = "baseline"
+LOCAL = "local-process"
+"""Target that starts a run on the machine where it waits: it can be late or early, not elsewhere."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +40,8 @@ def batch_candidates(
     """The baseline, and one candidate per region, pool and start slot.
 
     Starts are aligned to whole slots of UTC, from now or the submission (the later) up to the
-    latest safe start; the first is at once. Once that has passed, the baseline itself is at once and
+    latest safe start; the first is at once. A run that its target cannot move has its home and the
+    baseline's pool alone. Once that has passed, the baseline itself is at once and
     there is no other way.
 
     Raises:
@@ -59,9 +62,9 @@ def batch_candidates(
     baseline = _Place(job, home, usual, now).candidate(scheduled, ON_DEMAND, BASELINE)
     found = [
         place.candidate(start, pool)
-        for option in _allowed(job, options)
+        for option in allowed(job, options)
         for place in (_Place(job, option, usual, now),)
-        for pool in sorted(option.region.usd_per_hour) or [ON_DEMAND]
+        for pool in _pools(job, option)
         for start in _starts(earliest, latest, slot)
         if not _same(option, pool, start, baseline)
     ]
@@ -95,9 +98,18 @@ def placement_candidates(
     return at(home, BASELINE), tuple(others)
 
 
-def _allowed(job: Job, options: Sequence[RegionOption]) -> list[RegionOption]:
-    names = {job.workload.home_region, *job.workload.allowed_regions}
+def allowed(job: Job, options: Iterable[RegionOption]) -> list[RegionOption]:
+    """Regions that a run may go to: those it names, and only its home where nothing can move it."""
+    names = {job.workload.home_region}
+    if job.workload.target != LOCAL:
+        names.update(job.workload.allowed_regions)
     return [option for option in options if option.region.id in names]
+
+
+def _pools(job: Job, option: RegionOption) -> list[str]:
+    if job.workload.target == LOCAL:
+        return [ON_DEMAND]
+    return sorted(option.region.usd_per_hour) or [ON_DEMAND]
 
 
 def _starts(earliest: datetime, latest: datetime, slot: timedelta) -> Iterator[datetime]:

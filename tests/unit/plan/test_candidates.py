@@ -8,7 +8,12 @@ import pytest
 from greenops.domain.grid import Factors, Forecast, Region, SeriesKind, Signal
 from greenops.domain.workload import Job, Urgency, Workload, WorkloadKind
 from greenops.errors import UsageError
-from greenops.plan.candidates import RegionOption, batch_candidates, placement_candidates
+from greenops.plan.candidates import (
+    RegionOption,
+    allowed,
+    batch_candidates,
+    placement_candidates,
+)
 from greenops.units import Kwh, Seconds
 
 START = datetime(2021, 10, 8, tzinfo=UTC)
@@ -84,6 +89,17 @@ def test_a_region_that_is_not_allowed_is_no_candidate():
     _, candidates = batch_candidates(job(), [HOME, option("away", [1.0] * 9)], START)
 
     assert {each.region for each in candidates} == {"home"}
+
+
+def test_a_run_that_its_target_cannot_move_has_its_place_and_pool_alone():
+    away = option("away", [1.0] * 9)
+    work = job(allowed_regions=("away", "home"), target="local-process")
+
+    baseline, candidates = batch_candidates(work, [HOME, away], START)
+
+    assert {(each.region, each.pool) for each in candidates} == {(baseline.region, baseline.pool)}
+    assert len(candidates) == 12
+    assert allowed(work, [HOME, away]) == [HOME]
 
 
 def test_without_a_forecast_carbon_is_absent_and_cost_stands():

@@ -266,7 +266,7 @@ class FileLedger:
                 self._chain.take(line)
             except ValueError as error:
                 raise self._altered(f"line {error}", number) from error
-            if wanted.get(number, self._chain.root()) != self._chain.root():
+            if number in wanted and wanted[number] != self._chain.root():
                 raise self._altered("the lines so far differ from what a checkpoint saw", number)
         if self._sealed > self._chain.size:
             raise self._altered(f"ends here, but a checkpoint saw {self._sealed} entries")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
+from opentelemetry.trace import SpanKind
 
 from greenops.domain.energy import Method, Unknown
 from greenops.domain.factors import FactorTable
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = ["EnergySpanExporter", "EnrichedSpan", "SpanExporter"]
 
+OUTGOING: Final = (SpanKind.CLIENT, SpanKind.PRODUCER)
 NO_TIME: Final = "no_time"
 _log = logging.getLogger(__name__)
 
@@ -115,6 +117,7 @@ class EnergySpanExporter(SpanExporter):
         if found.energy.method is not self._method():
             more[names.ENERGY_METHOD] = str(found.energy.method)
         self._add_price(more, self._price(span, found, found.energy.self_j, table))
+        more.update(self._elsewhere(span, table))
         return more
 
     def _price(
@@ -155,10 +158,19 @@ class EnergySpanExporter(SpanExporter):
             return None
 
     def _region_of(self, span: ReadableSpan) -> str | None:
-        found = (span.attributes or {}).get(names.CLOUD_REGION) or span.resource.attributes.get(
-            names.CLOUD_REGION
-        )
+        # On an outgoing call the region is that of the service called: the work here is done at home.
+        own = None if span.kind in OUTGOING else (span.attributes or {}).get(names.CLOUD_REGION)
+        return str(own) if own else self._home(span.resource)
+
+    def _home(self, resource: Resource) -> str | None:
+        found = resource.attributes.get(names.CLOUD_REGION)
         return str(found) if found else self._region
+
+    def _elsewhere(self, span: ReadableSpan, table: FactorTable) -> Attributes:
+        region = self._region_of(span)
+        if region is None or region == self._home(span.resource):
+            return {}
+        return _place(table, region)
 
     def _method(self) -> Method | None:
         methods = [info.method for info in self._observer.meters]
@@ -182,12 +194,9 @@ class EnergySpanExporter(SpanExporter):
             more[names.ENERGY_METHOD] = str(method)
             more[names.ENERGY_SOURCE] = ",".join(sorted({info.name for info in meters}))
             more[names.ENERGY_UNCERTAINTY] = max(info.uncertainty for info in meters)
-        region = resource.attributes.get(names.CLOUD_REGION) or self._region
-        factors = table.regions.get(str(region)) if region else None
-        if factors is not None:
-            more[names.PUE] = factors.pue
-            if factors.zone is not None:
-                more[names.GRID_ZONE] = factors.zone
+        region = self._home(resource)
+        if region is not None:
+            more.update(_place(table, region))
         for name, value in (
             (names.WORKLOAD, self._workload),
             (names.SERVICE_INSTANCE_ID, instance),
@@ -196,3 +205,12 @@ class EnergySpanExporter(SpanExporter):
             if value and name not in resource.attributes:
                 more[name] = value
         return more
+
+
+def _place(table: FactorTable, region: str) -> Attributes:
+    """Grid zone and PUE that a region's numbers rest on."""
+    factors = table.regions.get(region)
+    if factors is None:
+        return {}
+    zone = {} if factors.zone is None else {names.GRID_ZONE: factors.zone}
+    return {names.PUE: factors.pue, **zone}

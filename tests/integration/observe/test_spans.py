@@ -19,6 +19,7 @@ from opentelemetry.sdk.trace import SpanLimits
 from opentelemetry.sdk.trace.export import (
     ConsoleSpanExporter,
 )
+from opentelemetry.trace import SpanKind
 
 from greenops.adapters.meter_log import MeterLog
 from greenops.domain.energy import Category
@@ -351,3 +352,34 @@ def test_a_span_that_cannot_be_enriched_is_the_only_one_without_energy(
     assert (spans["b"].attributes or {})[names.ENERGY_UNKNOWN] == "fault"
     assert all(number(spans[name], names.ENERGY_SELF) > 0 for name in ("a", "child"))
     assert service.points(names.METRIC_UNKNOWN) == {"fault": 1}
+
+
+def test_a_span_in_another_region_says_whose_grid_and_pue_it_was_priced_with(
+    service: Service, meter: SyntheticMeter
+) -> None:
+    with service.tracer.start_as_current_span("a", attributes={names.CLOUD_REGION: "eu-north-1"}):
+        burn(meter, "a", 0.02)
+
+    (span,) = service.finish()
+
+    energy = Joules(number(span, names.ENERGY_SELF))
+    assert number(span, names.CARBON_SELF) == emissions(energy, GramsPerKwh(30.0), 1.1)
+    assert (span.attributes or {})[names.GRID_ZONE] == "SE"
+    assert number(span, names.PUE) == 1.1
+    assert span.resource.attributes[names.GRID_ZONE] == "DE"
+
+
+@pytest.mark.parametrize("kind", [SpanKind.CLIENT, SpanKind.PRODUCER])
+def test_the_region_of_a_called_service_is_not_where_the_caller_runs(
+    service: Service, meter: SyntheticMeter, kind: SpanKind
+) -> None:
+    with service.tracer.start_as_current_span(
+        "a", kind=kind, attributes={names.CLOUD_REGION: "eu-north-1"}
+    ):
+        burn(meter, "a", 0.02)
+
+    (span,) = service.finish()
+
+    energy = Joules(number(span, names.ENERGY_SELF))
+    assert number(span, names.CARBON_SELF) == emissions(energy, GramsPerKwh(400.0), 1.2)
+    assert names.GRID_ZONE not in (span.attributes or {})

@@ -38,6 +38,9 @@ TABLE = FactorTable(
         "eu-central-1": RegionFactors(
             "eu-central-1", "DE", 1.2, Usd(0.05), annual=GramsPerKwh(400.0), annual_source="x"
         ),
+        "eu-north-1": RegionFactors(
+            "eu-north-1", "SE", 1.1, Usd(0.05), annual=GramsPerKwh(30.0), annual_source="x"
+        ),
         "nowhere": RegionFactors("nowhere", None, 1.1, annual=GramsPerKwh(400.0)),
     },
 )

@@ -49,13 +49,12 @@ def refusal(
         now: Simulated instant.
         rails: The limits.
     """
-    person = "@" in action.actor  # A person is known by an e-mail address.
-    if rails.mode != "act" and not person:
+    if rails.mode != "act" and not action.by_person:
         return f"mode `{rails.mode}`: written down, not sent"
     if isinstance(action.change, StartJob):
         return None
     wrong = check_weights(action.change.weights)
-    if wrong or person:
+    if wrong or action.by_person:
         return wrong
     was = before.weights if isinstance(before, SetWeights) else None
     if was is not None and (step := moved(was, action.change.weights)) > rails.max_step:

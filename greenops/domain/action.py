@@ -37,7 +37,8 @@ class Action:
         target: Name of the actuator.
         expires: After this the action must not be carried out any more.
         expected_version: Version of the target's state the plan was made on; none: any.
-        actor: Who sent it: `loop`, or a person's e-mail address.
+        actor: Who sent it: the loop's own name, or a person's e-mail address.
+        by_person: A person ordered exactly this; never told from the name.
     """
 
     id: str
@@ -47,6 +48,7 @@ class Action:
     expires: datetime
     expected_version: str | None = None
     actor: str = "loop"
+    by_person: bool = False
 
 
 class Outcome(StrEnum):

@@ -117,6 +117,7 @@ class WhatIfAnswer:
         id: Name of this answer; `SendOrder` refers to it.
         sendable: A target can carry it out and the policies allow it.
         why_not: Why it is not sendable.
+        job: The run that was asked about; with it the decision can be made again.
     """
 
     id: str
@@ -130,6 +131,7 @@ class WhatIfAnswer:
     candidates: tuple[Candidate, ...] = ()
     verdicts: tuple[Verdict, ...] = ()
     policies: Mapping[str, str] = field(default_factory=dict)
+    job: Job | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -135,9 +135,16 @@ class Engine:
         decision: Decision,
         target: str,
         change: StartJob | SetWeights,
-        actor: str | None = None,
+        order: SendOrder | None = None,
     ) -> Receipt | None:
-        """Send one change through the outbox; none where it waits for its target."""
+        """Send one change through the outbox; none where it waits for its target.
+
+        Args:
+            decision: What the change rests on.
+            target: Name of the target.
+            change: What to change.
+            order: Of the person who sends it; none: the loop does.
+        """
         parts = self._parts
         latest = change.latest_safe_start if isinstance(change, StartJob) else None
         action = Action(
@@ -146,7 +153,8 @@ class Engine:
             change=change,
             decision_id=decision.id,
             expires=latest or parts.clock.now() + ORDER_LIFE,
-            actor=actor or parts.settings.actor,
+            actor=order.actor if order else parts.settings.actor,
+            by_person=order is not None,
         )
         with self._lock:
             parts.evidence.action(action)
@@ -250,8 +258,12 @@ class Engine:
             self._parts.evidence.refusal(order, why or "no target")
             raise UsageError("GO0632", f"not sent: {why}")
         self._parts.evidence.order(order, again)
-        self.keep(DecisionRecord(again.decision, again.candidates, again.verdicts, again.policies))
-        receipt = self.act(again.decision, target, change, actor=order.actor)
+        self.keep(
+            DecisionRecord(
+                again.decision, again.candidates, again.verdicts, again.policies, job=again.job
+            )
+        )
+        receipt = self.act(again.decision, target, change, order)
         if receipt is None:
             raise AdapterUnavailable("GO0633", f"`{target}` does not answer; it is tried again")
         return receipt

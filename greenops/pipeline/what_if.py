@@ -56,6 +56,7 @@ def answer(decider: Decider, question: WhatIfQuestion) -> WhatIfAnswer:
         candidates=record.candidates,
         verdicts=record.verdicts,
         policies=record.policies,
+        job=record.job,
     )
 
 

@@ -16,12 +16,15 @@ from greenops.config import Settings
 from greenops.domain.action import Outcome, Receipt
 from greenops.domain.console import JobRequest, SendOrder, WhatIfQuestion
 from greenops.domain.evidence import EntryKind
+from greenops.domain.record import canonical
 from greenops.domain.replay import Replay
 from greenops.domain.spans import SpanRow
 from greenops.errors import DataMissing, InvalidFile, Unreachable, UsageError
 from greenops.pipeline.assemble import assemble
+from greenops.pipeline.decide import decide_again
 from greenops.pipeline.evidence import verify
 from greenops.pipeline.footprint import Footprint
+from greenops.pipeline.policies import read_policies
 from greenops.testing.clock import FakeClock
 
 SUBMITTED = datetime(2021, 9, 17, 8, tzinfo=UTC)
@@ -191,6 +194,31 @@ def test_a_sent_answer_becomes_the_order_of_tonights_run_with_a_receipt(control)
     )
     assert EntryKind.OVERRIDE in control.kinds()
     assert control.engine.decision(answer.decision.id).receipts == (receipt,)
+
+
+def test_a_decision_that_a_person_sent_is_made_again_to_the_byte(control):
+    control.clock.advance(-timedelta(hours=1))
+    answer = control.engine.what_if(ASKED)
+    control.engine.send(replace(ORDER, answer_id=answer.id))
+
+    record = control.engine.decision(answer.decision.id)
+
+    again = decide_again(record, read_policies(control.settings.policies))
+    assert canonical(again) == canonical(record.decision)
+
+
+def test_only_what_a_person_sends_is_a_persons(tmp_path):
+    control = Control(tmp_path, mode="recommend", actor="sre@example.com")
+    submit(control)
+    control.clock.advance(timedelta(hours=23))
+    later = control.engine.what_if(ASKED)
+    control.engine.send(replace(ORDER, answer_id=later.id))
+    control.parts.close()
+
+    bodies = [e.body for e in control.parts.ledger.read() if e.kind is EntryKind.ACTION]
+    assert [each["by_person"] for each in bodies] == [False, True]
+    outcomes = [each.outcome for each in control.heard.actions]
+    assert outcomes == [Outcome.REFUSED, Outcome.APPLIED]
 
 
 def test_an_order_without_an_address_is_refused_and_the_refusal_is_evidence(control):

@@ -27,14 +27,22 @@ def test_recommend_sends_only_what_a_person_ordered():
     rails = Guardrails(mode="recommend")
 
     assert "not sent" in str(refusal(ACTION, HALF, [], START, rails))
-    assert refusal(replace(ACTION, actor="ops@example.com"), HALF, [], START, rails) is None
+    assert refusal(replace(ACTION, by_person=True), HALF, [], START, rails) is None
 
 
 def test_a_great_step_is_refused_to_the_loop_and_not_to_a_person():
     far = replace(ACTION, change=SetWeights("search", {"de": 0, "se": 100}))
 
     assert "50 percentage points" in str(refusal(far, HALF, [], START, Guardrails()))
-    assert refusal(replace(far, actor="ops@example.com"), HALF, [], START, Guardrails()) is None
+    assert refusal(replace(far, by_person=True), HALF, [], START, Guardrails()) is None
+
+
+def test_a_loop_by_an_e_mail_address_as_name_is_no_person():
+    named = replace(ACTION, actor="ops@example.com")
+    far = replace(named, change=SetWeights("search", {"de": 0, "se": 100}))
+
+    assert refusal(named, HALF, [], START, Guardrails(mode="recommend")) is not None
+    assert refusal(far, HALF, [], START, Guardrails()) is not None
 
 
 def test_a_second_change_waits_for_the_dwell():
@@ -69,7 +77,7 @@ def test_weights_are_shares_that_sum_to_a_hundred(weights, why):
 
 
 def test_wrong_weights_are_refused_to_a_person_too():
-    wrong = replace(ACTION, change=SetWeights("search", {"de": 1}), actor="ops@example.com")
+    wrong = replace(ACTION, change=SetWeights("search", {"de": 1}), by_person=True)
 
     assert refusal(wrong, HALF, [], START, Guardrails()) == "weights sum to 1, not 100"
 

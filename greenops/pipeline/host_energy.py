@@ -125,6 +125,8 @@ class HostDevice:
         self._sums: defaultdict[Key, float] = defaultdict(float)
         self._forgotten: dict[int, None] = {}
         self._newest = NEVER
+        self._latest: Process | None = None
+        """Who reported last."""
         self._leader: Process | None = None
         self._mark = Point(NEVER, 0.0, 0.0, 0.0)
         self._host: deque[Point] = deque([self._mark])
@@ -140,6 +142,8 @@ class HostDevice:
         process = self._process(row)
         if process is not None:
             process.take(row)
+            if self._latest is None or process.last >= self._latest.last:
+                self._latest = process
 
     def _process(self, row: EnergyAccount) -> Process | None:
         key = (row.instance, row.category, row.start)
@@ -206,9 +210,9 @@ class HostDevice:
         self._mark = point
 
     def _speaks(self, process: Process) -> bool:
-        newest = max(self._active, key=lambda each: each.last)
-        interval = process.interval or newest.interval
-        return interval is None or newest.last - process.last <= interval * SILENT
+        latest = self._latest or process
+        interval = process.interval or latest.interval
+        return interval is None or latest.last - process.last <= interval * SILENT
 
     def _share(self, until: datetime) -> None:
         """What no reporting process used, up to an instant that every one of them has passed."""

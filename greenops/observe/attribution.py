@@ -149,10 +149,9 @@ class Attribution:
         for thread, state in threads.items():
             if thread in tick.threads:
                 state.charge(max(state.cpu_ns, tick.threads[thread]), tick.at_ns)
-            elif state.stack:
-                state.charge(state.cpu_ns, tick.at_ns)
-            if thread not in tick.threads:
+            else:
                 known += state.charged_ns
+                self.spans.gone(thread)
         for thread, cpu_ns in tick.threads.items():
             used = cpu_ns - seen.get(thread, cpu_ns if first else 0)
             used = cpu_ns if used < 0 else used

@@ -40,7 +40,7 @@ class Host:
     def __init__(
         self, stat: Path = Path("/proc/stat"), tasks: Path = Path("/proc/self/task")
     ) -> None:
-        self._native_ids: dict[int, int] = {}
+        self._known: set[int] = set()
         self._tasks = tasks
         self._unit = NS_PER_S // os.sysconf("SC_CLK_TCK")
         try:
@@ -55,21 +55,17 @@ class Host:
             os.close(stat)
 
     def know(self, thread: int) -> None:
-        """Remember the calling thread, whose identity is `thread`."""
-        if thread not in self._native_ids:
-            self._native_ids[thread] = threading.get_native_id()
+        """Remember a thread by the kernel's id; Python's own goes to the next thread when one dies."""
+        self._known.add(thread)
 
     def thread_ns(self, thread: int) -> int | None:
-        """CPU clock of any known thread [ns]; none where it is gone."""
-        native = self._native_ids.get(thread)
-        if native is None:
-            return None
+        """CPU clock of any thread of this process [ns]; none where it is gone."""
         try:
             # The kernel's clock id of a thread, as glibc's pthread_getcpuclockid builds it; an id
             # that is gone is an error here, where the glibc call would read freed memory.
-            return time.clock_gettime_ns((~native << 3) | 6)
+            return time.clock_gettime_ns((~thread << 3) | 6)
         except OSError:
-            del self._native_ids[thread]
+            self._known.discard(thread)
             return None
 
     def read(self) -> Clocks:
@@ -78,12 +74,12 @@ class Host:
         process_ns = time.process_time_ns()
         overhead = set()
         for thread in threading.enumerate():
-            if thread.ident is not None and thread.native_id is not None:
-                self._native_ids[thread.ident] = thread.native_id
+            if thread.native_id is not None:
+                self._known.add(thread.native_id)
                 if thread.name.startswith(OVERHEAD_THREADS):
-                    overhead.add(thread.ident)
-        times = {ident: self.thread_ns(ident) for ident in list(self._native_ids)}
-        known = {ident: ns for ident, ns in times.items() if ns is not None}
+                    overhead.add(thread.native_id)
+        times = {thread: self.thread_ns(thread) for thread in list(self._known)}
+        known = {thread: ns for thread, ns in times.items() if ns is not None}
         return Clocks(host_ns, process_ns, known, frozenset(overhead), self._has_native(len(known)))
 
     def _busy_ns(self) -> int | None:

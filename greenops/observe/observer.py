@@ -10,7 +10,7 @@ import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from threading import get_ident
+from threading import get_native_id
 from time import monotonic_ns, thread_time_ns
 from typing import TYPE_CHECKING, Final
 
@@ -97,6 +97,8 @@ class Observer:
         # Re-entrant: a finaliser may end a span while the same thread starts one.
         self._lock = threading.RLock()
         self._tick_lock = threading.Lock()
+        # Asking the kernel for a thread's id costs a system call, so each thread asks once.
+        self._here = threading.local()
         self._looked = threading.Condition()
         self._wake = threading.Event()
         self._asked = self._answered = 0
@@ -183,7 +185,11 @@ class Observer:
 
     def span_started(self, key: int, name: str, parent: int | None, span: object = None) -> None:
         """A span starts on the calling thread; `span` is the SDK's, watched in case it never ends."""
-        thread = get_ident()
+        here = self._here
+        try:
+            thread = here.thread
+        except AttributeError:
+            thread = here.thread = get_native_id()
         with self._lock:
             if self._closed:
                 return
@@ -200,7 +206,8 @@ class Observer:
             if span is None:
                 return
             ident = span.thread.ident
-            cpu_ns = thread_time_ns() if ident == get_ident() else self._host.thread_ns(ident)
+            here = getattr(self._here, "thread", None)
+            cpu_ns = thread_time_ns() if ident == here else self._host.thread_ns(ident)
             spans.end(key, cpu_ns, monotonic_ns(), keep)
 
     def tick(self) -> bool:

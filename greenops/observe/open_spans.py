@@ -161,11 +161,13 @@ class OpenSpans:
         if span is None:
             return False
         state = span.thread
-        state.charge(state.cpu_ns if cpu_ns is None else cpu_ns, at_ns)
-        if state.stack[-1] is span:
-            state.stack.pop()
-        else:
-            state.stack.remove(span)
+        stack = state.stack
+        if stack:  # of a thread that died it is empty
+            state.charge(state.cpu_ns if cpu_ns is None else cpu_ns, at_ns)
+            if stack[-1] is span:
+                stack.pop()
+            else:
+                stack.remove(span)
         # A child that outlives its parent adds to nobody's total.
         if span.parent is not None and span.parent.key in self.open:
             span.into = span.parent
@@ -203,6 +205,10 @@ class OpenSpans:
         if span is not None:
             self.lost.add(span)
         return span is not None
+
+    def gone(self, thread: int) -> None:
+        """A thread has died: spans that it left open use no more time, whoever may end them."""
+        self.threads[thread].stack.clear()
 
     def active(self) -> Iterable[OpenSpan]:
         """Open spans that used something since the last tick."""

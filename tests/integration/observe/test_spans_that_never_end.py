@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import gc
+import threading
 import time
+
+from opentelemetry.trace import Span
 
 from greenops.domain.energy import Category
 from greenops.observe import attributes as names
@@ -55,3 +58,27 @@ def test_the_collector_may_find_a_forgotten_span_while_another_starts(service: S
     service.observer.tick()
 
     assert service.observer._spans.open == {}
+
+
+def test_a_span_left_by_a_dead_thread_gets_nothing_of_the_next_one(
+    service: Service, meter: SyntheticMeter
+) -> None:
+    left: list[Span] = []
+    first = threading.Thread(target=lambda: left.append(service.tracer.start_span("left")))
+    first.start()
+    first.join()
+    service.observer.tick()
+
+    idents = set()
+    for _ in range(5):
+        other = threading.Thread(target=burn, args=(meter, "a", 0.03))
+        other.start()
+        idents.add(other.ident)
+        service.observer.tick()
+        other.join()
+    left[0].end()
+    (span,) = service.finish()
+
+    assert first.ident in idents
+    assert number(span, names.ENERGY_SELF) < 0.01
+    assert service.points(names.METRIC_ENERGY)[Category.UNATTRIBUTED] > 0.5

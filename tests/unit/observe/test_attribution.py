@@ -652,3 +652,20 @@ def test_ten_thousand_ticks_leave_no_residual() -> None:
     assert account.residual == 0
     assert joules(account.measured) == pytest.approx(world.drawn, rel=1e-9)
     assert world.self_j(1) == world.part(Category.ATTRIBUTED)
+
+
+def test_a_thread_that_died_uses_no_more_time() -> None:
+    world = World(meter(kind="gpu"))
+    world.start(1, thread=2)
+    world.run(2, 10)
+    world.tick()
+
+    del world.threads[2]
+    world.run_native(50)
+    world.tick()
+    world.run_native(50)
+    world.books.spans.end(1, None, world.now)
+    world.tick()
+
+    assert world.self_j(1) == pytest.approx(0.1)
+    assert world.part(Category.UNATTRIBUTED) == pytest.approx(1.0)

@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from functools import partial
 from typing import Protocol, TypeVar
 
 from greenops.act.keys import action_id
@@ -176,13 +177,28 @@ class Engine:
         """
         parts = self._parts
         with self._lock:
+            for name, record in parts.spool.decisions():
+                self._take(name, partial(self._adopt, record), parts.spool.decided)
             for name, receipt in parts.spool.pending():
-                self.accept(receipt)
-                parts.spool.done(name)
+                self._take(name, partial(self.accept, receipt), parts.spool.done)
             for receipt in parts.outbox.replay():
                 self.accept(receipt)
             self._catch_up("decisions", parts.db.decisions_after)
             self._catch_up("receipts", parts.db.receipts_after)
+
+    def _take(self, name: str, put: Callable[[], None], done: Callable[[str], None]) -> None:
+        try:
+            put()
+        except DataMissing as error:
+            log.warning("what a holder left is no evidence: %s", error)
+            self._parts.spool.refused(name)
+        else:
+            done(name)
+
+    def _adopt(self, record: DecisionRecord) -> None:
+        """Keep a decision that a holder made by itself; where the run has one, both are evidence."""
+        if self.keep(record).decision.id != record.decision.id:
+            self._prove(record)
 
     def _catch_up(self, what: str, after: Callable[[int], Sequence[tuple[int, Kept]]]) -> None:
         for number, record in after(self._proved[what]):

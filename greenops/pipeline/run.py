@@ -25,18 +25,17 @@ from greenops.adapters.command import (
     own_claim,
 )
 from greenops.adapters.local_process import RunFolder
-from greenops.adapters.spool import Spool
 from greenops.config import Settings
-from greenops.domain.action import Outcome, Receipt
-from greenops.domain.console import JobRequest
+from greenops.domain.console import DecisionRecord, JobRequest
 from greenops.domain.decision import Decision
 from greenops.domain.run import RunReceipt
 from greenops.domain.workload import Workload
 from greenops.errors import ExitCode, GreenOpsError, InvalidFile, Location
+from greenops.pipeline.run_report import keep_receipt, leave_decision, leave_receipt
 from greenops.pipeline.waiting import Say, wait
 from greenops.ports import Clock, ControlPlane
 
-Decide = Callable[[JobRequest, Workload], Decision]
+Decide = Callable[[JobRequest, Workload], DecisionRecord]
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +103,7 @@ def _named(workloads: Mapping[str, Workload] | Sequence[Workload]) -> dict[str, 
 def local_decider(settings: Settings, clock: Clock) -> Decide:
     """Decide on this machine, by the policies and grid data that are here; loaded when first asked."""
 
-    def decide(request: JobRequest, workload: Workload) -> Decision:
+    def decide(request: JobRequest, workload: Workload) -> DecisionRecord:
         from greenops.pipeline.decide import Decider
         from greenops.pipeline.grid import load_grid
         from greenops.pipeline.policies import read_policies
@@ -114,7 +113,7 @@ def local_decider(settings: Settings, clock: Clock) -> Decide:
         declared = {**policies.workloads, workload.name: workload}
         policies = replace(policies, workloads=declared)
         decider = Decider(settings, clock, policies, load_grid(settings, clock))
-        return decider.decide(request).decision
+        return decider.decide(request)
 
     return decide
 
@@ -174,7 +173,7 @@ def _first_hold(
     if kept is None and order is not None:
         hold = Hold(order.change.start_at, order.change.latest_safe_start, "ordered", None)
         return obey(hold, order.change, order.action_id, order.decision_id)
-    decision = kept or _ask(run, clock, tell)
+    decision = kept or _ask(run, settings, clock, tell)
     now = clock.now()
     if decision is None:
         return at_once(now, "no decision could be made")
@@ -198,7 +197,7 @@ def _unforeseen(decision: Decision) -> str:
     )
 
 
-def _ask(run: HeldRun, clock: Clock, tell: Say) -> Decision | None:
+def _ask(run: HeldRun, settings: Settings, clock: Clock, tell: Say) -> Decision | None:
     request = JobRequest(run.workload.name, run.run_key, clock.now(), run.labels, triggered=True)
     if run.server is not None:
         try:
@@ -208,11 +207,14 @@ def _ask(run: HeldRun, clock: Clock, tell: Say) -> Decision | None:
         except Exception as error:  # noqa: BLE001  (law: whatever fails here, the work runs on)
             tell(f"GO0623 asking failed ({type(error).__name__}: {error}); deciding here")
     try:
-        return run.decide(request, run.workload)
+        record = run.decide(request, run.workload)
     except GreenOpsError as error:
         tell(f"{error}; running now")
     except Exception as error:  # noqa: BLE001  (law: whatever fails here, the work runs on)
         tell(f"GO0623 deciding failed ({type(error).__name__}: {error}); running now")
+    else:
+        leave_decision(record, settings, tell)
+        return record.decision
     return None
 
 
@@ -255,52 +257,16 @@ def _carry_out(
         action_id=hold.action_id,
         pid=pid,
     )
-    _keep(folder, made, tell)
+    keep_receipt(folder, made, tell)
     code = command.wait()
     made = replace(made, ended_at=clock.now(), exit_code=code)
-    _keep(folder, made, tell)
-    _report(made, run.server, settings, tell)
+    keep_receipt(folder, made, tell)
+    leave_receipt(made, run.server, settings, tell)
     return code
 
 
 def _environ(hold: Hold) -> dict[str, str]:
     return {"GREENOPS_DECISION_ID": hold.decision_id} if hold.decision_id else {}
-
-
-def _keep(folder: RunFolder, made: RunReceipt, tell: Say) -> None:
-    try:
-        folder.keep_receipt(made)
-    except OSError as error:
-        tell(f"GO0601 receipt of `{made.run_key}` cannot be kept: {error.strerror or error}")
-
-
-def _report(made: RunReceipt, server: ControlPlane | None, settings: Settings, tell: Say) -> None:
-    if made.decision_id is None:
-        return
-    receipt = as_receipt(made, made.decision_id)
-    try:
-        Spool(settings.state / "spool").drop(receipt)
-    except GreenOpsError as error:
-        tell(f"{error}; the receipt stays in `runs`")
-    if server is not None:
-        # Silent: the spool has it, and the loop takes it from there.
-        with suppress(GreenOpsError):
-            server.accept(receipt)
-
-
-def as_receipt(made: RunReceipt, decision_id: str) -> Receipt:
-    """A run's receipt in the ledger's words."""
-    end = "its end was not seen" if made.exit_code is None else f"exit code {made.exit_code}"
-    return Receipt(
-        action_id=f"start:{made.run_key}",
-        decision_id=decision_id,
-        target="local-process",
-        kind="start_job",
-        outcome=Outcome.APPLIED,
-        detail=f"`{made.run_key}` started; {end}",
-        at=made.started_at,
-        on_time=made.on_time,
-    )
 
 
 def _again(folder: RunFolder, settings: Settings, tell: Say) -> int:
@@ -312,7 +278,7 @@ def _again(folder: RunFolder, settings: Settings, tell: Say) -> int:
         tell(f"`{folder.run_key}` is running already; nothing was started")
         return ExitCode.OK
     if made is not None:
-        _report(made, None, settings, tell)
+        leave_receipt(made, None, settings, tell)
     by = f"process {holder.pid}" if holder else "a process that left no name"
     tell(
         f"GO0624 `{folder.run_key}` was started by {by}, and nobody saw it end; "

@@ -9,6 +9,7 @@ from greenops.adapters.clock import SystemClock
 from greenops.adapters.command import in_own_session
 from greenops.adapters.control_client import ControlClient
 from greenops.config import Settings
+from greenops.domain.console import DecisionRecord
 from greenops.domain.decision import Candidate, Decision, Mode
 from greenops.domain.workload import Limits, Urgency, Workload, WorkloadKind
 from greenops.errors import DataMissing
@@ -52,7 +53,7 @@ def main() -> int:
         if wait == "none":
             raise DataMissing("GO0300", "no grid data")
         start = clock.now() + timedelta(seconds=float(wait))
-        return decision(key, start, start + timedelta(seconds=60))
+        return DecisionRecord(decision(key, start, start + timedelta(seconds=60)), (), (), {})
 
     url = os.environ.get("TEST_SERVER")
     server = ControlClient(url, timeout_s=0.5) if url else None

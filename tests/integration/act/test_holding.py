@@ -13,6 +13,7 @@ from greenops.adapters.local_process import LocalProcess, RunFolder
 from greenops.adapters.spool import Spool
 from greenops.config import Settings
 from greenops.domain.action import Action, Outcome, StartJob
+from greenops.domain.console import DecisionRecord
 from greenops.domain.decision import Candidate, Decision, Mode
 from greenops.domain.record import canonical, plain
 from greenops.domain.replay import Replay
@@ -83,7 +84,7 @@ class House:
         def decide(request, workload):
             if isinstance(decision, Exception):
                 raise decision
-            return decision
+            return DecisionRecord(decision, (decision.baseline,), (), {"p": "text"})
 
         run = HeldRun(NIGHT, key, command, decide, server)
         return run_held(run, self.settings, self.clock, self.said.append)
@@ -208,7 +209,15 @@ def test_a_loop_that_decides_is_followed_and_gets_the_receipt(house):
     house.run(decision=RuntimeError("not asked"), server=loop)
 
     assert [receipt.decision_id for receipt in loop.receipts] == ["d-9"]
-    assert len(Spool(house.settings.state / "spool").pending()) == 1
+    spool = Spool(house.settings.state / "spool")
+    assert (len(spool.pending()), spool.decisions()) == (1, [])
+
+
+def test_a_decision_that_was_made_here_is_left_for_the_ledger_with_what_it_rests_on(house):
+    house.run(server=FakeLoop())
+
+    [(_, record)] = Spool(house.settings.state / "spool").decisions()
+    assert record == DecisionRecord(DECISION, (DECISION.baseline,), (), {"p": "text"})
 
 
 def test_a_loop_that_is_gone_leaves_the_decision_to_this_machine(house):

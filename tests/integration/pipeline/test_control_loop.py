@@ -444,3 +444,52 @@ def test_what_a_full_disk_kept_out_of_the_ledger_goes_in_at_the_next_look(contro
 
     assert control.kinds() == [*before, EntryKind.DECISION, EntryKind.RECEIPT]
     assert len(list(control.lake.decisions())) == 2
+
+
+def left_by_a_holder(control, record):
+    spool = Spool(control.settings.state / "spool")
+    spool.drop(started(record.decision))
+    spool.drop_decision(record)
+    return spool
+
+
+def test_a_decision_that_a_holder_made_is_evidence_before_its_receipt(control, tmp_path):
+    request = JobRequest("nightly-enrichment", KEY, SUBMITTED, triggered=True)
+    record = control.loop._decider.decide(request)
+    spool = left_by_a_holder(control, record)
+
+    control.engine.tick()
+    control.engine.tick()
+
+    assert control.kinds() == [EntryKind.DECISION, EntryKind.RECEIPT]
+    assert control.engine.decision(record.decision.id).receipts == (started(record.decision),)
+    assert (spool.pending(), spool.decisions()) == ([], [])
+    control.parts.ledger.seal(at_once=True)
+    assert verify(tmp_path).verified
+
+
+def test_a_second_decision_of_a_run_that_a_holder_made_is_evidence_and_not_in_force(control):
+    first = submit(control)
+    control.clock.advance(timedelta(minutes=5))
+    request = JobRequest("nightly-enrichment", KEY, SUBMITTED + timedelta(minutes=5))
+    second = control.loop._decider.decide(request)
+    left_by_a_holder(control, second)
+
+    control.engine.tick()
+
+    assert [each.id for each in control.engine.decisions()] == [first.id]
+    kept = [e.body["id"] for e in control.parts.ledger.read() if e.kind is EntryKind.DECISION]
+    assert kept == [first.id, second.decision.id]
+
+
+def test_what_a_holder_left_and_nothing_can_prove_keeps_nothing_else_out(control):
+    request = JobRequest("nightly-enrichment", KEY, SUBMITTED, triggered=True)
+    record = control.loop._decider.decide(request)
+    spool = left_by_a_holder(control, record)
+    named = replace(record.decision, id="dec-made-up", job_id="made/up")
+    spool.drop_decision(replace(record, decision=named))
+
+    control.engine.tick()
+
+    assert control.kinds() == [EntryKind.DECISION, EntryKind.RECEIPT]
+    assert (spool.pending(), spool.decisions()) == ([], [])

@@ -1,0 +1,66 @@
+"""What a held run leaves for the ledger: the decision that was made here, and its receipt.
+
+Both lie in the spool until a control loop takes them in; without one they stay there.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+from greenops.adapters.local_process import RunFolder
+from greenops.adapters.spool import Spool
+from greenops.config import Settings
+from greenops.domain.action import Outcome, Receipt
+from greenops.domain.console import DecisionRecord
+from greenops.domain.run import RunReceipt
+from greenops.errors import GreenOpsError
+from greenops.pipeline.waiting import Say
+from greenops.ports import ControlPlane
+
+
+def leave_decision(record: DecisionRecord, settings: Settings, tell: Say) -> None:
+    """Leave a decision that no control loop made, with all it rests on."""
+    try:
+        Spool(settings.state / "spool").drop_decision(record)
+    except GreenOpsError as error:
+        tell(f"{error}; the decision stays in `runs`")
+
+
+def keep_receipt(folder: RunFolder, made: RunReceipt, tell: Say) -> None:
+    """Write down how the run went so far."""
+    try:
+        folder.keep_receipt(made)
+    except OSError as error:
+        tell(f"GO0601 receipt of `{made.run_key}` cannot be kept: {error.strerror or error}")
+
+
+def leave_receipt(
+    made: RunReceipt, server: ControlPlane | None, settings: Settings, tell: Say
+) -> None:
+    """Leave the receipt of a run that was decided, and bring it to the control loop that is there."""
+    if made.decision_id is None:
+        return
+    receipt = _as_receipt(made, made.decision_id)
+    try:
+        Spool(settings.state / "spool").drop(receipt)
+    except GreenOpsError as error:
+        tell(f"{error}; the receipt stays in `runs`")
+    if server is not None:
+        # Silent, whatever it answers: the spool has it, and the loop takes it from there.
+        with suppress(Exception):
+            server.accept(receipt)
+
+
+def _as_receipt(made: RunReceipt, decision_id: str) -> Receipt:
+    """A run's receipt in the ledger's words."""
+    end = "its end was not seen" if made.exit_code is None else f"exit code {made.exit_code}"
+    return Receipt(
+        action_id=f"start:{made.run_key}",
+        decision_id=decision_id,
+        target="local-process",
+        kind="start_job",
+        outcome=Outcome.APPLIED,
+        detail=f"`{made.run_key}` started; {end}",
+        at=made.started_at,
+        on_time=made.on_time,
+    )

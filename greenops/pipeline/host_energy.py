@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
+from operator import attrgetter
 from typing import Final, NamedTuple
 
 from greenops.domain.energy import Category
@@ -44,6 +45,9 @@ class Point(NamedTuple):
     """All that is not idle, whoever used it."""
 
 
+INSTANT: Final = attrgetter("at")
+
+
 @dataclass(slots=True)
 class Process:
     """One process's readings; `points` are those that may still matter, oldest first."""
@@ -62,9 +66,10 @@ class Process:
             return
         self.workload = row.workload
         self.seen[row.category], self.parts[row.category] = row.at, row.joules
-        own = math.fsum(self.parts.get(category, 0.0) for category in OWN)
+        parts = self.parts.items()
+        own = sum(joules for category, joules in parts if category in OWN)
+        busy = sum(joules for category, joules in parts if category != Category.IDLE)
         idle = self.parts.get(Category.IDLE, 0.0)
-        busy = math.fsum(self.parts.values()) - idle
         if not self.points and self.start is not None and self.start < row.at:
             self.points.append(Point(self.start, 0.0, 0.0, 0.0))
         point = Point(max(row.at, self.last), own, idle, busy)
@@ -86,13 +91,12 @@ class Process:
 
     def value(self, at: datetime) -> Point:
         """What it had accounted for at an instant; between two readings, evenly."""
-        after = bisect_right(self.points, at, key=lambda point: point.at)
+        if at >= self.points[-1].at:
+            return self.points[-1]
+        after = bisect_right(self.points, at, key=INSTANT)
         if after == 0:
             return Point(at, 0.0, 0.0, 0.0)
-        before = self.points[after - 1]
-        if after == len(self.points):
-            return before._replace(at=at)
-        return between(before, self.points[after], at)
+        return between(self.points[after - 1], self.points[after], at)
 
     def own(self, at: datetime) -> float:
         """Its own energy at an instant; where nothing tells when it began, what it first said [J]."""
@@ -111,8 +115,12 @@ class Process:
 def between(before: Point, after: Point, at: datetime) -> Point:
     """The point at an instant on the line through two."""
     part = (at - before.at) / (after.at - before.at)
-    own, idle, busy = (a + (b - a) * part for a, b in zip(before[1:], after[1:], strict=True))
-    return Point(at, own, idle, busy)
+    return Point(
+        at,
+        before.own + (after.own - before.own) * part,
+        before.idle + (after.idle - before.idle) * part,
+        before.busy + (after.busy - before.busy) * part,
+    )
 
 
 class HostDevice:

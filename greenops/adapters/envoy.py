@@ -8,7 +8,6 @@ reads files, not us: when we die, its routes stay, also over its own restart.
 from __future__ import annotations
 
 import fcntl
-import json
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -24,7 +23,7 @@ import yaml
 
 from greenops.domain.action import Action, Diff, Outcome, Receipt, SetWeights, StartJob, TargetState
 from greenops.domain.outbox import NEVER_SET, Journal, JournalEntry, content_version, receipt
-from greenops.domain.record import canonical, plain, restore
+from greenops.domain.record import canonical, parse, plain
 from greenops.errors import AdapterUnavailable, AdapterUnsupported, Location
 from greenops.ports import Clock
 
@@ -279,18 +278,18 @@ class Envoy:
     def _journal(self, route: str) -> Journal:
         path = self._beside(route, "json")
         try:
-            return restore(Journal, json.loads(path.read_bytes()))
+            return parse(Journal, path.read_bytes())
         except FileNotFoundError:
             return Journal()
-        except (ValueError, TypeError, AttributeError) as error:
+        except ValueError as error:
             raise AdapterUnavailable(
                 "GO0605", "journal is damaged", at=Location(str(path)), fix="remove it"
             ) from error
 
     def _route_of(self, decision_id: str) -> str:
         for path in sorted((self._folder / "journal").glob("*.json")):
-            with suppress(ValueError, OSError, TypeError, AttributeError):
-                entry = restore(Journal, json.loads(path.read_bytes())).of_decision(decision_id)
+            with suppress(ValueError, OSError):
+                entry = parse(Journal, path.read_bytes()).of_decision(decision_id)
                 if entry:
                     return _weights(entry.action.change).route
         raise AdapterUnsupported("GO0607", f"decision `{decision_id}` set no route here")

@@ -12,6 +12,7 @@ import hashlib
 import json
 import os
 import random
+import sys
 from bisect import bisect_right
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -20,12 +21,12 @@ from datetime import datetime, timedelta
 from itertools import accumulate
 from pathlib import Path
 from time import monotonic
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 from urllib.parse import quote
 
 from greenops.domain.action import Action, Diff, Outcome, Receipt, SetWeights, StartJob, TargetState
 from greenops.domain.outbox import NEVER_SET, Journal, JournalEntry, content_version, receipt
-from greenops.domain.record import canonical, plain, restore
+from greenops.domain.record import canonical, parse, plain
 from greenops.errors import AdapterUnavailable, AdapterUnsupported, Location
 from greenops.ports import Clock
 
@@ -60,6 +61,14 @@ def route_path(state: Path, route: str) -> Path:
     return state / "routes" / f"{quote(route, safe=' @+=,:')}.json"
 
 
+class _Shares(NamedTuple):
+    """A table as it is picked from: backend `i` has the places below `bounds[i]`."""
+
+    names: tuple[str, ...]
+    bounds: tuple[int, ...]
+    version: str | None
+
+
 class RouteReader:
     """Picks a backend by the newest table; never raises, keeps the last good one. Stability: beta.
 
@@ -72,10 +81,13 @@ class RouteReader:
         self._path = path
         self._stamp: tuple[int, int, int] | None = None
         self._looked = float("-inf")
-        self._names: tuple[str, ...] = (default,)
-        self._bounds: tuple[int, ...] = (WHOLE,)
-        self.version: str | None = None
+        # Law: replaced as a whole, so that no thread picks by half of an old and half of a new table.
+        self._shares = _Shares((default,), (WHOLE,), None)
+
+    @property
+    def version(self) -> str | None:
         """Version of the table in use; none before there was one."""
+        return self._shares.version
 
     def pick(self, key: str | None = None) -> str:
         """A backend in proportion to the weights; the same key stays where it is.
@@ -87,13 +99,14 @@ class RouteReader:
         if now - self._looked >= LOOK_S:
             self._looked = now
             self._refresh()
-        total = self._bounds[-1]
+        shares = self._shares
+        total = shares.bounds[-1]
         if key is None:
             place = random.random() * total  # noqa: S311  (no secret)
         else:
             digest = hashlib.blake2b(key.encode("utf-8", "replace"), digest_size=8).digest()
             place = int.from_bytes(digest) % total
-        return self._names[bisect_right(self._bounds, place)]
+        return shares.names[bisect_right(shares.bounds, place)]
 
     def _refresh(self) -> None:
         try:
@@ -103,12 +116,11 @@ class RouteReader:
                 return
             self._stamp = stamp
             table = _parse(self._path.read_bytes())
-        except (OSError, ValueError, TypeError, AttributeError):
+        except (OSError, ValueError):
             return
         pairs = sorted((name, share) for name, share in table.weights.items() if share > 0)
-        self._names = tuple(name for name, _ in pairs)
-        self._bounds = tuple(accumulate(share for _, share in pairs))
-        self.version = table.version
+        bounds = tuple(accumulate(share for _, share in pairs))
+        self._shares = _Shares(tuple(name for name, _ in pairs), bounds, table.version)
 
 
 class RouteTable:
@@ -131,7 +143,7 @@ class RouteTable:
             table = _parse(path.read_bytes())
         except FileNotFoundError:
             return TargetState(NEVER_SET, None)
-        except (OSError, ValueError, TypeError, AttributeError) as error:
+        except (OSError, ValueError) as error:
             raise AdapterUnavailable(
                 "GO0605", "route table is damaged", at=Location(str(path)), fix="mend or remove it"
             ) from error
@@ -227,18 +239,18 @@ class RouteTable:
     def _journal(self, route: str) -> Journal:
         path = _beside(self._state, route, "journal")
         try:
-            return restore(Journal, json.loads(path.read_bytes()))
+            return parse(Journal, path.read_bytes())
         except FileNotFoundError:
             return Journal()
-        except (ValueError, TypeError, AttributeError) as error:
+        except ValueError as error:
             raise AdapterUnavailable(
                 "GO0605", "journal is damaged", at=Location(str(path)), fix="remove it"
             ) from error
 
     def _route_of(self, decision_id: str) -> str:
         for path in sorted((self._state / "routes").glob("*.journal")):
-            with suppress(ValueError, OSError, TypeError, AttributeError):
-                entry = restore(Journal, json.loads(path.read_bytes())).of_decision(decision_id)
+            with suppress(ValueError, OSError):
+                entry = parse(Journal, path.read_bytes()).of_decision(decision_id)
                 if entry:
                     return _weights(entry.action.change).route
         raise AdapterUnsupported("GO0607", f"decision `{decision_id}` set no route here")
@@ -284,9 +296,11 @@ def _version(table: Table) -> str:
 
 
 def _parse(content: bytes) -> Table:
-    table = restore(Table, json.loads(content))
-    if any(share < 0 for share in table.weights.values()) or not sum(table.weights.values()):
-        raise ValueError("no share above zero")
+    table = parse(Table, content)
+    if any(share < 0 for share in table.weights.values()):
+        raise ValueError("a share below zero")
+    if not 0 < sum(table.weights.values()) <= sys.maxsize:
+        raise ValueError("no shares that can be picked from")
     return table
 
 

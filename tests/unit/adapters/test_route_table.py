@@ -52,7 +52,16 @@ def test_a_key_stays_where_it_is(table, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "damage", [b"", b"{", b"[]", b'{"route":"search","version":"1","weights":{"de":0}}']
+    "damage",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b"[" * 100_000,
+        b'{"route":"search","version":"1","weights":{"de":0}}',
+        b'{"route":"search","version":"1","weights":{"de":1' + b"0" * 400 + b"}}",
+    ],
+    ids=["empty", "cut", "list", "deep", "nothing", "beyond numbers"],
 )
 def test_a_damaged_table_leaves_the_last_good_one(table, tmp_path, damage):
     table.apply(action(1, se=100))
@@ -148,3 +157,30 @@ def test_two_writers_at_once_make_one_change_each_in_turn(tmp_path):
     table = RouteTable(Settings(state=tmp_path), FakeClock())
     assert len(table._journal("search").entries) == 8
     assert table._journal("search").entries[-1].version == table.observe("search").version
+
+
+def test_a_table_that_changes_under_a_pick_is_taken_as_a_whole_or_not_at_all(table, tmp_path):
+    names = [f"b{number}" for number in range(20)]
+    wide, narrow = dict.fromkeys(names, 5), {"only": 100}
+    table.apply(action(0, **wide))
+    reader = RouteReader(route_path(tmp_path, "search"), default="x")
+    reader.pick()
+    seen, ends = [], threading.Event()
+
+    class Torn(tuple):
+        """The wide table's bounds; the table changes while they are looked at."""
+
+        __slots__ = ()
+
+        def __getitem__(self, index):
+            if not ends.is_set():
+                ends.set()
+                table.apply(action(1, **narrow))
+                settled(reader)._refresh()
+            return super().__getitem__(index)
+
+    reader._shares = reader._shares._replace(bounds=Torn(reader._shares.bounds))
+    seen = [reader.pick("k"), settled(reader).pick("k")]
+
+    assert seen[0] in names
+    assert seen[1] == "only"

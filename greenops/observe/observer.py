@@ -23,6 +23,8 @@ from greenops.observe.meters import Meters
 from greenops.units import Joules
 
 if TYPE_CHECKING:
+    from opentelemetry.sdk.trace import ReadableSpan, Span
+
     from greenops.ports import Clock, EnergyMeter
 
 INTERVAL_S: Final = 0.1
@@ -31,6 +33,8 @@ KEPT: Final = 8_192
 """Results kept for exporters; the oldest goes. Four full queues of the SDK's batch processor."""
 PATIENCE_S: Final = 2.0
 """How long spans wait for a look that was asked for [s]; one takes less than a millisecond."""
+SAMPLED: Final = 1
+"""Bit of the trace flags. Source: W3C Trace Context, section 3.2.2.5.1."""
 PERIOD_S: Final = 300
 """Simulated time whose energy is priced with one carbon intensity [s]; grids publish 5 min at best."""
 
@@ -183,32 +187,44 @@ class Observer:
         device = busy.info.device if busy is not None else "unknown"
         _log.warning("GO0707 energy meter `%s` does not answer; spans wait for it no more", device)
 
-    def span_started(self, key: int, name: str, parent: int | None, span: object = None) -> None:
-        """A span starts on the calling thread; `span` is the SDK's, watched in case it never ends."""
+    def span_started(self, span: Span, parent_context: object = None) -> None:  # noqa: ARG002
+        """A span starts on the calling thread; as the SDK calls a processor, so that no call lies between."""
         here = self._here
         try:
             thread = here.thread
         except AttributeError:
             thread = here.thread = get_native_id()
+        parent = span.parent
         with self._lock:
             if self._closed:
                 return
             spans = self._spans
             if thread not in spans.threads:
                 self._host.know(thread)
-            spans.start(key, name, parent, thread, thread_time_ns(), monotonic_ns(), span)
+            spans.start(
+                span.context.span_id,
+                span.name,
+                # A remote parent is not among the open spans here, so its id finds nothing.
+                parent.span_id if parent else None,
+                thread,
+                thread_time_ns(),
+                monotonic_ns(),
+                span,
+            )
 
-    def span_ended(self, key: int, keep: bool) -> None:
+    def span_ended(self, span: ReadableSpan) -> None:
         """A span ends, on whatever thread."""
+        context = span.context
+        key = context.span_id
         with self._lock:
             spans = self._spans
-            span = spans.open.get(key)
-            if span is None:
+            found = spans.open.get(key)
+            if found is None:
                 return
-            ident = span.thread.ident
-            here = getattr(self._here, "thread", None)
+            ident = found.thread.ident
+            here = getattr(self._here, "thread", 0)
             cpu_ns = thread_time_ns() if ident == here else self._host.thread_ns(ident)
-            spans.end(key, cpu_ns, monotonic_ns(), keep)
+            spans.end(key, cpu_ns, monotonic_ns(), context.trace_flags & SAMPLED != 0)
 
     def tick(self) -> bool:
         """Look once, now, on the calling thread; false where another look does not come to its end."""

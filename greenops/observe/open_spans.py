@@ -44,6 +44,10 @@ class OpenSpan:
     """What a span has gathered so far; energy in quanta. Defaults live on the class: a start must be cheap."""
 
     parent: OpenSpan | None
+    cpu_ns = 0
+    """CPU time in the tick that runs [ns]."""
+    wall_ns = 0
+    """Wall time as the innermost span of its thread in the tick that runs [ns]."""
     used_ns = 0
     """CPU time of its own, settled ticks [ns]."""
     devices: Mapping[str, int] = MappingProxyType({})
@@ -54,8 +58,9 @@ class OpenSpan:
     """Energy of descendants that ended before it."""
     into: OpenSpan | None = None
     keep = True
+    whole: object = None
+    """The SDK's span until the next look; then `watch` tells when the SDK lets go of it without an end."""
     watch: ref[Any] | None = None
-    """Tells when the SDK lets go of a span that never ended."""
     gap = False
     """True once a device used energy meanwhile that no reading will ever tell."""
 
@@ -64,10 +69,6 @@ class OpenSpan:
         self.name = name
         self.thread = thread
         self.parent = parent
-        self.cpu_ns = 0
-        """CPU time in the tick that runs [ns]."""
-        self.wall_ns = 0
-        """Wall time as the innermost span of its thread in the tick that runs [ns]."""
 
     def add(self, device: str, period: int, quanta: int) -> None:
         """Add energy that a tick gave."""
@@ -133,8 +134,8 @@ class OpenSpans:
             at_ns: Monotonic clock [ns].
             span: The SDK's; where it is thrown away without an end, so is what was gathered for it.
         """
-        if len(self.open) >= MOST_OPEN:
-            self._drop(list(islice(self.open.values(), MOST_OPEN // 8)))
+        if len(self.open) + len(self.waiting) > MOST_OPEN:
+            self._shed()
         state = self.threads.get(thread)
         if state is None:
             state = self.threads[thread] = ThreadState(thread, cpu_ns, at_ns)
@@ -143,8 +144,7 @@ class OpenSpans:
         else:
             state.cpu_ns, state.at_ns = cpu_ns, at_ns
         opened = OpenSpan(key, name, state, self.open.get(parent) if parent else None)
-        if span is not None:
-            opened.watch = ref(span, self._note_gone)
+        opened.whole = span
         self.open[key] = opened
         state.stack.append(opened)
 
@@ -171,16 +171,24 @@ class OpenSpans:
         # A child that outlives its parent adds to nobody's total.
         if span.parent is not None and span.parent.key in self.open:
             span.into = span.parent
-        span.parent = span.watch = None
+        span.parent = span.whole = span.watch = None
         span.keep = keep
         self.waiting[key] = span
-        if len(self.waiting) > MOST_WAITING:
-            for each in list(islice(self.waiting, MOST_WAITING // 8)):
-                self.abandon(each)
         return True
+
+    def _shed(self) -> None:
+        if len(self.open) > MOST_OPEN:
+            self._drop(list(islice(self.open.values(), MOST_OPEN // 8)))
+        if len(self.waiting) > MOST_WAITING:
+            for key in list(islice(self.waiting, MOST_WAITING // 8)):
+                self.abandon(key)
 
     def bury(self) -> None:
         """Drop open spans that the SDK threw away without an end."""
+        # Few spans outlast a look: watching only those keeps a start cheap.
+        for span in self.open.values():
+            if span.whole is not None:
+                span.watch, span.whole = ref(span.whole, self._note_gone), None
         gone = {id(self._gone.popleft()) for _ in range(len(self._gone))}
         if gone:
             self._drop([span for span in self.open.values() if id(span.watch) in gone])
@@ -189,7 +197,7 @@ class OpenSpans:
         stacks = {}
         for span in spans:
             del self.open[span.key]
-            span.parent = span.watch = None
+            span.parent = span.whole = span.watch = None
             self.lost.add(span)
             stacks[span.thread.ident] = span.thread
         for state in stacks.values():

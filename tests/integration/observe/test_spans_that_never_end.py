@@ -20,6 +20,7 @@ def test_forgotten_spans_take_neither_time_nor_energy(
     for _ in range(30_000):
         service.tracer.start_span("forgotten")
     service.observer.tick()
+    service.observer.tick()
 
     with service.tracer.start_as_current_span("a"):
         burn(meter, "a", 0.02)
@@ -49,6 +50,7 @@ def test_the_collector_may_find_a_forgotten_span_while_another_starts(service: S
     try:
         for _ in range(100):
             Cycle()
+        service.observer.tick()
         with service.observer._lock:
             gc.collect()
             with service.tracer.start_as_current_span("a"):

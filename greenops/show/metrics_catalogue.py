@@ -16,6 +16,7 @@ COUNTERS: Final = frozenset(
         "greenops_policy_evaluations_total",
         "greenops_decisions_total",
         "greenops_actions_total",
+        "greenops_otlp_refused_total",
     }
 )
 """Counters: only to be asked through `rate` or `increase`."""

@@ -100,6 +100,7 @@ def ran(loop, key, end, number):
         "cicd__pipeline__run__id": key,
         "greenops__energy__self": 8.7,
         "greenops__energy__method": "estimated",
+        "cloud__region": "us-west-1",
     }
     loop.intake.traces(message(end, number, **attributes))
 

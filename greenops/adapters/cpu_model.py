@@ -117,6 +117,12 @@ class CpuModelMeter:
             raise AdapterUnavailable("GO0712", "cpu times stand still")
         return lasted >= STANDSTILL_NS
 
+    def __del__(self) -> None:
+        """Leave no file open in a forked child, which opens its own."""
+        fd, self._fd = getattr(self, "_fd", None), None
+        if fd is not None:
+            os.close(fd)
+
     def close(self) -> None:
         """Close the file; twice is once."""
         with self._lock:

@@ -79,6 +79,12 @@ class RaplMeter:
             ) from error
         return EnergyReading(self._info.device, time.monotonic_ns(), Joules(micro / MICRO))
 
+    def __del__(self) -> None:
+        """Leave no file open in a forked child, which opens its own."""
+        fd, self._fd = getattr(self, "_fd", None), None
+        if fd is not None:
+            os.close(fd)
+
     def close(self) -> None:
         """Close the counter; twice is once."""
         fd, self._fd = self._fd, None

@@ -51,6 +51,8 @@ class Attachment:
         self._processor = processor
         self.usable = not isinstance(self._active, ConcurrentMultiSpanProcessor)
         """False where processors run on other threads: a span's CPU clock cannot be read there."""
+        self.queued = sum(map(_queue, self._active._span_processors))
+        """Spans that batch processors may hold back from their exporters."""
         self._slots = _slots(self._active._span_processors, wrap)
         try:
             for slot in self._slots:
@@ -101,6 +103,11 @@ def _place(processor: SpanProcessor) -> tuple[Any, str]:
         if name in getattr(owner, "__dict__", {}):
             return owner, name
     return None, ""
+
+
+def _queue(processor: SpanProcessor) -> int:
+    batch = getattr(processor, "_batch_processor", None)
+    return int(getattr(batch, "_max_queue_size", 0))
 
 
 def _wrapped(exporter: SpanExporter, wrap: Wrap) -> SpanExporter:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 INTERVAL_S: Final = 0.1
 """Time between two looks [s]; RAPL and NVML give no more than this is worth."""
 KEPT: Final = 8_192
-"""Results kept for exporters; the oldest goes. Four full queues of the SDK's batch processor."""
+"""Results kept for exporters at least; the oldest goes. Four queues of the SDK's batch processor at its default."""
 PATIENCE_S: Final = 2.0
 """How long spans wait for a look that was asked for [s]; one takes less than a millisecond."""
 SAMPLED: Final = 1
@@ -92,6 +92,7 @@ class Observer:
         self._open_meters, self._clock, self._rate = meters, clock, rate
         self._interval_s, self._open_host, self._patience_s = interval_s, host, patience_s
         self._running = False
+        self._kept = KEPT
         self._blind: Unknown | None = None
         self._begin()
         weak = weakref.WeakMethod(self._after_fork)
@@ -123,8 +124,15 @@ class Observer:
         self.tick()
 
     def _after_fork(self) -> None:
+        if self._closed:
+            # A thread that is not in this process may have held it.
+            self._lock = threading.RLock()
+            return
         running = self._running
         self._running = False
+        # Meters let go of their files as the last reference goes; closing them could wait for a thread
+        # that is not here, or end a driver's session that the parent goes on with.
+        self._host.close()
         self._begin()
         if running:
             self.run()
@@ -267,7 +275,7 @@ class Observer:
         )
         for each in finished:
             self._results[each.key] = each
-        while len(self._results) > KEPT:
+        while len(self._results) > self._kept:
             self._results.popitem(last=False)
         return True
 
@@ -307,6 +315,10 @@ class Observer:
     def blind(self, reason: Unknown) -> None:
         """Say why no span can be seen here."""
         self._blind = reason
+
+    def keep(self, results: int) -> None:
+        """Keep so many results where exporters hold back more spans than usual."""
+        self._kept = max(self._kept, results)
 
     def unknowns(self) -> list[tuple[str, int]]:
         """How many spans lack a number, by reason."""

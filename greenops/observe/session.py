@@ -8,7 +8,7 @@ import os
 import threading
 import uuid
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from opentelemetry import metrics
 from opentelemetry.sdk.resources import Resource
@@ -27,6 +27,10 @@ if TYPE_CHECKING:
     from greenops.ports import Clock, EnergyMeter
 
 _log = logging.getLogger(__name__)
+
+
+QUEUES: Final = 4
+"""Results are kept for so many full queues: exporters of one span may lag behind each other."""
 
 
 class Instance:
@@ -81,6 +85,7 @@ class Session:
             _log.warning(
                 "GO0704 a concurrent span processor hides thread clocks; spans get no energy"
             )
+        self.observer.keep(QUEUES * self._attachment.queued)
         self.observer.run()
         if names.SERVICE_INSTANCE_ID not in found.attributes:
             found = found.merge(Resource({names.SERVICE_INSTANCE_ID: self._instance()}))

@@ -138,3 +138,26 @@ def test_an_exporter_without_an_instrumentation_passes_spans_on() -> None:
     late = LateSpanExporter(Failing(), lambda: None)
     assert late.export(()) is SpanExportResult.FAILURE
     late.shutdown()
+
+
+def test_as_many_results_are_kept_as_queues_may_hold_back(observer: Observer) -> None:
+    provider, seen = TracerProvider(shutdown_on_exit=False), InMemorySpanExporter()
+    batch = BatchSpanProcessor(seen, max_queue_size=20_000, schedule_delay_millis=60_000)
+    provider.add_span_processor(batch)
+
+    attachment = attach(provider, observer)
+    observer.keep(attachment.queued)
+    tracer = provider.get_tracer("t")
+    batch._batch_processor._max_export_batch_size = 30_000
+    for _ in range(3):
+        for _ in range(4_000):
+            with tracer.start_as_current_span("a"):
+                pass
+        observer.tick()
+    provider.force_flush()
+
+    spans = seen.get_finished_spans()
+    assert attachment.queued == 20_000
+    assert len(spans) == 12_000
+    assert all("greenops.energy.self" in (span.attributes or {}) for span in spans)
+    provider.shutdown()

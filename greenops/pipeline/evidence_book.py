@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -21,6 +22,8 @@ from greenops.prove.evidence import (
 )
 from greenops.prove.links import Links
 from greenops.prove.savings import leading, total
+
+log = logging.getLogger("greenops.evidence")
 
 KEYS: Mapping[EntryKind, tuple[str, ...]] = {
     EntryKind.DECISION: ("id",),
@@ -44,13 +47,18 @@ class Evidence:
         self._known: set[tuple[EntryKind, tuple[str, ...]]] = set()
         self._outcomes: list[OutcomeEvidence] = []
         self._links = Links()
+        self._waiting: dict[str, dict[tuple[str, ...], Receipt]] = {}
+        """Decision → receipts of it that came before it."""
         for entry in ledger.read():
             self._remember(entry.kind, entry.body)
 
     def decision(self, record: DecisionRecord) -> bool:
         """Keep a decision with all it rests on; false where it is there already."""
         with self._lock:
-            return self._once(EntryKind.DECISION, decision_body(replace(record, receipts=())))
+            new = self._once(EntryKind.DECISION, decision_body(replace(record, receipts=())))
+            for receipt in self._waiting.pop(record.decision.id, {}).values():
+                self._once(EntryKind.RECEIPT, plain(receipt))
+            return new
 
     def action(self, action: Action) -> bool:
         """Keep an action before it is sent."""
@@ -58,9 +66,23 @@ class Evidence:
             return self._once(EntryKind.ACTION, plain(action))
 
     def receipt(self, receipt: Receipt) -> bool:
-        """Keep a receipt; an action has one per target and outcome."""
+        """Keep a receipt; an action has one per target and outcome.
+
+        A receipt that comes before its decision waits for it: the ledger holds no receipt of nothing.
+        """
+        body = plain(receipt)
         with self._lock:
-            return self._once(EntryKind.RECEIPT, plain(receipt))
+            decided = not receipt.decision_id or self._links.knows(receipt.decision_id)
+            if decided:
+                return self._once(EntryKind.RECEIPT, body)
+            waiting = self._waiting.setdefault(receipt.decision_id, {})
+            if waiting.setdefault(_key(EntryKind.RECEIPT, body), receipt) is receipt:
+                log.warning(
+                    "receipt `%s` waits for its decision `%s`",
+                    receipt.action_id,
+                    receipt.decision_id,
+                )
+            return False
 
     def outcome(self, outcome: OutcomeEvidence) -> bool:
         """Keep what a run came to, with every input of its numbers."""

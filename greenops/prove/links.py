@@ -38,14 +38,18 @@ class Links:
         self._decided: dict[str, _Decided] = {}
         self._applied: dict[str, set[str]] = {}
 
+    def knows(self, decision_id: str) -> bool:
+        """Whether this decision came before."""
+        return decision_id in self._decided
+
     def faults(self, kind: EntryKind, body: Mapping[str, Any]) -> list[str]:
         """What in a body does not agree with earlier entries, a sentence each."""
         try:
             match kind:
                 case EntryKind.DECISION:
                     _decided(body)
-                case EntryKind.ACTION:
-                    return list(self._of_decision(body))
+                case EntryKind.ACTION | EntryKind.RECEIPT:
+                    return list(self._of_decision(kind, body))
                 case EntryKind.OUTCOME:
                     return list(self._of_outcome(body))
                 case _:
@@ -64,10 +68,13 @@ class Links:
             of_action.add(str(body.get("decision_id")))
         return found
 
-    def _of_decision(self, body: Mapping[str, Any]) -> Iterator[str]:
+    def _of_decision(self, kind: EntryKind, body: Mapping[str, Any]) -> Iterator[str]:
         named = body.get("decision_id")
+        # A run that nobody decided leaves a receipt as well.
+        if kind is EntryKind.RECEIPT and not named:
+            return
         if named not in self._decided:
-            yield f"its action is of decision `{named}`, which no earlier line holds"
+            yield f"its {kind} is of decision `{named}`, which no earlier line holds"
 
     def _of_outcome(self, body: Mapping[str, Any]) -> Iterator[str]:
         named = str(body["decision_id"])

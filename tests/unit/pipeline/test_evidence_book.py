@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -114,6 +115,19 @@ def test_what_the_planner_decides_and_a_run_comes_to_verifies(evidence, tmp_path
     found = evidence.verified(lambda: verify(tmp_path))
     assert found.problems == ()
     assert (found.verified, found.recomputed, found.signed) == (True, 2, 3)
+
+
+def test_a_receipt_that_comes_before_its_decision_waits_for_it(evidence, ledger, caplog):
+    made = record()
+
+    with caplog.at_level(logging.WARNING, "greenops.evidence"):
+        early = [evidence.receipt(started(made)) for _ in range(2)]
+    evidence.decision(made)
+
+    assert early == [False, False]
+    assert kinds(ledger) == [EntryKind.DECISION, EntryKind.RECEIPT]
+    assert len(caplog.records) == 1
+    assert evidence.receipt(started(made)) is False
 
 
 @pytest.mark.feature("C11")

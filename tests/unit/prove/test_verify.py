@@ -386,10 +386,17 @@ def test_a_receipt_that_changed_nothing_is_no_ground_for_an_outcome():
     assert any("no earlier line holds as applied" in each for each in found)
 
 
-def test_actions_of_no_decision_are_found():
-    assert signed([(EntryKind.ACTION, plain(an_action(5)))]) == (
-        f"line 1 its action is of decision `{of(5)}`, which no earlier line holds",
+@pytest.mark.parametrize("kind", [EntryKind.ACTION, EntryKind.RECEIPT])
+def test_actions_and_receipts_of_no_decision_are_found(kind):
+    body = plain(an_action(5) if kind is EntryKind.ACTION else a_receipt(5))
+
+    assert signed([(kind, body)]) == (
+        f"line 1 its {kind} is of decision `{of(5)}`, which no earlier line holds",
     )
+
+
+def test_a_run_that_nobody_decided_leaves_a_receipt():
+    assert signed([(EntryKind.RECEIPT, plain(replace(a_receipt(0), decision_id="")))]) == ()
 
 
 @pytest.mark.feature("C11")
@@ -497,7 +504,7 @@ def test_zone_and_pue_are_those_of_the_factors_that_are_named(site):
 def test_what_a_ledger_says_of_itself_cannot_break_a_line_or_a_terminal():
     ((problem,),) = (
         signed(
-            [(EntryKind.ACTION, {**plain(an_action(0)), "decision_id": "\n\x1b[2J\ud800" * 400})]
+            [(EntryKind.RECEIPT, {**plain(a_receipt(0)), "decision_id": "\n\x1b[2J\ud800" * 400})]
         ),
     )
 

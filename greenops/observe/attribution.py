@@ -146,13 +146,16 @@ class Attribution:
         first, seen = self._seen is None, self._seen or {}
         threads = self.spans.threads
         known = unattributed = overhead = 0
+        clocks = dict(tick.threads)
         for thread, state in threads.items():
-            if thread in tick.threads:
-                state.charge(max(state.cpu_ns, tick.threads[thread]), tick.at_ns)
+            if thread in clocks or state.at_ns > tick.at_ns:
+                # Spans may have started and ended here since the clocks were read.
+                cpu_ns = clocks[thread] = max(state.cpu_ns, clocks.get(thread, 0))
+                state.charge(cpu_ns, max(state.at_ns, tick.at_ns))
             else:
                 known += state.charged_ns
                 self.spans.gone(thread)
-        for thread, cpu_ns in tick.threads.items():
+        for thread, cpu_ns in clocks.items():
             used = cpu_ns - seen.get(thread, cpu_ns if first else 0)
             used = cpu_ns if used < 0 else used
             charged = threads[thread].charged_ns if thread in threads else 0
@@ -163,7 +166,7 @@ class Attribution:
                 unattributed += max(0, used - charged)
         process_ns = 0 if first else max(0, tick.process_ns - self._process_ns)
         residual = 0 if first else self._residual(process_ns - known)
-        self._seen, self._process_ns = dict(tick.threads), tick.process_ns
+        self._seen, self._process_ns = clocks, tick.process_ns
         lost = self.spans.lost
         spans = [*self.spans.waiting.values(), *self.spans.active()]
         walls = [*(span.wall_ns for span in spans), lost.wall_ns]

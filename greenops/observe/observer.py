@@ -248,31 +248,35 @@ class Observer:
         if self._closed:
             return
         readings = self._meters.read()
-        period = int(self._clock.now().timestamp()) // PERIOD_S
+        tick = self._clocks(readings)
         with self._lock:
-            booked = self._book(readings, period)
+            booked = self._book(tick)
         self._hangs = False
         self._tell_refused()
         if not booked:
             # The driver answered after all had been let go but its own meter.
             self._meters.close()
 
-    def _book(self, readings: Mapping[str, EnergyReading | None], period: int) -> bool:
+    def _clocks(self, readings: Mapping[str, EnergyReading | None]) -> Tick:
+        # Without the lock: requests go on while every thread's clock is read. The time comes first, so
+        # that a thread that is not in the list and used something later is known to be new, not dead.
+        at_ns = monotonic_ns()
+        clocks = self._host.read()
+        return Tick(
+            at_ns=at_ns,
+            period=int(self._clock.now().timestamp()) // PERIOD_S,
+            readings=readings,
+            host_ns=clocks.host_ns,
+            process_ns=clocks.process_ns,
+            threads=clocks.threads,
+            overhead=clocks.overhead,
+            native=clocks.native,
+        )
+
+    def _book(self, tick: Tick) -> bool:
         if self._closed:
             return False
-        clocks = self._host.read()
-        finished = self._books.tick(
-            Tick(
-                at_ns=monotonic_ns(),
-                period=period,
-                readings=readings,
-                host_ns=clocks.host_ns,
-                process_ns=clocks.process_ns,
-                threads=clocks.threads,
-                overhead=clocks.overhead,
-                native=clocks.native,
-            )
-        )
+        finished = self._books.tick(tick)
         for each in finished:
             self._results[each.key] = each
         while len(self._results) > self._kept:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import threading
 import time
+from pathlib import Path
 
 from opentelemetry.trace import Span
 
@@ -69,6 +70,8 @@ def test_a_span_left_by_a_dead_thread_gets_nothing_of_the_next_one(
     first = threading.Thread(target=lambda: left.append(service.tracer.start_span("left")))
     first.start()
     first.join()
+    while Path(f"/proc/self/task/{first.native_id}").exists():
+        time.sleep(0.001)
     service.observer.tick()
 
     idents = set()

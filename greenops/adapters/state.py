@@ -94,12 +94,18 @@ class StateDb:
         """One target's action; none where it was never written."""
         return self._one(OutboxRow, BY_KEY, action_id, target)
 
-    def actions(self, *states: OutboxState) -> list[OutboxRow]:
-        """Actions in these states (all where none is given), in the order they were written."""
+    def actions(self, *states: OutboxState, target: str | None = None) -> list[OutboxRow]:
+        """Actions in these states (all where none is given), in the order they were written.
+
+        Args:
+            states: States to look for.
+            target: Only those of one target; none: of all.
+        """
         wanted = [state.value for state in states or tuple(OutboxState)]
         marks = ",".join("?" * len(wanted))
-        query = f"SELECT row FROM outbox WHERE state IN ({marks}) ORDER BY seq"  # noqa: S608
-        return self._all(OutboxRow, query, wanted)
+        which = f"state IN ({marks}) AND (? IS NULL OR target = ?)"
+        query = f"SELECT row FROM outbox WHERE {which} ORDER BY seq"  # noqa: S608
+        return self._all(OutboxRow, query, [*wanted, target, target])
 
     # -- receipts and decisions -----------------------------------------------
 

@@ -262,11 +262,14 @@ class Engine:
             DataMissing: The answer is not remembered any more; ask again.
             UsageError: It cannot be sent; says why. The refusal is in the ledger too.
         """
-        with self._lock:
+        with self._lock:  # Nobody decides the run between the answer and the order.
             given = self._answers.get(order.answer_id)
-        if given is None:
-            raise DataMissing("GO0631", "this answer is not remembered", fix="ask what-if again")
-        again = self.what_if(given.question)
+            if given is None:
+                fix = "ask what-if again"
+                raise DataMissing("GO0631", "this answer is not remembered", fix=fix)
+            return self._send(order, self.what_if(given.question))
+
+    def _send(self, order: SendOrder, again: WhatIfAnswer) -> Receipt:
         change = self._start(again.decision)
         target = self._target(again.decision)
         why = again.why_not or _why_not(order, change, target)

@@ -107,21 +107,24 @@ class Outbox:
         return self._settle(settled(row, got, self._clock.now()))
 
     def _refused(self, action: Action, actuator: Actuator, now: datetime) -> str | None:
-        scope = scope_of(action.change)
-        before = actuator.observe(scope).change
-        changes = [
-            row.receipt.at
-            for row in self._db.actions(OutboxState.DONE)
-            if row.receipt is not None
-            and row.receipt.at is not None
-            and row.receipt.outcome is Outcome.APPLIED
-            and row.action.target == action.target
-            and scope_of(row.action.change) == scope
-        ]
-        why = refusal(action, before, changes, now, self._rails)
+        before = actuator.observe(scope_of(action.change)).change
+        why = refusal(action, before, self._changes(action), now, self._rails)
         if why is None:
             self._validate(actuator, action.change)
         return why
+
+    def _changes(self, action: Action) -> list[datetime]:
+        """When the same scope of the same target was changed before; a start of a job asks for none."""
+        if isinstance(action.change, StartJob):
+            return []
+        return [
+            row.receipt.at
+            for row in self._db.actions(OutboxState.DONE, target=action.target)
+            if row.receipt is not None
+            and row.receipt.at is not None
+            and row.receipt.outcome is Outcome.APPLIED
+            and scope_of(row.action.change) == scope_of(action.change)
+        ]
 
     def _validate(self, actuator: Actuator, change: StartJob | SetWeights) -> None:
         actuator.validate(actuator.plan(change))

@@ -177,6 +177,19 @@ def test_a_change_during_the_dwell_is_refused_by_what_was_done_before(db):
     assert len(fake.effects) == 1
 
 
+def test_one_targets_actions_are_found_by_its_name(db):
+    clock = FakeClock()
+    fakes = {"fake": FakeActuator(clock), "other": FakeActuator(clock)}
+    outbox = Outbox(db, fakes, clock)
+    for target in fakes:
+        outbox.send(replace(ACTION, target=target))
+
+    found = db.actions(OutboxState.DONE, target="other")
+
+    assert [row.action.target for row in found] == ["other"]
+    assert len(db.actions(OutboxState.DONE)) == 2
+
+
 def test_an_unknown_target_and_a_change_it_refuses_fail_with_a_receipt(db):
     _, fake, outbox = make(db)
     rows = replace(ACTION, id="a-2", target="nowhere")

@@ -23,7 +23,7 @@ def leave_decision(record: DecisionRecord, settings: Settings, tell: Say) -> Non
     try:
         Spool(settings.state / "spool").drop_decision(record)
     except GreenOpsError as error:
-        tell(f"{error}; the decision stays in `runs`")
+        tell(f"{error}; the ledger may lack this decision")
 
 
 def keep_receipt(folder: RunFolder, made: RunReceipt, tell: Say) -> None:

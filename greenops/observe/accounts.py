@@ -13,7 +13,8 @@ from opentelemetry.metrics import CallbackOptions, Meter, MeterProvider, Observa
 
 from greenops.domain.energy import Category
 from greenops.observe import attributes as names
-from greenops.observe.observer import Account, Observer
+from greenops.observe.account import Account
+from greenops.observe.observer import Observer
 
 HOST_ID: Final = "host.id"
 """On energy accounts: the machine whose devices were read; containers on it have names of their own."""

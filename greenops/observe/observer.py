@@ -1,26 +1,25 @@
-"""The meter thread: looks at meters and clocks ten times a second and keeps the books."""
+"""One process observed: what spans and meters tell goes into the books, and results to exporters."""
 
 from __future__ import annotations
 
 import logging
+import math
 import os
-import sys
 import threading
 import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from threading import get_native_id
 from time import monotonic_ns, thread_time_ns
 from typing import TYPE_CHECKING, Final
 
-from greenops.domain.energy import Category, EnergyReading, MeterInfo, Unknown
+from greenops.domain.energy import EnergyReading, MeterInfo, Unknown
 from greenops.errors import GreenOpsError
+from greenops.observe.account import Account
 from greenops.observe.attribution import Attribution, Finished, Rate, Tick, flat
-from greenops.observe.device import joules
 from greenops.observe.host import Host
+from greenops.observe.meter_thread import MeterThread
 from greenops.observe.meters import Meters
-from greenops.units import Joules
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import ReadableSpan, Span
@@ -39,32 +38,6 @@ PERIOD_S: Final = 300
 """Simulated time whose energy is priced with one carbon intensity [s]; grids publish 5 min at best."""
 
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Account:
-    """Cumulative energy of one device [J]; `residual` is what the parts leave of `measured` [1].
-
-    `refused` counts readings that were faults of the meter, by kind.
-    """
-
-    info: MeterInfo
-    parts: Mapping[Category, Joules]
-    measured: Joules
-    residual: float
-    refused: Mapping[str, int]
-
-    def after(self, earlier: Account) -> Account:
-        """Both together, where the observer of the other one ended before this one's began."""
-        measured = Joules(earlier.measured + self.measured)
-        left = earlier.residual * earlier.measured + self.residual * self.measured
-        return Account(
-            info=self.info,
-            parts={each: Joules(j + earlier.parts[each]) for each, j in self.parts.items()},
-            measured=measured,
-            residual=left / measured if measured else 0.0,
-            refused={kind: n + earlier.refused[kind] for kind, n in self.refused.items()},
-        )
 
 
 class Observer:
@@ -104,12 +77,8 @@ class Observer:
         self._tick_lock = threading.Lock()
         # Asking the kernel for a thread's id costs a system call, so each thread asks once.
         self._here = threading.local()
-        self._looked = threading.Condition()
-        self._wake = threading.Event()
-        self._asked = self._answered = 0
-        self._stop = self._hangs = False
         self._closed = False
-        self._thread: threading.Thread | None = None
+        self._thread: MeterThread | None = None
         self._results: OrderedDict[int, Finished] = OrderedDict()
         self._doubted: set[str] = set()
         self._unknown: dict[str, int] = {}
@@ -147,53 +116,25 @@ class Observer:
         if self._running or self._closed:
             return
         self._running = True
-        self._thread = threading.Thread(target=self._loop, name="greenops-meter", daemon=True)
-        self._thread.start()
+        self._thread = MeterThread(self.tick, self._interval_s, self._patience_s)
 
-    def _loop(self) -> None:
-        last = False
-        while not last:
-            self._wake.wait(self._interval_s)
-            self._wake.clear()
-            last, asked = self._stop, self._asked
-            try:
-                self.tick()
-            except Exception:  # noqa: BLE001 - a meter thread that dies would blind the process
-                _log.warning("GO0702 a look at the energy meters failed", exc_info=True)
-            with self._looked:
-                self._answered = sys.maxsize if last else asked
-                self._looked.notify_all()
-
-    def _looks_alone(self) -> bool:
-        thread = self._thread
-        return thread is None or thread is threading.current_thread() or not thread.is_alive()
-
-    def look(self, timeout_s: float | None = None) -> bool:
+    def look(self, timeout_s: float = math.inf) -> bool:
         """One more look that begins after this call; false where a driver hangs.
 
-        The meter thread takes it, so that a driver that never answers holds up nobody else.
+        The meter thread takes it where there is one.
         """
-        if self._looks_alone():
+        thread = self._thread
+        if thread is None or not thread.alive:
             return self.tick()
-        if self._hangs:
-            return False
-        with self._looked:
-            self._asked += 1
-            mine = self._asked
-            self._wake.set()
-            if self._looked.wait_for(lambda: self._answered >= mine, self._wait_s(timeout_s)):
-                return True
-        self._tell_hangs()
-        return False
-
-    def _wait_s(self, timeout_s: float | None) -> float:
-        return self._patience_s if timeout_s is None else min(timeout_s, self._patience_s)
-
-    def _tell_hangs(self) -> None:
-        self._hangs = True
-        busy = self._meters.reading
-        device = busy.info.device if busy is not None else "unknown"
-        _log.warning("GO0707 energy meter `%s` does not answer; spans wait for it no more", device)
+        hung = thread.hangs
+        came = thread.ask(timeout_s)
+        if not came and not hung:
+            busy = self._meters.reading
+            _log.warning(
+                "GO0707 energy meter `%s` does not answer; spans wait for it no more",
+                busy.info.device if busy is not None else "unknown",
+            )
+        return came
 
     def span_started(self, span: Span, parent_context: object = None) -> None:  # noqa: ARG002
         """A span starts on the calling thread; as the SDK calls a processor, so that no call lies between."""
@@ -251,7 +192,6 @@ class Observer:
         tick = self._clocks(readings)
         with self._lock:
             booked = self._book(tick)
-        self._hangs = False
         self._tell_refused()
         if not booked:
             # The driver answered after all had been let go but its own meter.
@@ -337,25 +277,15 @@ class Observer:
     def accounts(self) -> list[Account]:
         """Where the energy of each device went so far."""
         with self._lock:
-            return [
-                Account(
-                    info=each.info,
-                    parts={category: joules(q) for category, q in each.parts.items()},
-                    measured=joules(each.measured),
-                    residual=each.residual / each.measured if each.measured else 0.0,
-                    refused=each.refused,
-                )
-                for each in self._books.devices.values()
-            ]
+            return [Account.of(each) for each in self._books.devices.values()]
 
     def close(self) -> None:
         """One last look; what is still open becomes unattributed; meters are let go. Twice is once."""
-        self._stop = True
-        if self._looks_alone():
+        thread = self._thread
+        if thread is not None and thread.alive:
+            thread.end()
+        else:
             self.tick()
-        elif self._thread is not None:
-            self._wake.set()
-            self._thread.join(0.0 if self._hangs else self._patience_s)
         with self._lock:
             if self._closed:
                 return

@@ -38,7 +38,7 @@ def test_a_driver_that_hangs_holds_up_neither_spans_nor_the_end(
     assert caplog.text.count("GO0707 energy meter `package-1`") == 1
     stuck.hangs.set()
     assert service.observer._thread is not None
-    service.observer._thread.join()
+    service.observer._thread._thread.join()
     assert stuck.closed
 
 

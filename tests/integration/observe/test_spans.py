@@ -273,7 +273,7 @@ def test_a_forked_child_keeps_its_own_books(service: Service, meter: SyntheticMe
         try:
             service.spans.clear()
             service.provider.force_flush()
-            alive = service.observer._thread is not None and service.observer._thread.is_alive()
+            alive = service.observer._thread is not None and service.observer._thread.alive
             (account,) = service.observer.accounts()
             got = {
                 "spans": {

@@ -104,8 +104,8 @@ class Evidence:
     def verified(self, check: Callable[[], Verification]) -> Verification:
         """Sign what is not signed yet and check the ledger, while nothing is written to it."""
         with self._lock:
-            # Where it cannot be signed, the check says how much is.
-            with suppress(Unreachable):
+            # Where it cannot be signed, or someone changed it, the check says how it stands.
+            with suppress(Unreachable, DataMissing):
                 self._ledger.seal(at_once=True)
             return check()
 

@@ -172,6 +172,18 @@ def test_a_decision_whose_name_is_not_its_contents_is_not_written(evidence, ledg
     assert kinds(ledger) == []
 
 
+def test_a_ledger_changed_under_its_writer_is_checked_as_it_stands(evidence, ledger, tmp_path):
+    evidence.decision(record())
+    path = tmp_path / "ledger" / "ledger.jsonl"
+    stored = path.read_bytes()
+    path.write_bytes(stored + stored)
+
+    found = evidence.verified(lambda: verify(tmp_path))
+
+    assert found.problems
+    path.write_bytes(stored)
+
+
 def test_the_hold_out_and_weak_grades_never_count_as_avoided(evidence):
     runs = [
         (record("w/1"), {}),

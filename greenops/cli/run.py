@@ -15,8 +15,9 @@ The command starts at most once per key, at its planned start and never after it
 start. Without a server, policies, grid data or disk it runs at once. Ctrl-C or SIGTERM before the
 start call it off, and go to the command after it; a terminal that closes changes nothing.
 
-exit code: the command's own (128 + signal); 0 if the key has run already; 2 if the workload file
-cannot be used; 3 if the key was started and nobody saw it end; 127 if there is no such command
+exit code: the command's own (128 + signal), also if the key has run already; 0 if it is running;
+2 if the workload file cannot be used; 3 if the key was started and nobody saw it end; 127 if there
+is no such command
 """
 
 

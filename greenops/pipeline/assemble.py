@@ -17,7 +17,7 @@ from greenops.adapters.state import StateDb
 from greenops.config import Settings
 from greenops.domain.console import Overview
 from greenops.domain.evidence import Verification
-from greenops.errors import DataMissing, GreenOpsError
+from greenops.errors import AdapterUnavailable, DataMissing, GreenOpsError
 from greenops.pipeline.decide import Decider
 from greenops.pipeline.engine import Engine, Parts, Telemetry
 from greenops.pipeline.evidence import open_ledger, verify
@@ -162,6 +162,7 @@ class View:
     def __call__(self) -> Overview:
         """What is going on now."""
         seen, replay = self.footprint, self.clock.replay
+        decisions, receipts = self.db.counts()
         return Overview(
             now=self.clock.now(),
             replay=str(replay) if replay else None,
@@ -174,8 +175,8 @@ class View:
             attributed_share=seen.attributed_share(),
             intensity=intensities(self.grid, self.clock),
             routes=self._routes(),
-            decisions=len(self.db.decisions()),
-            receipts=len(self.db.receipts()),
+            decisions=decisions,
+            receipts=receipts,
             avoided=self.evidence.avoided(),
             ledger=self.checked.look(self._check, self.clock.monotonic_ns()),
         )
@@ -183,11 +184,20 @@ class View:
     def _routes(self) -> dict[str, Mapping[str, int]]:
         found = {}
         for front in self.fronts:
-            change = self.actuators[front.targets[0]].observe(front.name).change
-            weights = getattr(change, "weights", None)
+            weights = self._weights(front)
             if weights:
                 found[front.name] = weights
         return found
+
+    def _weights(self, front: Front) -> Mapping[str, int] | None:
+        """As its first target that answers has them; a target that is away hides no other."""
+        for target in front.targets:
+            with suppress(AdapterUnavailable):
+                found: Mapping[str, int] | None = getattr(
+                    self.actuators[target].observe(front.name).change, "weights", None
+                )
+                return found
+        return None
 
 
 def intensities(grid: GridContext, clock: Clock) -> dict[str, Any]:

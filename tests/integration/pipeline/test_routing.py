@@ -156,3 +156,13 @@ def test_a_step_through_what_the_rules_forbid_is_not_taken(tmp_path):
     house.control.close()
 
     assert house.shares() == [50, 50]
+
+
+def test_the_overview_shows_a_route_as_the_first_target_that_answers_has_it(house):
+    house.look()
+    (house.state / "routes" / "search.json").write_text("{")
+    one_away = house.control.engine.overview().routes
+    house.table.write_text("{")
+
+    assert one_away == {"search": {"eu-central-1": 40, "eu-north-1": 60}}
+    assert house.control.engine.overview().routes == {}

@@ -12,7 +12,7 @@ from greenops.units import Joules
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """Cumulative energy of one device [J]; `residual` is what the parts leave of `measured` [1].
+    """Cumulative energy of one device, that of open spans left out [J]; `residual` is what the parts leave of `measured` [1].
 
     `refused` counts readings that were faults of the meter, by kind.
     """
@@ -24,12 +24,17 @@ class Account:
     refused: Mapping[str, int]
 
     @classmethod
-    def of(cls, device: DeviceAccount) -> Account:
-        """What a device's books say now."""
+    def of(cls, device: DeviceAccount, held: int) -> Account:
+        """What a device's books say now, less the quanta `held` by spans that may yet lose them.
+
+        They count as attributed once their span is settled, else as unattributed: no part ever falls.
+        """
+        parts = {**device.parts}
+        parts[Category.ATTRIBUTED] -= held
         return cls(
             info=device.info,
-            parts={category: joules(q) for category, q in device.parts.items()},
-            measured=joules(device.measured),
+            parts={category: joules(quanta) for category, quanta in parts.items()},
+            measured=joules(device.measured - held),
             residual=device.residual / device.measured if device.measured else 0.0,
             refused=device.refused,
         )

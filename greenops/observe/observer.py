@@ -277,7 +277,9 @@ class Observer:
     def accounts(self) -> list[Account]:
         """Where the energy of each device went so far."""
         with self._lock:
-            return [Account.of(each) for each in self._books.devices.values()]
+            held = self._spans.held()
+            devices = self._books.devices.items()
+            return [Account.of(each, held.get(device, 0)) for device, each in devices]
 
     def close(self) -> None:
         """One last look; what is still open becomes unattributed; meters are let go. Twice is once."""

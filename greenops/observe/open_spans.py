@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Mapping
-from itertools import islice
+from itertools import chain, islice
 from types import MappingProxyType
 from typing import Any, Final
 from weakref import ref
@@ -217,6 +217,14 @@ class OpenSpans:
     def gone(self, thread: int) -> None:
         """A thread has died: spans that it left open use no more time, whoever may end them."""
         self.threads[thread].stack.clear()
+
+    def held(self) -> dict[str, int]:
+        """Energy by device that spans have gathered and no look has settled."""
+        sums = dict(self.lost.quanta)
+        for span in chain(self.open.values(), self.waiting.values()):
+            for device, quanta in span.devices.items():
+                sums[device] = sums.get(device, 0) + quanta
+        return sums
 
     def active(self) -> Iterable[OpenSpan]:
         """Open spans that used something since the last tick."""

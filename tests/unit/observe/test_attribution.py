@@ -14,6 +14,7 @@ from greenops.domain.energy import (
     Method,
     Unknown,
 )
+from greenops.observe.account import Account
 from greenops.observe.attribution import Attribution, Finished, Tick
 from greenops.observe.device import QUANTA_PER_JOULE, joules, share
 from greenops.observe.open_spans import MOST_OPEN, MOST_WAITING
@@ -58,6 +59,8 @@ class World:
         self.done: dict[int, Finished] = {}
         self.native = False
         self.wholes: dict[int, Whole] = {}
+        self.shown: dict[Category, float] = {}
+        self.fell: list[Category] = []
         self.tick()
 
     def run(self, thread: int, ms: float, watts: float = 10.0) -> None:
@@ -74,6 +77,13 @@ class World:
         self.process += ns
         self.host += ns
         self.drawn += watts * ns / 1e9
+
+    def show(self) -> None:
+        device = self.info.device
+        held = self.books.spans.held().get(device, 0)
+        parts = Account.of(self.books.devices[device], held).parts
+        self.fell += [each for each, now in parts.items() if now < self.shown.get(each, 0.0)]
+        self.shown = dict(parts)
 
     def start(self, key: int, thread: int = 1, parent: int | None = None) -> None:
         whole = self.wholes[key] = Whole()
@@ -573,6 +583,7 @@ def play(world: World, steps: list[tuple[str, int, float]]) -> None:  # noqa: C9
     opened: list[tuple[int, int]] = []
     look: Tick | None = None
     for verb, first, second in steps:
+        world.show()
         if verb == "start":
             key += 1
             parent = opened[int(second) % len(opened)][0] if opened else None
@@ -631,6 +642,8 @@ def test_energy_is_conserved_never_negative_and_self_is_within_total(
     if close:
         world.books.close()
         gathered = 0
+    world.show()
+    assert not world.fell
 
     account = world.books.devices[kind]
     spans = [done.energy for done in world.done.values() if done.energy]

@@ -46,7 +46,7 @@ class Clock(Protocol):
 
 @runtime_checkable
 class EnergyMeter(Protocol):
-    """A cumulative energy counter of one device."""
+    """A cumulative energy counter of one device; one thread reads it, and a slow reading holds up that one alone."""
 
     @property
     def info(self) -> MeterInfo:

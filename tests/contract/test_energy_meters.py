@@ -41,6 +41,7 @@ def test_an_energy_meter_is_cumulative_names_its_device_and_closes_twice(
     assert second.at_ns >= first.at_ns
     assert second.joules >= first.joules >= 0
     assert 0 < meter.info.uncertainty < 1
+    assert 0 <= meter.info.update_period <= 1
     assert meter.info.device_kind in {"cpu", "gpu", "memory", "host"}
     meter.close()
     meter.close()

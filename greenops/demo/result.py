@@ -37,6 +37,7 @@ def result(
             "entries": ledger.entries,
             "checkpoints": ledger.checkpoints,
             "recomputed": ledger.recomputed,
+            "unsigned": ledger.unsigned,
             "verified": ledger.verified,
             "problems": list(ledger.problems),
         },

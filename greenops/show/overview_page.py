@@ -7,6 +7,7 @@ from typing import Final
 import streamlit as st
 
 from greenops.domain.console import Overview
+from greenops.domain.evidence import Verification
 from greenops.show import format as show
 from greenops.show import parts, tables
 from greenops.show.control import Control
@@ -60,11 +61,6 @@ def used(overview: Overview) -> dict[str, tuple[str, str | None]]:
 
 def trust(overview: Overview) -> dict[str, tuple[str, str | None]]:
     """Second row of cards: does it add up, and how much of it is known."""
-    ledger = overview.ledger
-    checked = (
-        show.NOT_KNOWN if ledger is None else "verified" if ledger.verified else "NOT VERIFIED"
-    )
-    problem = None if ledger is None else (ledger.problems or (f"{ledger.entries:,} entries",))[0]
     return {
         "Conservation residual": (
             show.percent(overview.conservation_residual_ratio, 2),
@@ -80,9 +76,20 @@ def trust(overview: Overview) -> dict[str, tuple[str, str | None]]:
         ),
         "Decisions and receipts": (
             f"{overview.decisions:,} and {overview.receipts:,}",
-            f"ledger {checked}" + (f": {problem}" if problem else ""),
+            ledger_line(overview.ledger),
         ),
     }
+
+
+def ledger_line(ledger: Verification | None) -> str:
+    """What the last check of the ledger found, in one line."""
+    if ledger is None:
+        return f"ledger {show.NOT_KNOWN}"
+    if ledger.problems:
+        return f"ledger NOT VERIFIED: {ledger.problems[0]}"
+    if ledger.unsigned:
+        return f"ledger: the last {ledger.unsigned:,} of {ledger.entries:,} not signed yet"
+    return f"ledger verified: {ledger.entries:,} entries"
 
 
 def _where(overview: Overview) -> None:

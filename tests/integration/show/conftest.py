@@ -81,7 +81,7 @@ OVERVIEW = Overview(
     routes={"search": {"eu-central-1": 10, "eu-north-1": 90}},
     decisions=2, receipts=1,
     avoided=AvoidedEmissions(1088.0, 960.0, 1210.0, Grade.B),
-    ledger=Verification(7, 1, 2),
+    ledger=Verification(7, 1, 2, signed=7),
 )  # fmt: skip
 
 

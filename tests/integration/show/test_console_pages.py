@@ -9,6 +9,7 @@ from streamlit.testing.v1 import AppTest
 
 from greenops.adapters.control_client import ControlClient
 from greenops.adapters.packaged import packaged
+from greenops.domain.evidence import Verification
 from greenops.show import tables
 
 pytestmark = [pytest.mark.network, pytest.mark.slow, pytest.mark.timeout(60)]
@@ -74,6 +75,14 @@ def test_the_overview_shows_used_avoided_and_whether_it_adds_up(api):
     assert shown["Conservation residual"][0] == "0.04 %"
     assert shown["Spans with energy"][0] == "97.4 %"
     assert shown["Attributed share"][0] == "94.5 %"
+
+
+def test_a_ledger_whose_end_is_not_signed_yet_says_that_and_no_more(api):
+    api.overview = replace(api.overview, ledger=Verification(7, 1, 2, signed=5))
+
+    shown = cards(opened(overview))["Decisions and receipts"]
+
+    assert shown[1] == "ledger: the last 2 of 7 not signed yet"
 
 
 @pytest.mark.feature("K8")

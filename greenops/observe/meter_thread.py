@@ -69,3 +69,4 @@ class MeterThread:
         self._stop = True
         self._wake.set()
         self._thread.join(0.0 if self.hangs else self._patience_s)
+        self.hangs = self._thread.is_alive()

@@ -129,12 +129,13 @@ class Observer:
         hung = thread.hangs
         came = thread.ask(timeout_s)
         if not came and not hung:
-            busy = self._meters.reading
-            _log.warning(
-                "GO0707 energy meter `%s` does not answer; spans wait for it no more",
-                busy.info.device if busy is not None else "unknown",
-            )
+            self._tell_hangs()
         return came
+
+    def _tell_hangs(self) -> None:
+        busy = self._meters.reading
+        device = busy.info.device if busy is not None else "unknown"
+        _log.warning("GO0707 energy meter `%s` does not answer; spans wait for it no more", device)
 
     def span_started(self, span: Span, parent_context: object = None) -> None:  # noqa: ARG002
         """A span starts on the calling thread; as the SDK calls a processor, so that no call lies between."""
@@ -285,13 +286,18 @@ class Observer:
         """One last look; what is still open becomes unattributed; meters are let go. Twice is once."""
         thread = self._thread
         if thread is not None and thread.alive:
+            hung = thread.hangs
             thread.end()
+            if thread.hangs and not hung:
+                self._tell_hangs()
         else:
             self.tick()
         with self._lock:
             if self._closed:
                 return
             self._closed, self._running = True, False
+            for key in list(self._spans.waiting):
+                self._missing(key)
             self._books.close()
             self._host.close()
         self._meters.close()

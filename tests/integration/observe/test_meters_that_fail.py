@@ -42,6 +42,23 @@ def test_a_driver_that_hangs_holds_up_neither_spans_nor_the_end(
     assert stuck.closed
 
 
+def test_spans_that_wait_when_all_ends_say_that_a_meter_failed(meter: SyntheticMeter) -> None:
+    service = Service(lambda: [meter], patience_s=0.2)
+    meter.hangs = threading.Event()
+    time.sleep(0.15)
+    with service.tracer.start_as_current_span("a"):
+        burn(meter, "a", 0.01)
+
+    started = time.monotonic()
+    service.observer.close()
+    (span,) = service.finish()
+    lasted = time.monotonic() - started
+
+    assert (span.attributes or {})[names.ENERGY_UNKNOWN] == "meter_failed"
+    assert lasted < 1.0
+    meter.hangs.set()
+
+
 def test_energy_of_spans_that_could_not_wait_is_unattributed(meter: SyntheticMeter) -> None:
     service = Service(lambda: [meter], patience_s=0.2)
     meter.hangs = hangs = threading.Event()

@@ -218,6 +218,7 @@ class Observer:
         if self._closed:
             return False
         finished = self._books.tick(tick)
+        self._spans.shed()
         for each in finished:
             self._results[each.key] = each
         while len(self._results) > self._kept:
@@ -235,9 +236,10 @@ class Observer:
     def settle(self, keys: Sequence[int]) -> None:
         """Take one more look if a span among `keys` ended after the last one."""
         with self._lock:
-            waits = self._books.spans.pending(keys)
-        if waits:
-            self.look()
+            waits = self._spans.pending(keys)
+        if waits and not self.look():
+            with self._lock:
+                self._spans.shed()
 
     def take(self, key: int) -> Finished:
         """The result of a span, once; what was never seen here is unknown, with its reason."""

@@ -134,8 +134,6 @@ class OpenSpans:
             at_ns: Monotonic clock [ns].
             span: The SDK's; where it is thrown away without an end, so is what was gathered for it.
         """
-        if len(self.open) + len(self.waiting) > MOST_OPEN:
-            self._shed()
         state = self.threads.get(thread)
         if state is None:
             state = self.threads[thread] = ThreadState(thread, cpu_ns, at_ns)
@@ -176,12 +174,11 @@ class OpenSpans:
         self.waiting[key] = span
         return True
 
-    def _shed(self) -> None:
-        if len(self.open) > MOST_OPEN:
-            self._drop(list(islice(self.open.values(), MOST_OPEN // 8)))
-        if len(self.waiting) > MOST_WAITING:
-            for key in list(islice(self.waiting, MOST_WAITING // 8)):
-                self.abandon(key)
+    def shed(self) -> None:
+        """Give up the oldest where too many are open, or wait for a look that does not come."""
+        self._drop(list(islice(self.open.values(), max(0, len(self.open) - MOST_OPEN))))
+        for key in list(islice(self.waiting, max(0, len(self.waiting) - MOST_WAITING))):
+            self.abandon(key)
 
     def bury(self) -> None:
         """Drop open spans that the SDK threw away without an end."""

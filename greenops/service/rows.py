@@ -29,6 +29,7 @@ from greenops.observe.accounts import HOST_ID
 from greenops.units import Grams, Joules, Usd
 
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+OUTGOING: Final = (Span.SPAN_KIND_CLIENT, Span.SPAN_KIND_PRODUCER)
 MAPPED: Final = frozenset(
     {
         names.ENERGY_SELF,
@@ -168,6 +169,10 @@ def _span_row(span: Span, resource: Mapping[str, Any], simulated: Simulated) -> 
 
     energy = _number(own.get(names.ENERGY_SELF))
     end = _instant(span.end_time_unix_nano)
+    home = resource.get(names.CLOUD_REGION)
+    # On an outgoing call the region is that of the service called.
+    region = home if span.kind in OUTGOING else own.get(names.CLOUD_REGION, home)
+    zone = own.get(names.GRID_ZONE, resource.get(names.GRID_ZONE) if region == home else None)
     row = SpanRow(
         trace_id=span.trace_id.hex(),
         span_id=span.span_id.hex(),
@@ -187,8 +192,8 @@ def _span_row(span: Span, resource: Mapping[str, Any], simulated: Simulated) -> 
         cost_usd=_usd(own.get(names.COST_SELF)),
         method=_text(either(names.ENERGY_METHOD)) if energy is not None else None,
         unknown=None if energy is not None else _why(own),
-        region=_text(either(names.CLOUD_REGION)),
-        grid_zone=_text(either(names.GRID_ZONE)),
+        region=_text(region),
+        grid_zone=_text(zone),
         decision_id=_text(either(names.DECISION_ID)),
         attributes={k: json.dumps(v) for k, v in own.items() if k not in MAPPED},
     )

@@ -9,6 +9,7 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, ArrayValue, KeyValue, KeyValueList
 from opentelemetry.proto.metrics.v1.metrics_pb2 import AggregationTemporality
+from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from greenops.service.rows import Refusal, account_rows, span_rows
 
@@ -43,8 +44,10 @@ def request(span: dict, resource: dict) -> ExportTraceServiceRequest:
     return message
 
 
-def one(span: dict | None = None, resource: dict | None = None):
+def one(span: dict | None = None, resource: dict | None = None, kind: str | None = None):
     message = request(span or {}, resource or {})
+    if kind:
+        message.resource_spans[0].scope_spans[0].spans[0].kind = Span.SpanKind.Value(kind)
     return next(iter(span_rows(message, lambda wall: wall - timedelta(days=1000))))
 
 
@@ -146,6 +149,22 @@ def test_a_span_s_own_grid_zone_and_pue_stand_before_the_resource_s():
     row = one(own, {"greenops.grid.zone": "DE", "greenops.pue": 1.3})
 
     assert (row.grid_zone, row.attributes["greenops.pue"]) == ("SE", "1.1")
+
+
+@pytest.mark.parametrize(
+    ("kind", "region", "zone"),
+    [
+        pytest.param("SPAN_KIND_SERVER", "eu-north-1", None, id="it ran there"),
+        pytest.param("SPAN_KIND_CLIENT", "eu-central-1", "DE", id="it called there"),
+        pytest.param("SPAN_KIND_PRODUCER", "eu-central-1", "DE", id="it sent there"),
+    ],
+)
+def test_a_region_on_a_span_is_its_own_unless_it_called_out(kind, region, zone):
+    home = {"cloud.region": "eu-central-1", "greenops.grid.zone": "DE"}
+
+    row = one({"cloud.region": "eu-north-1"}, home, kind)
+
+    assert (row.region, row.grid_zone) == (region, zone)
 
 
 def reading(joules: float | None, *, start: datetime | None = None, at: datetime = START, **given):

@@ -251,7 +251,7 @@ class LocalProcess:
 
     def _receipt(self, action: Action, change: StartJob, now: datetime) -> Receipt:
         version = Order(change, action.decision_id, action.id, now).version
-        detail = f"ordered to start at {change.start_at.isoformat()}"
+        detail = f"ordered to start at {change.start_at:%Y-%m-%d %H:%M:%S} UTC"
         return receipt(action, Outcome.APPLIED, detail, version=version, at=now)
 
     def verify(self, action: Action, within: timedelta) -> bool:

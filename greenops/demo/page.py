@@ -118,7 +118,7 @@ def _actions(found: dict[str, Any]) -> str:
             each["outcome"],
             (each["started_at"] or "-")[:16].replace("T", " "),
             {True: "on time", False: "LATE", None: ""}[each["on_time"]],
-            each["detail"][:36],
+            each["detail"].replace("`", ""),
         )
         for each in found["actions"]
     ]
@@ -136,9 +136,22 @@ def _proof(found: dict[str, Any]) -> str:
             f"grade {avoided['grade']})"
         )
     )
-    state = "verified" if ledger["verified"] else "NOT VERIFIED: " + "; ".join(ledger["problems"])
     return (
-        f"{saved}.\nLedger: {ledger['entries']} entries, {ledger['checkpoints']} signed checkpoints, "
-        f"{ledger['recomputed']} numbers recomputed: {state}.\n"
+        f"{saved}.\nLedger: {counted(ledger['entries'], 'entry', 'entries')}, "
+        f"{counted(ledger['checkpoints'], 'signed checkpoint')}, "
+        f"{counted(ledger['recomputed'], 'number')} recomputed: {_verified(ledger)}.\n"
         f"Grid and prices are a replay ({found['replay']}); joules are this machine's own, unscaled."
     )
+
+
+def _verified(ledger: dict[str, Any]) -> str:
+    if ledger["problems"]:
+        return "NOT VERIFIED: " + "; ".join(ledger["problems"])
+    if ledger["unsigned"]:
+        return f"the last {counted(ledger['unsigned'], 'entry', 'entries')} not signed yet"
+    return "verified"
+
+
+def counted(count: int, one: str, many: str | None = None) -> str:
+    """A number of things, as it is said: `1 entry`, `2 entries`."""
+    return f"{count} {one if count == 1 else many or one + 's'}"

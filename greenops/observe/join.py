@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from opentelemetry import metrics, trace
 from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import TracerProvider, sampling
+from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter
 
 from greenops.observe import attributes as names
@@ -24,16 +24,11 @@ def provider_is_set() -> bool:
 def tracer_provider(
     service: str | None, workload: str | None, region: str | None
 ) -> TracerProvider:
-    """The global provider of the SDK, made with an OTLP exporter where none is set.
-
-    A provider made here records unsampled spans too (`AlwaysRecordSampler`), so that their energy is counted;
-    one that is already there keeps its sampler: wrap it in `AlwaysRecordSampler` where it drops spans.
-    """
+    """The global provider of the SDK, made with an OTLP exporter where none is set."""
     found = trace.get_tracer_provider()
     if isinstance(found, TracerProvider):
         return found
-    sampler = sampling.AlwaysRecordSampler(sampling._get_from_env_or_default())  # noqa: SLF001
-    made = TracerProvider(resource=_resource(service, workload, region), sampler=sampler)
+    made = TracerProvider(resource=_resource(service, workload, region))
     if _endpoint("TRACES"):
         made.add_span_processor(BatchSpanProcessor(_span_exporter()))
     trace.set_tracer_provider(made)

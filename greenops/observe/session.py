@@ -22,6 +22,7 @@ from greenops.observe.attach import Attachment
 from greenops.observe.exporter import EnergySpanExporter
 from greenops.observe.observer import Observer
 from greenops.observe.processor import EnergySpanProcessor
+from greenops.observe.unsampled import Unsampled
 
 if TYPE_CHECKING:
     from greenops.ports import Clock, EnergyMeter
@@ -47,7 +48,17 @@ class Instance:
 
 
 class Session:
-    """What `greenops.init()` set up; ends itself at exit or with its tracer provider. Stability: beta."""
+    """What `greenops.init()` set up; ends itself at exit or with its tracer provider. Stability: beta.
+
+    Args:
+        meters: Opens the meters.
+        factors: Gives the table in force.
+        clock: Simulated time.
+        service: `service.name` where the provider is made here.
+        workload: `greenops.workload` where the resource has none.
+        region: `cloud.region` where neither span nor resource has one.
+        record_unsampled: Spans that the sampler drops are recorded, so that their energy is theirs.
+    """
 
     def __init__(
         self,
@@ -58,6 +69,7 @@ class Session:
         service: str | None = None,
         workload: str | None = None,
         region: str | None = None,
+        record_unsampled: bool = True,
     ) -> None:
         self._factors, self._clock = factors, clock
         self._region = region
@@ -69,6 +81,8 @@ class Session:
         self._workload = workload or _text(self._traces.resource, names.WORKLOAD)
         self.observer = Observer(meters, clock=clock)
         self._attachment: Attachment | None = None
+        self._record_unsampled = record_unsampled
+        self._unsampled: Unsampled | None = None
         try:
             self._begin()
         except Exception:
@@ -85,6 +99,8 @@ class Session:
             _log.warning(
                 "GO0704 a concurrent span processor hides thread clocks; spans get no energy"
             )
+        elif self._record_unsampled:
+            self._unsampled = Unsampled(self._traces, processor)
         self.observer.keep(QUEUES * self._attachment.queued)
         self.observer.run()
         if names.SERVICE_INSTANCE_ID not in found.attributes:
@@ -93,6 +109,8 @@ class Session:
         accounts.register(self._metrics, self.observer, self._workload)
 
     def _undo(self) -> None:
+        if self._unsampled is not None:
+            self._unsampled.undo()
         if self._attachment is not None:
             self._attachment.undo()
         self.observer.close()
@@ -124,6 +142,8 @@ class Session:
             self._traces.force_flush()
         except Exception:  # noqa: BLE001 - a provider that ends with the interpreter may raise anything
             _log.warning("GO0705 the last spans could not be sent", exc_info=False)
+        if self._unsampled is not None:
+            self._unsampled.undo()
         if self._attachment is not None:
             self._attachment.remove()
         self._flush_accounts()

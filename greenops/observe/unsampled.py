@@ -1,0 +1,68 @@
+"""Lets a provider record the spans that its sampler drops, so that their energy has a name; exports none of them.
+
+Checked against opentelemetry-sdk 1.45.2: a provider hands its `sampler` to each tracer it makes, and keeps
+those tracers in `_tracers`.
+"""
+
+# ruff: noqa: SLF001 - the SDK has no public way to change the sampler of tracers that are there
+from __future__ import annotations
+
+import logging
+from typing import Any, Final
+
+from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, SimpleSpanProcessor
+from opentelemetry.sdk.trace.sampling import ALWAYS_ON, AlwaysRecordSampler
+
+SAFE_ENDS: Final = tuple(
+    each.on_end for each in (SpanProcessor, BatchSpanProcessor, SimpleSpanProcessor)
+)
+"""What processors do at a span's end that pass over spans which are not sampled, or do nothing."""
+
+_log = logging.getLogger(__name__)
+
+
+class Unsampled:
+    """The provider's sampler, wrapped so that a dropped span is recorded and not exported.
+
+    Left as it is where a processor of the service's own might take such a span for a sampled one.
+
+    Args:
+        provider: Of the SDK.
+        ours: Our processor, which looks at the flag.
+    """
+
+    def __init__(self, provider: TracerProvider, ours: SpanProcessor) -> None:
+        self._provider = provider
+        self._before = provider.sampler
+        self._after = AlwaysRecordSampler(self._before)
+        self.recorded = isinstance(self._before, AlwaysRecordSampler) or self._before is ALWAYS_ON
+        """True where every span is seen."""
+        active: Any = provider._active_span_processor
+        strange = [each for each in active._span_processors if each is not ours and _strange(each)]
+        if self.recorded:
+            return
+        if strange:
+            _log.warning(
+                "GO0709 span processor `%s` may export spans that are not sampled, so the sampler stays as it is; "
+                "energy of spans that it drops is unattributed",
+                type(strange[0]).__name__,
+            )
+            return
+        self._replace(self._before, self._after)
+        self.recorded = True
+
+    def undo(self) -> None:
+        """Give the sampler back."""
+        self._replace(self._after, self._before)
+
+    def _replace(self, old: object, new: Any) -> None:
+        with self._provider._tracers_lock:
+            owners: list[Any] = [self._provider, *self._provider._tracers.values()]
+            for each in owners:
+                if each.sampler is old:
+                    each.sampler = new
+
+
+def _strange(processor: SpanProcessor) -> bool:
+    return "on_end" in vars(processor) or type(processor).on_end not in SAFE_ENDS

@@ -48,20 +48,26 @@ def init(
 
     Args:
         service: `service.name` where the provider is made here.
-        workload: `greenops.workload` where the resource has none.
-        region: `cloud.region` where neither span nor resource has one.
+        workload: `greenops.workload` where the resource has none; else `GREENOPS_WORKLOAD`.
+        region: `cloud.region` where neither span nor resource has one; else as the environment tells.
     """
     global _session, _tried  # noqa: PLW0603 - one instrumentation per process, as OpenTelemetry has one provider
     with _lock:
         if _tried:
             return
         _tried = True
+        if _says("GREENOPS_DISABLED", "true") or _says("OTEL_SDK_DISABLED", "true"):
+            return
         try:
             _session = _start(service, workload, region)
         except GreenOpsError as error:
             _log.warning("GO0701 spans of this process get no energy: %s", error)
         except Exception:  # noqa: BLE001 - a service must start whatever happens to its telemetry
             _log.warning("GO0701 spans of this process get no energy", exc_info=True)
+
+
+def _says(variable: str, word: str) -> bool:
+    return os.environ.get(variable, "").strip().lower() == word
 
 
 def wrap(exporter: SpanExporter) -> SpanExporter:
@@ -146,8 +152,10 @@ def _logged(meters: list[EnergyMeter], service: str) -> list[EnergyMeter]:
 
 def _start(service: str | None, workload: str | None, region: str | None) -> Session:
     from greenops.adapters.clock import SystemClock
+    from greenops.observe.detector import region_here, workload_here
     from greenops.observe.session import Session
 
+    workload = workload or workload_here(os.environ)
     name = service or os.environ.get("OTEL_SERVICE_NAME") or workload or "service"
     return Session(
         lambda: discover(name),
@@ -155,7 +163,8 @@ def _start(service: str | None, workload: str | None, region: str | None) -> Ses
         clock=SystemClock.from_environment(),
         service=service,
         workload=workload,
-        region=region,
+        region=region or region_here(os.environ),
+        record_unsampled=not _says("GREENOPS_RECORD_UNSAMPLED", "false"),
     )
 
 

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from greenops.adapters import cpu_model, powercap
+from greenops.adapters import amd_smi, cpu_model, hwmon, perf_events, powercap
 from greenops.adapters.meter_log import MeterLog
 from greenops.ports import EnergyMeter
+from greenops.testing.meter_systems import FakeAmdSmi, FakePerf, perf_tree, write_tree
 from greenops.testing.meters import SyntheticMeter
 
 
@@ -24,11 +25,37 @@ def rapl(folder: Path) -> EnergyMeter:
     return powercap.discover(folder)[0]
 
 
+def perf(folder: Path) -> EnergyMeter:
+    return perf_events.discover(perf_tree(folder), FakePerf(0, 2**32))[0]
+
+
+def counting(folder: Path) -> EnergyMeter:
+    write_tree(folder / "hwmon0", {"name": "xe", "energy1_input": "5"})
+    return hwmon.discover(folder)[0]
+
+
+def sampling(folder: Path) -> EnergyMeter:
+    write_tree(folder / "hwmon0", {"name": "power_meter", "power1_average": "5"})
+    return hwmon.discover(folder)[0]
+
+
+def amd(folder: Path) -> EnergyMeter:
+    return amd_smi.discover(FakeAmdSmi({"a": 5}))[0]
+
+
 def logged(folder: Path) -> EnergyMeter:
     return MeterLog(SyntheticMeter(), folder / "log.jsonl")
 
 
-@pytest.mark.parametrize("make", [modeled, rapl, logged, lambda _: SyntheticMeter()])
+def synthetic(folder: Path) -> EnergyMeter:
+    return SyntheticMeter()
+
+
+@pytest.mark.parametrize(
+    "make",
+    [modeled, rapl, perf, counting, sampling, amd, logged, synthetic],
+    ids=lambda f: f.__name__,
+)
 def test_an_energy_meter_is_cumulative_names_its_device_and_closes_twice(
     make, tmp_path: Path
 ) -> None:

@@ -1,0 +1,179 @@
+"""Processor packages through Linux perf events, `power/energy-pkg/`: RAPL in 64 bits, without files to poll."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import platform
+import struct
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from greenops.domain.energy import Boundary, EnergyReading, MeterInfo, Method
+from greenops.errors import AdapterUnavailable, AdapterUnsupported
+from greenops.units import Joules, Seconds, Watts
+
+if TYPE_CHECKING:
+    from greenops.ports import EnergyMeter
+
+SYS: Final = Path("/sys")
+EVENT: Final = "energy-pkg"
+UNCERTAINTY: Final = 0.05
+"""Relative 90 % half width; the counter is the one RAPL's powercap shows."""
+UPDATE_PERIOD: Final = Seconds(0.001)
+"""Time between two steps of the counter. Source: Intel SDM volume 3B, RAPL interfaces: about every 1 ms."""
+LARGEST: Final = Watts(1_000.0)
+"""Twice the long-term power of the largest packages, AMD EPYC 9965 and Intel Xeon 6980P, 500 W."""
+SYSCALL: Final = {"x86_64": 298, "aarch64": 241}
+"""Number of `perf_event_open`. Source: Linux, `arch/x86/entry/syscalls/syscall_64.tbl` and `asm-generic/unistd.h`."""
+CLOSE_ON_EXEC: Final = 8
+"""`PERF_FLAG_FD_CLOEXEC`. Source: Linux, `include/uapi/linux/perf_event.h`."""
+ATTRIBUTES: Final = struct.Struct("=IIQ48x")
+"""`perf_event_attr` in its first version, 64 bytes: type, size, config; all else is zero. Source: the same."""
+WIDTH: Final = 8
+"""Bytes of one reading: an event without a `read_format` gives its 64-bit value alone."""
+MEND: Final = "grant `CAP_PERFMON` or set `kernel.perf_event_paranoid` to 0"
+
+Opener = Callable[[int, int, int], int]
+"""Opens the event of a PMU type and a config on one CPU, for all processes; gives a descriptor or raises OSError."""
+
+
+def open_event(pmu: int, config: int, cpu: int) -> int:
+    """Call `perf_event_open(2)`.
+
+    Raises:
+        OSError: The kernel refuses, or the processor's number of the call is not known.
+    """
+    number = SYSCALL.get(platform.machine())
+    if number is None:
+        raise OSError(f"perf events are not known on {platform.machine()}")
+    attributes = ctypes.create_string_buffer(ATTRIBUTES.pack(pmu, ATTRIBUTES.size, config))
+    libc = ctypes.CDLL(None, use_errno=True)
+    libc.syscall.restype = ctypes.c_long
+    given = (ctypes.c_long(each) for each in (-1, cpu, -1, CLOSE_ON_EXEC))
+    fd = int(libc.syscall(ctypes.c_long(number), ctypes.byref(attributes), *given))
+    if fd < 0:
+        code = ctypes.get_errno()
+        raise OSError(code, os.strerror(code))
+    return fd
+
+
+class PerfMeter:
+    """One package, read on one of its CPUs. Stability: beta.
+
+    Args:
+        fd: Descriptor of the event; the meter closes it.
+        package: Number of the package.
+        scale: Joules of one count.
+    """
+
+    def __init__(self, fd: int, package: int, scale: float) -> None:
+        self._fd: int | None = fd
+        self._scale = scale
+        self._info = MeterInfo(
+            name="perf",
+            device=f"package-{package}",
+            device_kind="cpu",
+            method=Method.MEASURED,
+            boundary=Boundary.CHIP,
+            uncertainty=UNCERTAINTY,
+            rated_power=LARGEST,
+            update_period=UPDATE_PERIOD,
+        )
+
+    @property
+    def info(self) -> MeterInfo:
+        """What it is."""
+        return self._info
+
+    def read(self) -> EnergyReading:
+        """Read the counter now; it counts from when it was opened.
+
+        Raises:
+            AdapterUnavailable: It cannot be read now, for example since its CPU went offline.
+        """
+        try:
+            told = os.read(-1 if self._fd is None else self._fd, WIDTH)
+        except OSError as error:
+            raise self._unavailable(str(error)) from error
+        if len(told) != WIDTH:
+            raise self._unavailable("the event has stopped")
+        joules = Joules(int.from_bytes(told, "little") * self._scale)
+        return EnergyReading(self._info.device, time.monotonic_ns(), joules)
+
+    def _unavailable(self, why: str) -> AdapterUnavailable:
+        return AdapterUnavailable("GO0713", f"perf event of `{self._info.device}`: {why}")
+
+    def __del__(self) -> None:
+        """Leave no file open in a forked child, which opens its own."""
+        self.close()
+
+    def close(self) -> None:
+        """Close the event; twice is once."""
+        fd, self._fd = getattr(self, "_fd", None), None
+        if fd is not None:
+            os.close(fd)
+
+
+def discover(root: Path = SYS, opener: Opener = open_event) -> Sequence[EnergyMeter]:
+    """One meter for each package.
+
+    Raises:
+        AdapterUnsupported: This machine has no such event.
+        AdapterUnavailable: The kernel does not let this process open it; tells the mend.
+    """
+    pmu = root / "bus/event_source/devices/power"
+    try:
+        kind, config, scale = int(_line(pmu / "type")), _config(pmu), _scale(pmu)
+        cpus = _cpus(_line(pmu / "cpumask"))
+    except (OSError, ValueError) as error:
+        raise AdapterUnsupported("GO0713", f"no perf event `power/{EVENT}/`: {error}") from error
+    found: list[EnergyMeter] = []
+    try:
+        for place, cpu in enumerate(cpus):
+            fd = opener(kind, config, cpu)
+            found.append(PerfMeter(fd, _package(root, cpu, place), scale))
+    except OSError as error:
+        for meter in found:
+            meter.close()
+        raise AdapterUnavailable(
+            "GO0713", f"perf event `power/{EVENT}/` cannot be opened: {error}", fix=MEND
+        ) from error
+    return found
+
+
+def _config(pmu: Path) -> int:
+    """The event's number at the bits where `format/event` wants it."""
+    terms = dict(term.partition("=")[::2] for term in _line(pmu / "events" / EVENT).split(","))
+    bits = _line(pmu / "format/event").removeprefix("config:")
+    return int(terms.get("event", ""), 0) << int(bits.split("-")[0])
+
+
+def _scale(pmu: Path) -> float:
+    unit = _line(pmu / f"events/{EVENT}.unit")
+    scale = float(_line(pmu / f"events/{EVENT}.scale"))
+    if unit != "Joules" or not 0 < scale < 1:
+        raise ValueError(f"unit `{unit}` with scale `{scale}` is not known")
+    return scale
+
+
+def _cpus(mask: str) -> list[int]:
+    """CPUs of a list such as `0,24` or `0-1`."""
+    found: list[int] = []
+    for part in mask.split(","):
+        first, _, last = part.partition("-")
+        found.extend(range(int(first), int(last or first) + 1))
+    return found
+
+
+def _package(root: Path, cpu: int, place: int) -> int:
+    try:
+        return int(_line(root / f"devices/system/cpu/cpu{cpu}/topology/physical_package_id"))
+    except (OSError, ValueError):
+        return place
+
+
+def _line(path: Path) -> str:
+    return path.read_text().strip()

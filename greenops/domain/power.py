@@ -1,0 +1,54 @@
+"""Power as an energy counter: what a sensor of watts has added up to since it was first asked."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Final
+
+from greenops.units import NS_PER_S, Joules, Seconds, Watts, energy
+
+LARGEST_NODE: Final = Watts(10_200.0)
+"""Largest plausible power of one machine or a part of it [W]. Source: NVIDIA DGX H100 data sheet, 10.2 kW."""
+LONGEST_GAP: Final = Seconds(60.0)
+"""Between two samples further apart nothing is known of the power, so nothing is added [s]."""
+
+
+@dataclass(slots=True)
+class PowerCounter:
+    """Joules under the samples of a power, by trapezoids."""
+
+    joules: float = 0.0
+    watts: float = 0.0
+    at_ns: int | None = None
+
+    def add(self, watts: Watts, at_ns: int) -> Joules:
+        """Take a sample in; the counter as it stands then [J]."""
+        if self.at_ns is not None and at_ns > self.at_ns:
+            lasted = Seconds((at_ns - self.at_ns) / NS_PER_S)
+            if lasted <= LONGEST_GAP:
+                self.joules += energy(Watts((self.watts + watts) / 2), lasted)
+        self.watts, self.at_ns = watts, max(at_ns, self.at_ns or at_ns)
+        return Joules(self.joules)
+
+
+def plausible_watts(value: float) -> Watts:
+    """A power that one machine can draw [W].
+
+    Raises:
+        ValueError: It is not finite, negative, or above what `LARGEST_NODE` draws with half as much again.
+    """
+    if not 0 <= value <= 1.5 * LARGEST_NODE:
+        raise ValueError(f"{value} W is no power of a machine")
+    return Watts(value)
+
+
+def plausible_joules(value: float) -> Joules:
+    """A counter's value [J].
+
+    Raises:
+        ValueError: It is not finite, or negative.
+    """
+    if not (math.isfinite(value) and value >= 0):
+        raise ValueError(f"{value} J is no energy counter")
+    return Joules(value)

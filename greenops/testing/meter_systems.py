@@ -1,0 +1,110 @@
+"""Fakes of the systems that meters read: made-up sysfs trees, a kernel that opens perf events, drivers."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+ENERGY_UNIT = "2.3283064365386962890625e-10"
+"""Joules of one count, as Linux's `power` PMU gives it: 2^-32."""
+
+
+def write_tree(root: Path, files: Mapping[str, str]) -> Path:
+    """Write files below a folder, folders included; the folder."""
+    for name, text in files.items():
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text + "\n")
+    return root
+
+
+def perf_tree(root: Path, *, cpumask: str = "0", **changed: str) -> Path:
+    """A fake of `/sys` with the `power` PMU of a server processor; `changed` replaces `event`, `scale` or `unit`."""
+    pmu = "bus/event_source/devices/power"
+    return write_tree(
+        root,
+        {
+            f"{pmu}/type": "23",
+            f"{pmu}/cpumask": cpumask,
+            f"{pmu}/format/event": "config:0-7",
+            f"{pmu}/events/energy-pkg": changed.get("event", "event=0x02"),
+            f"{pmu}/events/energy-pkg.scale": changed.get("scale", ENERGY_UNIT),
+            f"{pmu}/events/energy-pkg.unit": changed.get("unit", "Joules"),
+            "devices/system/cpu/cpu0/topology/physical_package_id": "0",
+            "devices/system/cpu/cpu24/topology/physical_package_id": "1",
+        },
+    )
+
+
+class FakePerf:
+    """A fake kernel that opens perf events: each descriptor gives the counts it was told, then ends.
+
+    Args:
+        counts: What each reading gives.
+        refuses: Error of every opening; none lets all be opened.
+    """
+
+    def __init__(self, *counts: int, refuses: int | None = None) -> None:
+        self.counts, self.refuses = counts, refuses
+        self.opened: list[tuple[int, int, int]] = []
+
+    def __call__(self, pmu: int, config: int, cpu: int) -> int:
+        """Open an event.
+
+        Raises:
+            OSError: It was told to refuse.
+        """
+        if self.refuses is not None:
+            raise OSError(self.refuses, os.strerror(self.refuses))
+        self.opened.append((pmu, config, cpu))
+        reading, writing = os.pipe()
+        os.write(writing, b"".join(count.to_bytes(8, "little") for count in self.counts))
+        os.close(writing)
+        return reading
+
+
+class FakeAmdSmi:
+    """A fake of AMD's `amdsmi`: boards with an energy counter, by the counts each gives; `None` for one without."""
+
+    class AmdSmiException(Exception):
+        """What every call may raise."""
+
+    def __init__(
+        self, boards: Mapping[str, int | None], *, resolution: float = 15.259, driver: bool = True
+    ) -> None:
+        self.boards, self.resolution, self.driver = dict(boards), resolution, driver
+        self.limits: dict[str, Any] = {}
+        self.users = 0
+
+    def amdsmi_init(self) -> None:
+        """Begin; fails without a driver."""
+        if not self.driver:
+            raise self.AmdSmiException("driver not loaded")
+        self.users += 1
+
+    def amdsmi_shut_down(self) -> None:
+        """End."""
+        self.users -= 1
+
+    def amdsmi_get_processor_handles(self) -> list[str]:
+        """Every board."""
+        return list(self.boards)
+
+    def amdsmi_get_gpu_device_uuid(self, handle: str) -> str:
+        """Identity of a board."""
+        return f"uuid-{handle}"
+
+    def amdsmi_get_power_cap_info(self, handle: str) -> dict[str, Any]:
+        """Largest power that can be set."""
+        if handle not in self.limits:
+            raise self.AmdSmiException("not supported")
+        return {"max_power_cap": self.limits[handle]}
+
+    def amdsmi_get_energy_count(self, handle: str) -> dict[str, Any]:
+        """Count and microjoules of one count."""
+        count = self.boards.get(handle)
+        if count is None:
+            raise self.AmdSmiException("not supported")
+        return {"energy_accumulator": count, "counter_resolution": self.resolution, "timestamp": 1}

@@ -147,14 +147,14 @@ class Attribution:
         threads = self.spans.threads
         known = unattributed = overhead = 0
         clocks = dict(tick.threads)
-        for thread, state in threads.items():
+        for thread, state in list(threads.items()):
             if thread in clocks or state.at_ns > tick.at_ns:
                 # Spans may have started and ended here since the clocks were read.
                 cpu_ns = clocks[thread] = max(state.cpu_ns, clocks.get(thread, 0))
                 state.charge(cpu_ns, max(state.at_ns, tick.at_ns))
             else:
-                known += state.charged_ns
                 self.spans.gone(thread)
+                known += state.charged_ns
         for thread, cpu_ns in clocks.items():
             used = cpu_ns - seen.get(thread, cpu_ns if first else 0)
             used = cpu_ns if used < 0 else used

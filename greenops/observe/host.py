@@ -22,6 +22,7 @@ OVERHEAD_THREADS = (
 class Clocks:
     """Cumulative CPU times at one moment [ns]; see `greenops.observe.attribution.Tick`."""
 
+    at_ns: int
     host_ns: int | None
     process_ns: int
     threads: dict[int, int]
@@ -70,17 +71,20 @@ class Host:
 
     def read(self) -> Clocks:
         """All clocks, the process first so that threads never seem to exceed it for long."""
-        host_ns = self._busy_ns()
-        process_ns = time.process_time_ns()
+        # What lets other threads run comes first, so that the clocks after it are of one moment.
+        host_ns, tasks = self._busy_ns(), self._count_tasks()
         overhead = set()
         for thread in threading.enumerate():
             if thread.native_id is not None:
                 self._known.add(thread.native_id)
                 if thread.name.startswith(OVERHEAD_THREADS):
                     overhead.add(thread.native_id)
+        # The time before the list of threads: one that is not in it and used something later is new, not dead.
+        at_ns = time.monotonic_ns()
+        process_ns = time.process_time_ns()
         times = {thread: self.thread_ns(thread) for thread in list(self._known)}
         known = {thread: ns for thread, ns in times.items() if ns is not None}
-        return Clocks(host_ns, process_ns, known, frozenset(overhead), self._has_native(len(known)))
+        return Clocks(at_ns, host_ns, process_ns, known, frozenset(overhead), tasks > len(known))
 
     def _busy_ns(self) -> int | None:
         if self._stat is None:
@@ -93,8 +97,8 @@ class Host:
         # Guest time is inside user time; stolen time ran elsewhere and is left out.
         return (user + nice + system + irq + softirq) * self._unit
 
-    def _has_native(self, known: int) -> bool:
+    def _count_tasks(self) -> int:
         try:
-            return len(os.listdir(self._tasks)) > known  # noqa: PTH208 - paths would cost more than names
+            return len(os.listdir(self._tasks))  # noqa: PTH208 - paths would cost more than names
         except OSError:
-            return False
+            return 0

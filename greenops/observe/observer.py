@@ -9,8 +9,6 @@ import threading
 import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
-from threading import get_native_id
-from time import monotonic_ns, thread_time_ns
 from typing import TYPE_CHECKING, Final
 
 from greenops.domain.energy import EnergyReading, MeterInfo, Unknown
@@ -20,10 +18,9 @@ from greenops.observe.attribution import Attribution, Finished, Rate, Tick, flat
 from greenops.observe.host import Host
 from greenops.observe.meter_thread import MeterThread
 from greenops.observe.meters import Meters
+from greenops.observe.span_log import SpanLog
 
 if TYPE_CHECKING:
-    from opentelemetry.sdk.trace import ReadableSpan, Span
-
     from greenops.ports import Clock, EnergyMeter
 
 INTERVAL_S: Final = 0.1
@@ -32,8 +29,6 @@ KEPT: Final = 8_192
 """Results kept for exporters at least; the oldest goes. Four queues of the SDK's batch processor at its default."""
 PATIENCE_S: Final = 2.0
 """How long spans wait for a look that was asked for [s]; one takes less than a millisecond."""
-SAMPLED: Final = 1
-"""Bit of the trace flags. Source: W3C Trace Context, section 3.2.2.5.1."""
 PERIOD_S: Final = 300
 """Simulated time whose energy is priced with one carbon intensity [s]; grids publish 5 min at best."""
 
@@ -67,16 +62,16 @@ class Observer:
         self._running = False
         self._kept = KEPT
         self._blind: Unknown | None = None
+        self._log = SpanLog(self._know)
+        self.span_started, self.span_ended = self._log.started, self._log.ended
         self._begin()
         weak = weakref.WeakMethod(self._after_fork)
         os.register_at_fork(after_in_child=lambda: (again := weak()) and again())
 
     def _begin(self) -> None:
-        # Re-entrant: a finaliser may end a span while the same thread starts one.
         self._lock = threading.RLock()
         self._tick_lock = threading.Lock()
-        # Asking the kernel for a thread's id costs a system call, so each thread asks once.
-        self._here = threading.local()
+        self._log.reset()
         self._closed = False
         self._thread: MeterThread | None = None
         self._results: OrderedDict[int, Finished] = OrderedDict()
@@ -91,6 +86,9 @@ class Observer:
         self._books = Attribution(self._meters.infos, self._rate)
         self._spans = self._books.spans
         self.tick()
+
+    def _know(self, thread: int) -> None:
+        self._host.know(thread)
 
     def _after_fork(self) -> None:
         if self._closed:
@@ -137,45 +135,6 @@ class Observer:
         device = busy.info.device if busy is not None else "unknown"
         _log.warning("GO0707 energy meter `%s` does not answer; spans wait for it no more", device)
 
-    def span_started(self, span: Span, parent_context: object = None) -> None:  # noqa: ARG002
-        """A span starts on the calling thread; as the SDK calls a processor, so that no call lies between."""
-        here = self._here
-        try:
-            thread = here.thread
-        except AttributeError:
-            thread = here.thread = get_native_id()
-        parent = span.parent
-        with self._lock:
-            if self._closed:
-                return
-            spans = self._spans
-            if thread not in spans.threads:
-                self._host.know(thread)
-            spans.start(
-                span.context.span_id,
-                span.name,
-                # A remote parent is not among the open spans here, so its id finds nothing.
-                parent.span_id if parent else None,
-                thread,
-                thread_time_ns(),
-                monotonic_ns(),
-                span,
-            )
-
-    def span_ended(self, span: ReadableSpan) -> None:
-        """A span ends, on whatever thread."""
-        context = span.context
-        key = context.span_id
-        with self._lock:
-            spans = self._spans
-            found = spans.open.get(key)
-            if found is None:
-                return
-            ident = found.thread.ident
-            here = getattr(self._here, "thread", 0)
-            cpu_ns = thread_time_ns() if ident == here else self._host.thread_ns(ident)
-            spans.end(key, cpu_ns, monotonic_ns(), context.trace_flags & SAMPLED != 0)
-
     def tick(self) -> bool:
         """Look once, now, on the calling thread; false where another look does not come to its end."""
         if not self._tick_lock.acquire(timeout=self._patience_s):
@@ -199,12 +158,10 @@ class Observer:
             self._meters.close()
 
     def _clocks(self, readings: Mapping[str, EnergyReading | None]) -> Tick:
-        # Without the lock: requests go on while every thread's clock is read. The time comes first, so
-        # that a thread that is not in the list and used something later is known to be new, not dead.
-        at_ns = monotonic_ns()
+        # Without the lock: exporters go on while every thread's clock is read.
         clocks = self._host.read()
         return Tick(
-            at_ns=at_ns,
+            at_ns=clocks.at_ns,
             period=int(self._clock.now().timestamp()) // PERIOD_S,
             readings=readings,
             host_ns=clocks.host_ns,
@@ -217,6 +174,8 @@ class Observer:
     def _book(self, tick: Tick) -> bool:
         if self._closed:
             return False
+        # What came after the clocks were read belongs to the next look.
+        self._log.tell(self._spans, tick.at_ns)
         finished = self._books.tick(tick)
         self._spans.shed()
         for each in finished:
@@ -236,9 +195,10 @@ class Observer:
     def settle(self, keys: Sequence[int]) -> None:
         """Take one more look if a span among `keys` ended after the last one."""
         with self._lock:
-            waits = self._spans.pending(keys)
+            waits = self._spans.pending(keys) or self._log.ends(keys)
         if waits and not self.look():
             with self._lock:
+                self._log.tell(self._spans)
                 self._spans.shed()
 
     def take(self, key: int) -> Finished:
@@ -298,6 +258,8 @@ class Observer:
             if self._closed:
                 return
             self._closed, self._running = True, False
+            self._log.tell(self._spans)
+            self._log.close()
             for key in list(self._spans.waiting):
                 self._missing(key)
             self._books.close()

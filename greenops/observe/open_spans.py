@@ -9,35 +9,87 @@ from types import MappingProxyType
 from typing import Any, Final
 from weakref import ref
 
+from greenops.observe.device import share
+
 MOST_OPEN: Final = 10_000
 """Spans open at once; beyond it the oldest are taken for forgotten. A tick then costs about a millisecond."""
 MOST_WAITING: Final = 16_384
 """Spans that wait for one look; only a driver that hangs lets so many gather."""
+SHORT_NS: Final = 20_000
+"""A stretch between two starts or ends that is worth no reading of the thread's CPU clock [ns].
+
+Source: docs/decisions/0009, measured: a reading costs 0.6 us, three per cent of this.
+"""
+MOST_CLAIMS: Final = 65_536
+"""Stretches of a thread between two readings of its clock; only a driver that hangs lets so many gather."""
 
 
 class ThreadState:
-    """Open spans of one thread, innermost last, and how far its clocks are charged."""
+    """Open spans of one thread, innermost last, and how far its clocks are charged.
 
-    __slots__ = ("at_ns", "charged_ns", "cpu_ns", "ident", "stack")
+    Its CPU clock is read now and then. What ran between two readings gets its part at the second: a short stretch is
+    taken to have run throughout, the rest of the CPU time goes to long ones by wall time.
+    """
+
+    __slots__ = ("at_ns", "charged_ns", "claims", "cpu_ns", "ident", "stack")
 
     def __init__(self, ident: int, cpu_ns: int, at_ns: int) -> None:
         self.ident = ident
         self.stack: list[OpenSpan] = []
         self.cpu_ns = cpu_ns
+        """CPU clock at its last reading [ns]."""
         self.at_ns = at_ns
         self.charged_ns = 0
+        self.claims: list[tuple[OpenSpan | None, int]] = []
+        """Innermost span, if any, and wall time of each stretch since the last reading [ns]."""
 
-    def charge(self, cpu_ns: int, at_ns: int) -> None:
-        """Give the time since the cursor to the innermost open span, then move the cursor."""
-        if self.stack:
-            top = self.stack[-1]
-            if cpu_ns > self.cpu_ns:
-                top.cpu_ns += cpu_ns - self.cpu_ns
-                self.charged_ns += cpu_ns - self.cpu_ns
-            if at_ns > self.at_ns:
-                top.wall_ns += at_ns - self.at_ns
-        self.cpu_ns = cpu_ns
+    def charge(self, cpu_ns: int | None, at_ns: int) -> None:
+        """Give the time since the cursor to the innermost open span, then move the cursor.
+
+        Args:
+            cpu_ns: CPU clock of the thread [ns]; none where it was not read.
+            at_ns: Monotonic clock [ns].
+        """
+        top = self.stack[-1] if self.stack else None
+        wall_ns = max(0, at_ns - self.at_ns)
         self.at_ns = at_ns
+        if top is not None:
+            top.wall_ns += wall_ns
+        if cpu_ns is None:
+            if len(self.claims) < MOST_CLAIMS:
+                self.claims.append((top, wall_ns))
+            return
+        used = max(0, cpu_ns - self.cpu_ns)
+        self.cpu_ns = cpu_ns
+        if self.claims:
+            used = self._meet(used, wall_ns)
+        if top is not None:
+            top.cpu_ns += used
+            self.charged_ns += used
+
+    def _meet(self, used: int, last_ns: int) -> int:
+        """Divide CPU time among the claims; what is left is of the stretch that ends now."""
+        claims, self.claims = self.claims, []
+        sure = [wall if wall <= SHORT_NS else 0 for _, wall in claims]
+        rest = max(0, used - sum(sure))
+        unsure = [0 if wall <= SHORT_NS else wall for _, wall in claims]
+        short, long = share(used - rest, sure), share(rest, [*unsure, last_ns])
+        for (span, _), one, other in zip(claims, short, long, strict=False):
+            self._give(span, one + other)
+        return used - sum(short) - sum(long[:-1])
+
+    def _give(self, span: OpenSpan | None, cpu_ns: int) -> None:
+        if span is not None:
+            span.cpu_ns += cpu_ns
+            self.charged_ns += cpu_ns
+
+    def gone(self) -> None:
+        """The thread has died, and nobody will read its clock: short stretches get what they claim."""
+        for span, wall_ns in self.claims:
+            if wall_ns <= SHORT_NS:
+                self._give(span, wall_ns)
+        self.claims.clear()
+        self.stack.clear()
 
 
 class OpenSpan:
@@ -107,7 +159,7 @@ class OpenSpans:
         self.waiting: dict[int, OpenSpan] = {}
         """Spans that have ended since the last tick, by key."""
         self.threads: dict[int, ThreadState] = {}
-        """Threads that have had spans since the last tick, or have some open."""
+        """Threads that have had spans and live, as far as the last tick knows."""
         self.lost = Lost()
         # The garbage collector may run anywhere, also while the lock is held: it only leaves a note here.
         self._gone: deque[ref[Any]] = deque(maxlen=MOST_OPEN)
@@ -119,7 +171,7 @@ class OpenSpans:
         name: str,
         parent: int | None,
         thread: int,
-        cpu_ns: int,
+        cpu_ns: int | None,
         at_ns: int,
         span: object = None,
     ) -> None:
@@ -130,30 +182,37 @@ class OpenSpans:
             name: Its operation.
             parent: Key of its parent; none, or of no open span here, where it has none.
             thread: It starts on this one.
-            cpu_ns: CPU clock of the thread [ns].
+            cpu_ns: CPU clock of the thread [ns]; none where it was not read.
             at_ns: Monotonic clock [ns].
             span: The SDK's; where it is thrown away without an end, so is what was gathered for it.
         """
         state = self.threads.get(thread)
         if state is None:
-            state = self.threads[thread] = ThreadState(thread, cpu_ns, at_ns)
-        elif state.stack:
-            state.charge(cpu_ns, at_ns)
+            state = self.threads[thread] = ThreadState(thread, cpu_ns or 0, at_ns)
         else:
-            state.cpu_ns, state.at_ns = cpu_ns, at_ns
+            state.charge(cpu_ns, at_ns)
         opened = OpenSpan(key, name, state, self.open.get(parent) if parent else None)
         opened.whole = span
         self.open[key] = opened
         state.stack.append(opened)
 
-    def end(self, key: int, cpu_ns: int | None, at_ns: int, keep: bool = True) -> bool:
+    def end(
+        self,
+        key: int,
+        cpu_ns: int | None,
+        at_ns: int,
+        keep: bool = True,
+        *,
+        thread: int | None = None,
+    ) -> bool:
         """A span ends; false where it is not open here.
 
         Args:
             key: As given at its start.
-            cpu_ns: CPU clock of the thread it started on [ns]; none where that cannot be read.
+            cpu_ns: CPU clock of the thread it ends on [ns]; none where it was not read.
             at_ns: Monotonic clock [ns].
             keep: False where nobody will ask for the result, as for unsampled spans.
+            thread: It ends on this one; none where that is the one it started on.
         """
         span = self.open.pop(key, None)
         if span is None:
@@ -161,7 +220,7 @@ class OpenSpans:
         state = span.thread
         stack = state.stack
         if stack:  # of a thread that died it is empty
-            state.charge(state.cpu_ns if cpu_ns is None else cpu_ns, at_ns)
+            state.charge(cpu_ns if thread in {None, state.ident} else None, at_ns)
             if stack[-1] is span:
                 stack.pop()
             else:
@@ -213,7 +272,7 @@ class OpenSpans:
 
     def gone(self, thread: int) -> None:
         """A thread has died: spans that it left open use no more time, whoever may end them."""
-        self.threads[thread].stack.clear()
+        self.threads.pop(thread).gone()
 
     def held(self) -> dict[str, int]:
         """Energy by device that spans have gathered and no look has settled."""
@@ -232,11 +291,9 @@ class OpenSpans:
         return (self.open.get(span.key) or self.waiting.get(span.key)) is not span
 
     def settled(self) -> Lost:
-        """A tick is over: threads without open spans are forgotten, and what was lost is handed over."""
-        for thread, state in list(self.threads.items()):
+        """A tick is over: what threads were charged starts anew, and what was lost is handed over."""
+        for state in self.threads.values():
             state.charged_ns = 0
-            if not state.stack:
-                del self.threads[thread]
         lost, self.lost = self.lost, Lost()
         return lost
 

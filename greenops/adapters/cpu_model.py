@@ -4,49 +4,42 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from greenops.domain.cpu_power import (
+    UNKNOWN,
+    Coefficient,
+    CpuPower,
+    plain_name,
+    refused,
+    tdp_power,
+)
 from greenops.domain.energy import Boundary, EnergyReading, MeterInfo, Method
-from greenops.errors import AdapterUnavailable
+from greenops.errors import AdapterUnavailable, AdapterUnsupported
 from greenops.units import NS_PER_S, Joules, Seconds, Watts
 
 if TYPE_CHECKING:
     from greenops.ports import EnergyMeter
 
-KNOWN: Final = 0.20
-"""Relative 90 % half width where the family is known. Source: p90 error of the shape, 619 SPECpower servers."""
-UNKNOWN: Final = 0.36
-"""The same where only a typical processor can be assumed."""
+CPUINFO: Final = Path("/proc/cpuinfo")
+STAT: Final = Path("/proc/stat")
+TDP: Final = "GREENOPS_CPU_TDP"
+"""Environment variable: thermal design power [W] and hardware threads of one socket, as `280/128`."""
+MOST_PER_THREAD: Final = 100.0
+"""No hardware thread draws more [W]; beyond it watts and threads are mixed up."""
 UPDATE_PERIOD: Final = Seconds(0.01)
 """Time between two counts of the CPU times [s]: Linux's USER_HZ is 100."""
 STANDSTILL_NS: Final = NS_PER_S
 """CPU times that do not move for so long are not kept at all, as in gVisor [ns]."""
 UNSEEN_NS: Final = 50_000_000
 """The same before they were ever seen to move: five counts [ns]."""
-
-
-@dataclass(frozen=True, slots=True)
-class CpuPower:
-    """Power of one vCPU [W] at rest and at full load; `name` of the family, none where unknown."""
-
-    name: str | None
-    idle: Watts
-    full: Watts
-    shape: tuple[float, ...]
-
-    def power(self, utilisation: float) -> Watts:
-        """Power of one vCPU at a utilisation of 0 to 1 [W], between the points of the shape."""
-        place = min(max(utilisation, 0.0), 1.0) * (len(self.shape) - 1)
-        lower = min(int(place), len(self.shape) - 2)
-        part = place - lower
-        height = self.shape[lower] * (1 - part) + self.shape[lower + 1] * part
-        return Watts(self.idle + (self.full - self.idle) * height)
 
 
 class CpuModelMeter:
@@ -63,7 +56,7 @@ class CpuModelMeter:
         self,
         power: CpuPower,
         vcpus: int,
-        stat: Path = Path("/proc/stat"),
+        stat: Path = STAT,
         monotonic_ns: Callable[[], int] = time.monotonic_ns,
     ) -> None:
         self._power, self._vcpus, self._now = power, vcpus, monotonic_ns
@@ -74,12 +67,12 @@ class CpuModelMeter:
         self._busy, self._whole = self._times()
         self._moved = False
         self._info = MeterInfo(
-            name="spec_model" if power.name else "tdp_model",
+            name=power.source,
             device="cpu",
             device_kind="cpu",
             method=Method.MODELED,
             boundary=Boundary.CHIP,
-            uncertainty=KNOWN if power.name else UNKNOWN,
+            uncertainty=power.uncertainty,
             rated_power=Watts(power.full * vcpus),
             idle_power=Watts(power.idle * vcpus),
             update_period=UPDATE_PERIOD,
@@ -143,37 +136,136 @@ class CpuModelMeter:
 
 
 def discover(
-    cpuinfo: Path = Path("/proc/cpuinfo"), stat: Path = Path("/proc/stat")
+    cpuinfo: Path = CPUINFO, stat: Path = STAT, environ: Mapping[str, str] = os.environ
 ) -> Sequence[EnergyMeter]:
-    """The modeled processor; none where Linux's CPU times are not there."""
+    """The modeled processor, as well as it can be told; none where Linux's CPU times are not there."""
     try:
-        text = cpuinfo.read_text()
-        vcpus = text.count("processor\t:") or os.cpu_count() or 1
-        return [CpuModelMeter(cpu_power(text), vcpus, stat)]
-    except (OSError, AdapterUnavailable):
+        return discover_family(cpuinfo, stat)
+    except AdapterUnsupported:
+        pass
+    try:
+        return discover_tdp(cpuinfo, stat, environ)
+    except AdapterUnsupported:
         return []
+
+
+def discover_family(cpuinfo: Path = CPUINFO, stat: Path = STAT) -> Sequence[EnergyMeter]:
+    """The modeled processor of a family with coefficients of its own.
+
+    Raises:
+        AdapterUnsupported: The family has none, or Linux's CPU times are not there.
+    """
+    text = _cpuinfo(cpuinfo)
+    power = family_power(text)
+    if power is None:
+        raise AdapterUnsupported("GO0712", "no coefficients of this processor's family")
+    return _meter(power, text, stat)
+
+
+def discover_tdp(
+    cpuinfo: Path = CPUINFO, stat: Path = STAT, environ: Mapping[str, str] = os.environ
+) -> Sequence[EnergyMeter]:
+    """The modeled processor by its thermal design power: told by `GREENOPS_CPU_TDP`, else by its name, else a typical one.
+
+    Raises:
+        AdapterUnsupported: Linux's CPU times are not there, or the variable is no `watts/threads`.
+    """
+    text = _cpuinfo(cpuinfo)
+    return _meter(_told(environ) or named_power(text) or typical_power(), text, stat)
+
+
+def _meter(power: CpuPower, cpuinfo: str, stat: Path) -> Sequence[EnergyMeter]:
+    try:
+        return [CpuModelMeter(power, vcpus(cpuinfo), stat)]
+    except (OSError, AdapterUnavailable) as error:
+        raise AdapterUnsupported("GO0712", f"no cpu times to model with: {error}") from error
+
+
+def _cpuinfo(path: Path) -> str:
+    try:
+        return path.read_text(errors="replace")
+    except OSError:
+        return ""
+
+
+def vcpus(cpuinfo: str) -> int:
+    """How many CPUs this machine sees."""
+    return cpuinfo.count("processor\t:") or os.cpu_count() or 1
 
 
 def cpu_power(cpuinfo: str) -> CpuPower:
     """Power of one vCPU of the processor that `/proc/cpuinfo` describes."""
-    data = json.loads((files("greenops") / "data" / "cpu_power.json").read_text("utf-8"))
-    seen = _fields(cpuinfo)
+    return family_power(cpuinfo) or named_power(cpuinfo) or typical_power()
+
+
+def family_power(cpuinfo: str) -> CpuPower | None:
+    """The same from the family's coefficients; none where it has none, or none that can be believed."""
+    data, seen = _data("cpu_power.json"), _fields(cpuinfo)
     row = next((each for each in data["families"] if _fits(each, seen)), None)
-    values = row or data["unknown"]
-    return CpuPower(
-        name=row["name"] if row else None,
-        idle=Watts(values["min_w"]),
-        full=Watts(values["max_w"]),
-        shape=tuple(data["shape"]),
-    )
+    if row is None or row["name"] in refused([Coefficient.of_family(r) for r in data["families"]]):
+        return None
+    return _between(row["name"], row, data["shape"])
+
+
+def typical_power() -> CpuPower:
+    """Power of one vCPU where nothing is known of the processor."""
+    data = _data("cpu_power.json")
+    found = _between(None, data["unknown"], data["shape"])
+    return replace(found, source="tdp_model", uncertainty=UNKNOWN)
+
+
+def named_power(cpuinfo: str) -> CpuPower | None:
+    """The same from the thermal design power of the model it names; none where that is not in the table.
+
+    A virtual machine has its share of the host: as many of the host's hardware threads as it has vCPUs.
+    """
+    data, seen = _data("cpu_tdp.json"), _fields(cpuinfo)
+    name = f" {plain_name(seen.get('model name', ''))} "
+    rows = data["processors"]
+    row = next((each for each in rows if f" {each['name']} " in name), None)
+    if row is None or row["name"] in refused([Coefficient.of_tdp(each) for each in rows]):
+        return None
+    threads, tdp = row["threads"], row["tdp_w"]
+    if "hypervisor" not in seen.get("flags", "").split():
+        # The whole machine is ours, whatever part of its threads is switched on.
+        sockets = len(set(re.findall(r"^physical id\s*: (\d+)", cpuinfo, re.MULTILINE))) or 1
+        threads, tdp = vcpus(cpuinfo), tdp * sockets
+    return tdp_power(row["name"], Watts(tdp), threads, data["shape"])
+
+
+def _told(environ: Mapping[str, str]) -> CpuPower | None:
+    text = environ.get(TDP, "")
+    if not text:
+        return None
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)/(\d+)", text.strip())
+    if found is None or not 0 < float(found[1]) / max(int(found[2]), 0.01) < MOST_PER_THREAD:
+        raise AdapterUnsupported(
+            "GO0712",
+            f"`{TDP}` is watts and hardware threads of a socket as `280/128`, not `{text}`",
+        )
+    shape = _data("cpu_tdp.json")["shape"]
+    return tdp_power(TDP, Watts(float(found[1])), int(found[2]), shape)
+
+
+def _between(name: str | None, row: Mapping[str, Any], shape: Sequence[float]) -> CpuPower:
+    return CpuPower(name, Watts(row["min_w"]), Watts(row["max_w"]), tuple(shape))
+
+
+def _data(name: str) -> Any:
+    return json.loads((files("greenops") / "data" / name).read_text("utf-8"))
 
 
 def _fits(row: Mapping[str, Any], seen: Mapping[str, str]) -> bool:
     if seen.get("vendor_id") != row["vendor"] or seen.get("cpu family") != str(row["family"]):
         return False
-    model, stepping = int(seen.get("model", -1)), int(seen.get("stepping") or 0)
-    low, high = row.get("steppings", (0, 999))
+    model, stepping = _number(seen, "model"), _number(seen, "stepping")
+    low, high = row.get("steppings", (-1, 999))
     return model in row["models"] and low <= stepping <= high
+
+
+def _number(seen: Mapping[str, str], name: str) -> int:
+    text = seen.get(name, "")
+    return int(text) if text.isdecimal() else -1
 
 
 def _fields(cpuinfo: str) -> dict[str, str]:

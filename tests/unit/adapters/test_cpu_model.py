@@ -4,8 +4,14 @@ from pathlib import Path
 
 import pytest
 
-from greenops.adapters.cpu_model import CpuModelMeter, cpu_power, discover
-from greenops.errors import AdapterUnavailable
+from greenops.adapters.cpu_model import (
+    CpuModelMeter,
+    cpu_power,
+    discover,
+    discover_family,
+    discover_tdp,
+)
+from greenops.errors import AdapterUnavailable, AdapterUnsupported
 
 GENOA = "processor\t: 0\nvendor_id\t: AuthenticAMD\ncpu family\t: 25\nmodel\t\t: 17\nstepping\t: 1\n\nprocessor\t: 1\n"
 
@@ -153,3 +159,77 @@ def test_cpu_times_that_stop_are_unavailable_and_nothing_is_lost_when_they_go_on
     now[0] = 2_000_000_000
 
     assert meter.read().joules == pytest.approx(4 * first)
+
+
+def described(name: str, *, flags: str = "", cpus: int = 4, sockets: int = 1) -> str:
+    each = "processor\t: {0}\nvendor_id\t: x\nmodel name\t: {1}\nphysical id\t: {2}\nflags\t\t: {3}\n\n"
+    return "".join(each.format(n, name, n % sockets, flags) for n in range(cpus))
+
+
+@pytest.mark.parametrize(
+    ("name", "found", "watts"),
+    [
+        ("Intel(R) Xeon(R) Platinum 8259CL CPU @ 2.50GHz", "Xeon Platinum 8259CL", 210 / 48),
+        ("Intel(R) Xeon(R) CPU E5-2686 v4 @ 2.30GHz", "Xeon E5-2686 v4", 145 / 36),
+        ("Intel(R) Xeon(R) Platinum 8480+", "Xeon Platinum 8480+", 350 / 112),
+        ("AMD EPYC 7763 64-Core Processor", "EPYC 7763", 280 / 128),
+        ("AMD EPYC 9755 128-Core Processor", "EPYC 9755", 500 / 256),
+    ],
+)
+def test_a_vm_has_its_share_of_the_processor_that_it_names(
+    name: str, found: str, watts: float
+) -> None:
+    power = cpu_power(described(name, flags="fpu hypervisor sse"))
+
+    assert power.name == found
+    assert power.full == pytest.approx(watts)
+    assert (power.source, power.uncertainty) == ("tdp_model", 0.36)
+
+
+def test_a_whole_machine_has_all_sockets_whatever_threads_are_on() -> None:
+    power = cpu_power(described("AMD EPYC 7763 64-Core Processor", cpus=128, sockets=2))
+
+    assert power.full * 128 == pytest.approx(2 * 280)
+
+
+@pytest.mark.parametrize("name", ["AMD EPYC", "AMD EPYC 77631", "Neoverse-V2", ""])
+def test_a_processor_without_a_row_is_a_typical_one(name: str) -> None:
+    power = cpu_power(described(name))
+
+    assert (power.name, power.source, power.uncertainty) == (None, "tdp_model", 0.36)
+
+
+def test_a_design_power_that_is_told_counts_before_the_name(tmp_path: Path) -> None:
+    file = stat(tmp_path / "stat", user=0, idle=0)
+    (tmp_path / "cpuinfo").write_text(described("AMD EPYC 7763 64-Core Processor"))
+
+    (meter,) = discover_tdp(tmp_path / "cpuinfo", file, {"GREENOPS_CPU_TDP": "400/64"})
+
+    assert meter.info.rated_power == pytest.approx(4 * 400 / 64)
+
+
+@pytest.mark.parametrize("text", ["280", "a/b", "280/0", "0/64", "1e9/2", "999999/2", "-5/2"])
+def test_a_design_power_that_makes_no_sense_is_refused(tmp_path: Path, text: str) -> None:
+    file = stat(tmp_path / "stat", user=0, idle=0)
+
+    with pytest.raises(AdapterUnsupported, match="GO0712 `GREENOPS_CPU_TDP`"):
+        discover_tdp(tmp_path / "none", file, {"GREENOPS_CPU_TDP": text})
+
+
+def test_a_family_without_coefficients_is_left_to_the_design_power(tmp_path: Path) -> None:
+    file = stat(tmp_path / "stat", user=0, idle=0)
+    (tmp_path / "cpuinfo").write_text("vendor_id : AuthenticAMD\ncpu family : 26\nmodel : 2\n")
+
+    with pytest.raises(AdapterUnsupported, match="no coefficients"):
+        discover_family(tmp_path / "cpuinfo", file)
+    assert discover_tdp(tmp_path / "cpuinfo", file, {})[0].info.name == "tdp_model"
+
+
+def test_a_machine_without_proc_has_no_model_and_says_so(tmp_path: Path) -> None:
+    with pytest.raises(AdapterUnsupported, match="GO0712"):
+        discover_tdp(tmp_path / "none", tmp_path / "none", {})
+
+
+@pytest.mark.parametrize("line", ["cpu family : x", "model : -", "stepping : unknown", "\x00\xff"])
+def test_a_description_that_is_garbage_is_a_typical_processor(line: str) -> None:
+    assert cpu_power(f"vendor_id : AuthenticAMD\n{line}\n").name is None

@@ -64,6 +64,7 @@ class Observer:
         self._blind: Unknown | None = None
         self._log = SpanLog(self._know)
         self.span_started, self.span_ended = self._log.started, self._log.ended
+        self.switch = self._log.switched
         self._begin()
         weak = weakref.WeakMethod(self._after_fork)
         os.register_at_fork(after_in_child=lambda: (again := weak()) and again())

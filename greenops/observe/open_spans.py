@@ -24,6 +24,20 @@ MOST_CLAIMS: Final = 65_536
 """Stretches of a thread between two readings of its clock; only a driver that hangs lets so many gather."""
 
 
+class TaskStack(list["OpenSpan"]):
+    """Open spans of one asyncio task, innermost last; the thread's while a step of the task runs.
+
+    Args:
+        under: Key of the span that the task was made under, its innermost while it has none of its own.
+    """
+
+    __slots__ = ("under",)
+
+    def __init__(self, under: int | None = None) -> None:
+        super().__init__()
+        self.under = under
+
+
 class ThreadState:
     """Open spans of one thread, innermost last, and how far its clocks are charged.
 
@@ -31,11 +45,14 @@ class ThreadState:
     taken to have run throughout, the rest of the CPU time goes to long ones by wall time.
     """
 
-    __slots__ = ("at_ns", "charged_ns", "claims", "cpu_ns", "ident", "stack")
+    __slots__ = ("at_ns", "charged_ns", "claims", "cpu_ns", "ident", "own", "stack")
 
     def __init__(self, ident: int, cpu_ns: int, at_ns: int) -> None:
         self.ident = ident
-        self.stack: list[OpenSpan] = []
+        self.own: list[OpenSpan] = []
+        """Spans that no task started."""
+        self.stack = self.own
+        """Spans of the task whose step runs, otherwise its own."""
         self.cpu_ns = cpu_ns
         """CPU clock at its last reading [ns]."""
         self.at_ns = at_ns
@@ -50,7 +67,11 @@ class ThreadState:
             cpu_ns: CPU clock of the thread [ns]; none where it was not read.
             at_ns: Monotonic clock [ns].
         """
-        top = self.stack[-1] if self.stack else None
+        stack = self.stack
+        while stack and stack[-1].over:
+            # A task was made under it, and it ended elsewhere.
+            stack.pop()
+        top = stack[-1] if stack else None
         wall_ns = max(0, at_ns - self.at_ns)
         self.at_ns = at_ns
         if top is not None:
@@ -90,6 +111,7 @@ class ThreadState:
                 self._give(span, wall_ns)
         self.claims.clear()
         self.stack.clear()
+        self.own.clear()
 
 
 class OpenSpan:
@@ -113,6 +135,7 @@ class OpenSpan:
     whole: object = None
     """The SDK's span until the next look; then `watch` tells when the SDK lets go of it without an end."""
     watch: ref[Any] | None = None
+    over = False
     gap = False
     """True once a device used energy meanwhile that no reading will ever tell."""
 
@@ -120,6 +143,8 @@ class OpenSpan:
         self.key = key
         self.name = name
         self.thread = thread
+        self.home = thread.stack
+        """The stack it was put on."""
         self.parent = parent
 
     def add(self, device: str, period: int, quanta: int) -> None:
@@ -217,8 +242,7 @@ class OpenSpans:
         span = self.open.pop(key, None)
         if span is None:
             return False
-        state = span.thread
-        stack = state.stack
+        state, stack = span.thread, span.home
         if stack:  # of a thread that died it is empty
             state.charge(cpu_ns if thread in {None, state.ident} else None, at_ns)
             if stack[-1] is span:
@@ -229,9 +253,34 @@ class OpenSpans:
         if span.parent is not None and span.parent.key in self.open:
             span.into = span.parent
         span.parent = span.whole = span.watch = None
-        span.keep = keep
+        span.keep, span.over = keep, True
         self.waiting[key] = span
         return True
+
+    def switch(self, thread: int, stack: TaskStack | None, cpu_ns: int | None, at_ns: int) -> None:
+        """A step of a task begins or ends on a thread: what it uses from now on is charged to other spans.
+
+        Args:
+            thread: The one that runs it.
+            stack: The task's; none for the thread's own.
+            cpu_ns: CPU clock of the thread [ns]; none where it was not read.
+            at_ns: Monotonic clock [ns].
+        """
+        state = self.threads.get(thread)
+        if state is None:
+            state = self.threads[thread] = ThreadState(thread, cpu_ns or 0, at_ns)
+        else:
+            state.charge(cpu_ns, at_ns)
+        if stack is None:
+            state.stack = state.own
+            return
+        state.stack = stack
+        # After a fork a stack may hold spans of the parent process.
+        while stack and self.open.get(stack[-1].key) is not stack[-1]:
+            stack.pop()
+        under = self.open.get(stack.under) if stack.under and not stack else None
+        if under is not None:
+            stack.append(under)
 
     def shed(self) -> None:
         """Give up the oldest where too many are open, or wait for a look that does not come."""
@@ -254,10 +303,11 @@ class OpenSpans:
         for span in spans:
             del self.open[span.key]
             span.parent = span.whole = span.watch = None
+            span.over = True
             self.lost.add(span)
-            stacks[span.thread.ident] = span.thread
-        for state in stacks.values():
-            state.stack = [span for span in state.stack if self.open.get(span.key) is span]
+            stacks[id(span.home)] = span.home
+        for stack in stacks.values():
+            stack[:] = [span for span in stack if self.open.get(span.key) is span]
 
     def pending(self, keys: Iterable[int]) -> bool:
         """True where one of these spans has ended after the last tick."""

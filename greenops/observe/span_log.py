@@ -14,7 +14,7 @@ from threading import get_native_id
 from time import monotonic_ns, thread_time_ns
 from typing import TYPE_CHECKING, Any, Final
 
-from greenops.observe.open_spans import MOST_WAITING, SHORT_NS, OpenSpans
+from greenops.observe.open_spans import MOST_WAITING, SHORT_NS, OpenSpans, TaskStack
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import ReadableSpan, Span
@@ -52,7 +52,7 @@ class SpanLog:
     def reset(self) -> None:
         """Forget all: a forked child has one thread, and none of its parent's notes."""
         self._here = threading.local()
-        self._notes: deque[tuple[bool, int, int, int | None, Any]] = deque(maxlen=MOST_NOTES)
+        self._notes: deque[tuple[bool | None, int, int, int | None, Any]] = deque(maxlen=MOST_NOTES)
         self._note = self._notes.append
 
     def close(self) -> None:
@@ -87,6 +87,22 @@ class SpanLog:
         lane.at_ns = at_ns
         self._note((False, lane.thread, at_ns, cpu_ns, span))
 
+    def switched(self, stack: TaskStack | None) -> None:
+        """A step of a task begins on the calling thread, or none where one ends.
+
+        Left out while many notes wait, so that no start or end is lost for it.
+        """
+        if len(self._notes) > MOST_NOTES // 2:
+            return
+        try:
+            lane = self._here.lane
+        except AttributeError:
+            lane = self._enter()
+        at_ns = monotonic_ns()
+        cpu_ns = thread_time_ns() if at_ns - lane.at_ns > self._short_ns else None
+        lane.at_ns = at_ns
+        self._note((None, lane.thread, at_ns, cpu_ns, stack))
+
     def tell(self, spans: OpenSpans, until_ns: int = NEVER_NS) -> None:
         """Tell of all starts and ends up to an instant, each once; the caller locks."""
         notes, later = self._notes, []
@@ -95,6 +111,8 @@ class SpanLog:
             started, thread, at_ns, cpu_ns, span = note
             if at_ns > until_ns:
                 later.append(note)
+            elif started is None:
+                spans.switch(thread, span, cpu_ns, at_ns)
             elif started:
                 parent = span.parent
                 spans.start(
@@ -117,4 +135,4 @@ class SpanLog:
         """True where one of these spans has ended and that was not told yet."""
         wanted = frozenset(keys)
         notes = self._notes.copy()
-        return any(not note[0] and note[4].context.span_id in wanted for note in notes)
+        return any(note[0] is False and note[4].context.span_id in wanted for note in notes)

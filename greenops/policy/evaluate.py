@@ -122,6 +122,8 @@ def _plain(value: Any) -> Any:
             return float.__float__(value)
         case str():
             return str.__str__(value)
+        case list():
+            return [_plain(each) for each in value]
         case _:
             return value
 

@@ -22,6 +22,7 @@ from greenops.observe.attach import Attachment
 from greenops.observe.exporter import EnergySpanExporter
 from greenops.observe.observer import Observer
 from greenops.observe.processor import EnergySpanProcessor
+from greenops.observe.steps import Steps
 from greenops.observe.unsampled import Unsampled
 
 if TYPE_CHECKING:
@@ -58,6 +59,7 @@ class Session:
         workload: `greenops.workload` where the resource has none.
         region: `cloud.region` where neither span nor resource has one.
         record_unsampled: Spans that the sampler drops are recorded, so that their energy is theirs.
+        meter_steps: asyncio is metered per step of a coroutine.
     """
 
     def __init__(
@@ -70,6 +72,7 @@ class Session:
         workload: str | None = None,
         region: str | None = None,
         record_unsampled: bool = True,
+        meter_steps: bool = True,
     ) -> None:
         self._factors, self._clock = factors, clock
         self._region = region
@@ -83,6 +86,7 @@ class Session:
         self._attachment: Attachment | None = None
         self._record_unsampled = record_unsampled
         self._unsampled: Unsampled | None = None
+        self._steps = Steps(self.observer.switch) if meter_steps else None
         try:
             self._begin()
         except Exception:
@@ -91,26 +95,31 @@ class Session:
         atexit.register(self.end)
 
     def _begin(self) -> None:
-        found = self._traces.resource
-        processor = EnergySpanProcessor(self.observer)
-        self._attachment = Attachment(self._traces, processor, self.wrap)
-        if not self._attachment.usable:
-            self.observer.blind(Unknown.CLOCK_UNAVAILABLE)
-            _log.warning(
-                "GO0704 a concurrent span processor hides thread clocks; spans get no energy"
-            )
-        elif self._record_unsampled:
-            self._unsampled = Unsampled(self._traces, processor)
-        self.observer.keep(QUEUES * self._attachment.queued)
+        self._attach()
         self.observer.run()
+        found = self._traces.resource
         if names.SERVICE_INSTANCE_ID not in found.attributes:
             found = found.merge(Resource({names.SERVICE_INSTANCE_ID: self._instance()}))
         self._metrics: metrics.MeterProvider = join.meter_provider(found)
         accounts.register(self._metrics, self.observer, self._workload)
 
+    def _attach(self) -> None:
+        processor = EnergySpanProcessor(self.observer)
+        self._attachment = Attachment(self._traces, processor, self.wrap)
+        self.observer.keep(QUEUES * self._attachment.queued)
+        if not self._attachment.usable:
+            self.observer.blind(Unknown.CLOCK_UNAVAILABLE)
+            _log.warning(
+                "GO0704 a concurrent span processor hides thread clocks; spans get no energy"
+            )
+            return
+        if self._record_unsampled:
+            self._unsampled = Unsampled(self._traces, processor)
+        if self._steps is not None:
+            self._steps.install()
+
     def _undo(self) -> None:
-        if self._unsampled is not None:
-            self._unsampled.undo()
+        self._let_go()
         if self._attachment is not None:
             self._attachment.undo()
         self.observer.close()
@@ -142,11 +151,16 @@ class Session:
             self._traces.force_flush()
         except Exception:  # noqa: BLE001 - a provider that ends with the interpreter may raise anything
             _log.warning("GO0705 the last spans could not be sent", exc_info=False)
-        if self._unsampled is not None:
-            self._unsampled.undo()
+        self._let_go()
         if self._attachment is not None:
             self._attachment.remove()
         self._flush_accounts()
+
+    def _let_go(self) -> None:
+        if self._steps is not None:
+            self._steps.remove()
+        if self._unsampled is not None:
+            self._unsampled.undo()
 
     def _shut_down(self) -> None:
         # The tracer provider was shut down by its owner: once its last exporter is, no span can
@@ -156,6 +170,7 @@ class Session:
             return
         self._flushed = True
         self.observer.close()
+        self._let_go()
         self._flush_accounts()
 
     def _flush_accounts(self) -> None:

@@ -165,6 +165,7 @@ def _start(service: str | None, workload: str | None, region: str | None) -> Ses
         workload=workload,
         region=region or region_here(os.environ),
         record_unsampled=not _says("GREENOPS_RECORD_UNSAMPLED", "false"),
+        meter_steps=not _says("GREENOPS_METER_STEPS", "false"),
     )
 
 

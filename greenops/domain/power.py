@@ -52,3 +52,44 @@ def plausible_joules(value: float) -> Joules:
     if not (math.isfinite(value) and value >= 0):
         raise ValueError(f"{value} J is no energy counter")
     return Joules(value)
+
+
+@dataclass(slots=True)
+class EvenCounter:
+    """A counter that steps seldom, paid out evenly: what a step brought, over as long as the step took.
+
+    Never ahead of the counter, and behind it by no more than one step, so that nothing is made up and nothing lost.
+    A fall, and a step that `most` watts do not explain, pass through at once: whoever keeps the books refuses them.
+    """
+
+    most: Watts
+    paid: float = 0.0
+    last: float | None = None
+    rate: float = 0.0
+    """What is paid out per nanosecond [J]."""
+    changed_ns: int = 0
+    asked_ns: int = 0
+
+    def sample(self, joules: Joules, at_ns: int) -> None:
+        """Take a reading of the counter in."""
+        before, lasted = self.last, at_ns - self.changed_ns
+        if joules == before or (before is not None and lasted <= 0):
+            return
+        if before is None or not 0 < joules - before <= 1.5 * self.most * lasted / NS_PER_S:
+            self.catch_up(joules, at_ns)
+            return
+        # What an earlier step has left is paid out along with this one.
+        self.rate = (joules - self.at(at_ns)) / lasted
+        self.last, self.changed_ns = joules, at_ns
+
+    def catch_up(self, joules: Joules, at_ns: int) -> None:
+        """Stand where the counter stands, at once."""
+        self.paid, self.rate, self.last = joules, 0.0, joules
+        self.changed_ns, self.asked_ns = at_ns, max(at_ns, self.asked_ns)
+
+    def at(self, now_ns: int) -> Joules:
+        """The counter at a moment; one before the last gives what it gave then [J]."""
+        if now_ns > self.asked_ns and self.last is not None:
+            self.paid = min(self.last, self.paid + self.rate * (now_ns - self.asked_ns))
+            self.asked_ns = now_ns
+        return Joules(self.paid)

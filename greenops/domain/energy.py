@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
@@ -77,6 +78,9 @@ class EnergyReading:
     at_ns: int
     """Monotonic clock (`time.monotonic_ns`) at the reading."""
     joules: Joules
+    users: Mapping[int, float | None] | None = None
+    """Processes on the device by id, with the part of its time that each kept it busy, if known; none where the device
+    does not tell, or tells ids of another namespace."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,9 +6,10 @@ arguments: cumulative nanoseconds of CPU time and of the monotonic clock.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum, auto
+from math import hypot
 from typing import Final
 
 from greenops.domain.energy import (
@@ -19,21 +20,15 @@ from greenops.domain.energy import (
     SpanEnergy,
     Unknown,
 )
-from greenops.observe.device import DeviceAccount, joules, share
+from greenops.observe.device import QUANTA_PER_JOULE, DeviceAccount, joules, share
+from greenops.observe.idle import SEPARATE, Idle
 from greenops.observe.open_spans import Lost, OpenSpan, OpenSpans
 from greenops.observe.shares import Shares, Use
+from greenops.observe.split import Split, splitter
 from greenops.units import Joules
 
 SLACK_NS: Final = 200_000_000
 """How far host and process clocks may drift before the difference is forgotten [ns]; /proc/stat counts 10 ms."""
-
-Rate = Callable[[str], float]
-"""Relative power of an operation while it is on the CPU; 1.0 for every operation is the flat rule."""
-
-
-def flat(operation: str) -> float:  # noqa: ARG001
-    """Every operation draws alike."""
-    return 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,9 +87,10 @@ class Known(Enum):
 class Attribution:
     """The books of one process. Not thread-safe: the caller holds one lock around every call."""
 
-    def __init__(self, meters: Iterable[MeterInfo], rate: Rate = flat) -> None:
+    def __init__(self, meters: Iterable[MeterInfo], idle: Idle = SEPARATE) -> None:
         self.devices = {info.device: DeviceAccount(info) for info in meters}
-        self._rate = rate
+        self.splitters = {device: splitter(each.info) for device, each in self.devices.items()}
+        self._idle = idle
         self.spans = OpenSpans()
         self._unread: dict[str, Shares] = {}
         """By device, who used what since it could last be read."""
@@ -128,8 +124,14 @@ class Attribution:
         moved = account.advance(reading)
         if account.jumps + account.resets > refused:
             return Known.GAP
-        self._split(account, moved, shares, tick.period)
+        self._split(account, moved, shares, reading, tick.period)
         return known
+
+    def learn(self, at_ns: int) -> None:
+        """Fit the rates of operations where it is time; takes milliseconds, and no lock but the looker's own."""
+        for each in self.splitters.values():
+            if each.rates is not None and each.rates.due(at_ns):
+                each.rates.fit(at_ns)
 
     def close(self) -> None:
         """No more ticks: energy of spans that are still open becomes unattributed."""
@@ -175,7 +177,7 @@ class Attribution:
             process_ns=process_ns,
             other_ns=self._other(tick.host_ns, process_ns),
             spans={
-                span: Use(span.cpu_ns, ns, span.wall_ns)
+                span: Use(span.cpu_ns, ns, span.wall_ns, span.read, span.written)
                 for span, ns in zip(spans, native, strict=True)
             },
             unattributed_ns=unattributed + residual - sum(native) + lost.cpu_ns,
@@ -200,43 +202,37 @@ class Attribution:
         return found
 
     def _split(
-        self, account: DeviceAccount, moved: tuple[int, int], shares: Shares, period: int
+        self,
+        account: DeviceAccount,
+        moved: tuple[int, int],
+        shares: Shares,
+        reading: EnergyReading,
+        period: int,
     ) -> None:
         delta, dt_ns = moved
         idle = account.idle(delta, dt_ns)
-        own = delta - idle
-        parts = account.parts
-        parts[Category.IDLE] += idle
-        uses = shares.spans.values()
-        if account.info.device_kind == "gpu":
-            shared = weights = [use.wall for use in uses]
-            rest = [shares.lost_wall_ns, 0]
-        else:
-            running = shares.process_ns + shares.other_ns
-            mine = own * shares.process_ns // running if running else own
-            parts[Category.OTHER_PROCESS] += own - mine
-            own, shared = mine, [use.native for use in uses]
-            weights = [self._weight(span, use) for span, use in shares.spans.items()]
-            rest = [shares.unattributed_ns, shares.overhead_ns]
-        given = share(own, [*weights, *rest])
-        for span, quanta, weight, wall in zip(shares.spans, given, weights, shared, strict=False):
-            if quanta:
-                span.add(account.info.device, period, quanta)
-                span.shared += quanta * wall // weight
-        attributed, overhead = sum(given[: len(weights)]), given[-1]
+        device, parts = account.info.device, account.parts
+        dynamic = delta - idle
+        split = self.splitters[device].split(dynamic, shares, reading)
+        weighed = sum(split.weights) + sum(split.rest) > 0
+        more = self._idle.given(idle, split.mine, dynamic) if weighed else 0
+        own = split.mine + more
+        given = share(own, [*split.weights, *split.rest])
+        for at, span in enumerate(shares.spans):
+            if given[at]:
+                span.add(device, period, given[at])
+                _explain(span, split, at, given[at])
+        attributed, overhead = sum(given[: len(split.weights)]), given[-1]
+        parts[Category.IDLE] += idle - more
+        parts[Category.OTHER_PROCESS] += dynamic - split.mine
         parts[Category.ATTRIBUTED] += attributed
         parts[Category.OVERHEAD] += overhead
         parts[Category.UNATTRIBUTED] += own - attributed - overhead
 
-    def _weight(self, span: OpenSpan, use: Use) -> int:
-        if self._rate is flat:
-            return use.cpu + use.native
-        return int(use.cpu * self._rate(span.name)) + use.native
-
     def _settle(self, shares: Shares, whole: bool, gap: bool) -> list[Finished]:
         for span, use in shares.spans.items():
             span.used_ns += use.cpu + use.native
-            span.cpu_ns = span.wall_ns = 0
+            span.cpu_ns = span.wall_ns = span.read = span.written = 0
         if gap:
             for span in self.spans.open.values():
                 span.gap = True
@@ -258,7 +254,8 @@ class Attribution:
             why = Unknown.METER_FAILED if self.devices else Unknown.NO_METER
             return Finished(span.key, None, why, span.used_ns, {})
         own = joules(span.quanta)
-        spread = sum(joules(q) * self.devices[d].info.uncertainty for d, q in span.devices.items())
+        meter = sum(joules(q) * self.devices[d].info.uncertainty for d, q in span.devices.items())
+        spread = hypot(meter, span.doubt / QUANTA_PER_JOULE)
         methods = [account.info.method for account in self.devices.values()]
         energy = SpanEnergy(
             self_j=own,
@@ -266,7 +263,17 @@ class Attribution:
             low_j=Joules(max(0.0, own - spread)),
             high_j=Joules(own + spread),
             method=max(methods, key=list(Method).index),
-            attribution="wall_share" if 2 * span.shared > span.quanta else "cpu_time",
+            attribution=max(span.rules, key=span.rules.__getitem__, default="cpu_time"),
         )
         periods = {period: joules(quanta) for period, quanta in span.periods.items()}
         return Finished(span.key, energy, None, span.used_ns, periods)
+
+
+def _explain(span: OpenSpan, split: Split, at: int, quanta: int) -> None:
+    """Note on a span by what rule it got a share, and how far that may be off."""
+    native, time = split.native[at] if split.native is not None else (0, 1)
+    by_wall = quanta * native // time if time else 0
+    span.note_rule("wall_share", by_wall)
+    span.note_rule(split.rule, quanta - by_wall)
+    if split.doubts is not None:
+        span.doubt += quanta * split.doubts[at]

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Final
 from greenops.domain.energy import EnergyReading, MeterInfo, Unknown
 from greenops.errors import GreenOpsError
 from greenops.observe.account import Account
-from greenops.observe.attribution import Attribution, Finished, Rate, Tick, flat
+from greenops.observe.attribution import Attribution, Finished, Tick
 from greenops.observe.host import Host
+from greenops.observe.idle import SEPARATE, Idle
 from greenops.observe.meter_thread import MeterThread
 from greenops.observe.meters import Meters
 from greenops.observe.span_log import SpanLog
@@ -42,7 +43,7 @@ class Observer:
         meters: Opens the meters; called again in a forked child.
         clock: Simulated time.
         interval_s: Time between two looks [s].
-        rate: Relative power of operations.
+        idle: Who answers for idle energy.
         host: CPU clocks; opened again in a forked child.
         patience_s: How long a caller waits for a look [s].
     """
@@ -53,11 +54,11 @@ class Observer:
         *,
         clock: Clock,
         interval_s: float = INTERVAL_S,
-        rate: Rate = flat,
+        idle: Idle = SEPARATE,
         host: Callable[[], Host] = Host,
         patience_s: float = PATIENCE_S,
     ) -> None:
-        self._open_meters, self._clock, self._rate = meters, clock, rate
+        self._open_meters, self._clock, self._idle = meters, clock, idle
         self._interval_s, self._open_host, self._patience_s = interval_s, host, patience_s
         self._running = False
         self._kept = KEPT
@@ -84,7 +85,7 @@ class Observer:
         except GreenOpsError as error:
             _log.warning("%s", error)
             self._meters = Meters([])
-        self._books = Attribution(self._meters.infos, self._rate)
+        self._books = Attribution(self._meters.infos, self._idle)
         self._spans = self._books.spans
         self.tick()
 
@@ -153,6 +154,8 @@ class Observer:
         tick = self._clocks(readings)
         with self._lock:
             booked = self._book(tick)
+        # Without the lock, as only looks learn and only one looks at a time.
+        self._books.learn(tick.at_ns)
         self._tell_refused()
         if not booked:
             # The driver answered after all had been let go but its own meter.

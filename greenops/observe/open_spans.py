@@ -126,8 +126,14 @@ class OpenSpan:
     """CPU time of its own, settled ticks [ns]."""
     devices: Mapping[str, int] = MappingProxyType({})
     periods: Mapping[int, int] = MappingProxyType({})
-    shared = 0
-    """Part of its energy that was shared by wall time, not by CPU time."""
+    rules: Mapping[str, int] = MappingProxyType({})
+    """Its energy by the rule that shared it."""
+    doubt = 0.0
+    """What the rates it was weighed with may be off, half width of the 90 % range [quanta]."""
+    read = 0
+    """Tokens read for it in the tick that runs."""
+    written = 0
+    """Tokens written for it in the tick that runs."""
     below = 0
     """Energy of descendants that ended before it."""
     into: OpenSpan | None = None
@@ -151,6 +157,11 @@ class OpenSpan:
         """Add energy that a tick gave."""
         self.devices = {**self.devices, device: self.devices.get(device, 0) + quanta}
         self.periods = {**self.periods, period: self.periods.get(period, 0) + quanta}
+
+    def note_rule(self, rule: str, quanta: int) -> None:
+        """Say by what rule some of it was shared."""
+        if quanta:
+            self.rules = {**self.rules, rule: self.rules.get(rule, 0) + quanta}
 
     @property
     def quanta(self) -> int:
@@ -334,7 +345,11 @@ class OpenSpans:
 
     def active(self) -> Iterable[OpenSpan]:
         """Open spans that used something since the last tick."""
-        return (span for span in self.open.values() if span.wall_ns or span.cpu_ns)
+        return (
+            span
+            for span in self.open.values()
+            if span.wall_ns or span.cpu_ns or span.written or span.read
+        )
 
     def settled_before(self, span: OpenSpan) -> bool:
         """True where a span is neither open nor waiting."""

@@ -10,15 +10,26 @@ from greenops.observe.open_spans import OpenSpan
 
 @dataclass(frozen=True, slots=True)
 class Use:
-    """What one span used [ns]: CPU time of its own, its part of native threads, wall time as the innermost."""
+    """What one span used [ns]: CPU time of its own, its part of native threads, wall time as the innermost.
+
+    `read` and `written` count the tokens of a language model that ran for it.
+    """
 
     cpu: int
     native: int
     wall: int
+    read: int = 0
+    written: int = 0
 
     def __add__(self, other: Use) -> Use:
         """Both together."""
-        return Use(self.cpu + other.cpu, self.native + other.native, self.wall + other.wall)
+        return Use(
+            self.cpu + other.cpu,
+            self.native + other.native,
+            self.wall + other.wall,
+            self.read + other.read,
+            self.written + other.written,
+        )
 
 
 NOTHING = Use(0, 0, 0)

@@ -81,7 +81,7 @@ def test_a_closed_log_keeps_nothing() -> None:
 def test_each_thread_is_made_known_once_before_its_first_note() -> None:
     known: list[int] = []
     log = SpanLog(known.append)
-    thread = threading.Thread(target=lambda: (log.ended(span(1)), log.ended(span(2))))
+    thread = threading.Thread(target=lambda: list(map(log.ended, [span(1), span(2)])))
 
     log.started(span(1))
     log.started(span(2))

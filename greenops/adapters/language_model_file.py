@@ -1,0 +1,87 @@
+"""The table of language models that comes with GreenOps, and a file of one's own that adds to it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import replace
+from importlib.resources import files
+from pathlib import Path
+from typing import Final
+
+from greenops.domain.language_model import (
+    LanguageModelTable,
+    Measured,
+)
+from greenops.domain.record import canonical, restore
+from greenops.errors import InvalidFile, Location
+
+SHIPPED: Final = "language_models.json"
+OWN_KEYS: Final = ("models", "hosted", "measured")
+"""What a file of one's own may hold; figures and tiers are the shipped ones."""
+
+
+def shipped() -> LanguageModelTable:
+    """The table in the package."""
+    text = (files("greenops") / "data" / SHIPPED).read_text("utf-8")
+    return restore(LanguageModelTable, json.loads(text))
+
+
+def version(table: LanguageModelTable) -> str:
+    """SHA-256 of the canonical content."""
+    return hashlib.sha256(canonical(table)).hexdigest()
+
+
+def with_own(table: LanguageModelTable, path: Path) -> LanguageModelTable:
+    """A table with the rows of a file added; they stand above the shipped ones.
+
+    Raises:
+        InvalidFile: The file cannot be read, or a row is not what it should be.
+    """
+    at = Location(str(path))
+    try:
+        own = json.loads(path.read_text("utf-8"))
+        unknown = [key for key in own if key not in OWN_KEYS]
+        if unknown:
+            raise ValueError(f"unknown key `{unknown[0]}`; known keys: {', '.join(OWN_KEYS)}")  # noqa: TRY301
+        found = restore(LanguageModelTable, {"figures": {}, **_EMPTY, **own})
+        whole = replace(
+            table,
+            models=(*table.models, *found.models),
+            hosted=(*table.hosted, *found.hosted),
+            measured=(*table.measured, *found.measured),
+        )
+        _check(whole)
+    except (OSError, ValueError, TypeError, RecursionError) as error:
+        raise InvalidFile("GO0731", f"not a table of language models: {error}", at=at) from error
+    return whole
+
+
+_EMPTY: Final[dict[str, list[object]]] = {
+    "precisions": [],
+    "tiers": [],
+    "models": [],
+    "hosted": [],
+    "measured": [],
+}
+
+
+def _check(table: LanguageModelTable) -> None:
+    precisions = {each.name for each in table.precisions}
+    tiers = {each.name for each in table.tiers}
+    for model in table.models:
+        if not 0 < model.active_b <= model.total_b < float("inf"):
+            raise ValueError(f"`{model.name}` has sizes that cannot be")
+        if model.precision not in precisions:
+            raise ValueError(f"`{model.name}` has the unknown precision `{model.precision}`")
+    for hosted in table.hosted:
+        if hosted.tier not in tiers:
+            raise ValueError(f"`{hosted.name}` has the unknown tier `{hosted.tier}`")
+    for row in table.measured:
+        _check_measured(row)
+
+
+def _check_measured(row: Measured) -> None:
+    energies = (row.output_j, row.input_j or 0.0)
+    if not all(0 <= each < float("inf") for each in energies) or not 1 <= row.factor < float("inf"):
+        raise ValueError(f"the measurement of `{row.model}` has numbers that cannot be")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import tomllib
 from collections.abc import Mapping
@@ -48,12 +49,36 @@ class Settings:
     """Who sends the loop's actions."""
     mode: str = "act"
     """`recommend` writes decisions only; `act` sends them to their targets."""
+    language_model_calls: str = "elsewhere"
+    """Calls whose energy an instrumented service estimates: `elsewhere`, `all` (loopback too) or `off`."""
+    language_model_tier: str = ""
+    """Tier of models that are in no table: `small`, `medium`, `large`; empty leaves them unknown."""
+    language_models: Path | None = None
+    """File of own models and measurements, added to the shipped table."""
+    metered_servers: str = ""
+    """Hosts of language models whose own energy is metered, with commas between; no estimate for them."""
+    span_parts: str = ""
+    """More on spans, with commas between: `network`, `flops`, `per_unit`."""
+    embodied_g: float = 0.0
+    """Emissions of making one machine [gCO2e]; above 0 spans carry their part of it."""
+    embodied_lifetime_years: float = 4.0
+    """How long a machine is expected to serve [years]."""
+    embodied_vcpus: int = 0
+    """All vCPUs of the machine that `embodied_g` is of; 0 takes those that the process sees."""
 
 
 PREFIX = "GREENOPS_"
-PATHS = ("state", "policies", "checkpoint_mirror")
+PATHS = ("state", "policies", "checkpoint_mirror", "language_models")
 LARGEST_PORT = 65_535
-MODES = ("recommend", "act")
+CHOICES: Mapping[str, tuple[str, ...]] = {
+    "mode": ("recommend", "act"),
+    "language_model_calls": ("elsewhere", "all", "off"),
+    "language_model_tier": ("", "small", "medium", "large"),
+}
+"""Settings that take one of a few words."""
+SPAN_PARTS = ("network", "flops", "per_unit")
+AMOUNTS = ("embodied_g", "embodied_lifetime_years", "embodied_vcpus")
+"""Settings that are not negative, and finite."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +190,23 @@ def _checked(name: str, value: Any, origin: object) -> Any:
         raise UsageError(
             "GO0804", f"`{name}` must be 0 to {LARGEST_PORT}, not `{value}` (from {origin})"
         )
-    if name == "mode" and value not in MODES:
-        known = " or ".join(f"`{mode}`" for mode in MODES)
-        raise UsageError("GO0804", f"`mode` must be {known}, not `{value}` (from {origin})")
+    known = CHOICES.get(name)
+    if known is not None and value not in known:
+        words = " or ".join(f"`{each}`" for each in known if each)
+        raise UsageError("GO0804", f"`{name}` must be {words}, not `{value}` (from {origin})")
+    if name in AMOUNTS and not 0 <= value < math.inf:
+        raise UsageError("GO0804", f"`{name}` must be 0 or more, not `{value}` (from {origin})")
+    if name == "embodied_lifetime_years" and value == 0:
+        raise UsageError("GO0804", f"`{name}` must be above 0 (from {origin})")
+    if name == "span_parts":
+        _check_parts(value, origin)
     return value
+
+
+def _check_parts(value: str, origin: object) -> None:
+    for part in filter(None, (each.strip() for each in value.split(","))):
+        if part not in SPAN_PARTS:
+            known = ", ".join(f"`{each}`" for each in SPAN_PARTS)
+            raise UsageError(
+                "GO0804", f"`span_parts` may name {known}, not `{part}` (from {origin})"
+            )

@@ -19,6 +19,7 @@ from greenops.observe.attribution import Finished
 from greenops.observe.emissions import Price, instant, price
 from greenops.observe.enriched import Attributes, EnrichedSpan
 from greenops.observe.observer import PERIOD_S, Observer
+from greenops.observe.span_parts import SpanParts, installed
 from greenops.units import Joules, seconds
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ class EnergySpanExporter(SpanExporter):
         workload: `greenops.workload` where the resource has none.
         instance: `service.instance.id` where the resource has none.
         total: Adds `greenops.energy.total`.
+        parts: What spans carry beyond their own energy; none for what is installed in the process.
         after_shutdown: Called once the inner exporter has everything.
     """
 
@@ -57,12 +59,14 @@ class EnergySpanExporter(SpanExporter):
         workload: str | None = None,
         instance: Callable[[], str] | None = None,
         total: bool = False,
+        parts: SpanParts | None = None,
         after_shutdown: Callable[[], None] | None = None,
     ) -> None:
         self.inner = inner
         self._observer, self._factors, self._clock = observer, factors, clock
         self._region, self._workload, self._instance = region, workload, instance
         self._total, self._after_shutdown = total, after_shutdown
+        self._parts = installed() if parts is None else parts
         self._resource: tuple[Resource, str, str, Resource] | None = None
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
@@ -106,6 +110,7 @@ class EnergySpanExporter(SpanExporter):
         if self._clock.replay is not None and end is not None:
             more[names.TIME] = end.isoformat().replace("+00:00", "Z")
         found = self._observer.take(span.context.span_id if span.context else 0)
+        self._add_parts(more, span, found, table)
         if found.energy is None:
             more[names.ENERGY_UNKNOWN] = str(found.unknown)
             return more
@@ -119,6 +124,19 @@ class EnergySpanExporter(SpanExporter):
         self._add_price(more, self._price(span, found, found.energy.self_j, table))
         more.update(self._elsewhere(span, table))
         return more
+
+    def _add_parts(
+        self, more: Attributes, span: ReadableSpan, found: Finished, table: FactorTable
+    ) -> None:
+        try:
+            at = self._simulated(span.end_time or 0)
+            parts, reasons = self._parts.of(span, found, table, at)
+        except Exception:  # noqa: BLE001 - a part that fails must not cost the span its own energy
+            _log.warning("GO0732 span `%s` goes out without its parts", span.name, exc_info=True)
+            return
+        more.update(parts)
+        for reason in reasons:
+            self._observer.count_unknown(reason)
 
     def _price(
         self, span: ReadableSpan, found: Finished, energy: Joules, table: FactorTable

@@ -5,13 +5,10 @@ from __future__ import annotations
 import logging
 import os
 import threading
-from collections.abc import Callable, Sequence
-from functools import partial
-from importlib import import_module
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from greenops import plugins
 from greenops.errors import GreenOpsError
 from greenops.observe.operations import Spanned, batch, operation
 
@@ -19,18 +16,8 @@ if TYPE_CHECKING:
     from greenops.domain.factors import FactorTable
     from greenops.observe.exporter import SpanExporter
     from greenops.observe.session import Session
-    from greenops.ports import EnergyMeter
 
-__all__ = ["Spanned", "batch", "discover", "init", "operation", "shutdown", "wrap"]
-
-FALLBACK = ("spec_model",)
-"""Meters that model a processor; used only where no meter reads one."""
-OWN = {
-    "nvml": "greenops.adapters.nvml",
-    "rapl": "greenops.adapters.powercap",
-    "spec_model": "greenops.adapters.cpu_model",
-}
-"""Modules with our own `discover`, in the order they are asked."""
+__all__ = ["Spanned", "batch", "init", "operation", "shutdown", "wrap"]
 
 _log = logging.getLogger(__name__)
 _lock = threading.RLock()
@@ -107,54 +94,14 @@ def shutdown() -> None:
             _session, _tried = None, False
 
 
-def discover(service: str = "service") -> Sequence[EnergyMeter]:
-    """Every meter of this machine: read ones first, a modeled processor only where none is read."""
-    found: list[EnergyMeter] = []
-    for name, load in _discoverers().items():
-        if name in FALLBACK and any(meter.info.device_kind == "cpu" for meter in found):
-            continue
-        try:
-            found += load()()
-        except GreenOpsError as error:
-            _log.info("%s", error)
-        except Exception:  # noqa: BLE001 - a driver may raise anything when it loads
-            _log.warning("GO0702 energy meters `%s` cannot be used", name, exc_info=True)
-    return _logged(found, service)
-
-
-def _discoverers() -> dict[str, Callable[[], Callable[[], Sequence[EnergyMeter]]]]:
-    """Loaders by name: our own, those of other distributions, models last.
-
-    Our own are named here too, so that a source tree without package metadata measures as well.
-    """
-    found: dict[str, Callable[[], Callable[[], Sequence[EnergyMeter]]]] = {}
-    for name, module in OWN.items():
-        found[name] = partial(_own, module)
-    for name, entry in plugins.registered(plugins.METERS).items():
-        found.setdefault(name, entry.load)
-    return dict(sorted(found.items(), key=lambda each: each[0] in FALLBACK))
-
-
-def _own(module: str) -> Callable[[], Sequence[EnergyMeter]]:
-    discover_meters: Callable[[], Sequence[EnergyMeter]] = import_module(module).discover
-    return discover_meters
-
-
-def _logged(meters: list[EnergyMeter], service: str) -> list[EnergyMeter]:
-    folder = os.environ.get("GREENOPS_METER_LOG")
-    if not folder:
-        return meters
-    from greenops.adapters.meter_log import MeterLog
-
-    path = Path(folder) / f"{service}-{os.getpid()}.jsonl"
-    return [MeterLog(meter, path) for meter in meters]
-
-
 def _start(service: str | None, workload: str | None, region: str | None) -> Session:
     from greenops.adapters.clock import SystemClock
     from greenops.observe.detector import region_here, workload_here
     from greenops.observe.session import Session
+    from greenops.observe.span_parts import install
+    from greenops.pipeline.span_parts import span_parts
 
+    install(span_parts)
     workload = workload or workload_here(os.environ)
     name = service or os.environ.get("OTEL_SERVICE_NAME") or workload or "service"
     return Session(

@@ -1,0 +1,118 @@
+"""Puts together what spans carry beyond their own energy, from the settings of the traced process."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from greenops.errors import GreenOpsError
+
+if TYPE_CHECKING:
+    from greenops.config import Settings
+    from greenops.domain.language_model import LanguageModelTable
+    from greenops.observe.embodied import Machine
+    from greenops.observe.remote_call import RemoteCalls
+    from greenops.observe.span_parts import Network, SpanParts
+
+OFF: Final = "off"
+NETWORK: Final = "network"
+FLOPS: Final = "flops"
+PER_UNIT: Final = "per_unit"
+VARIABLES: Final = (
+    "LANGUAGE_MODEL_CALLS",
+    "LANGUAGE_MODEL_TIER",
+    "LANGUAGE_MODELS",
+    "METERED_SERVERS",
+    "SPAN_PARTS",
+    "EMBODIED_G",
+    "EMBODIED_LIFETIME_YEARS",
+    "EMBODIED_VCPUS",
+)
+"""Settings that an instrumented service reads, from the environment alone."""
+
+_log = logging.getLogger(__name__)
+
+
+def span_parts(environ: Mapping[str, str] | None = None) -> SpanParts:
+    """Parts as the environment says; a wrong setting leaves its spans without them, never the program without spans."""
+    from greenops.observe.span_parts import SpanParts
+
+    try:
+        return build(_settings(os.environ if environ is None else environ))
+    except GreenOpsError as error:
+        _log.warning("GO0730 spans carry their own energy alone: %s", error)
+        return SpanParts()
+
+
+def build(settings: Settings) -> SpanParts:
+    """Parts as settings say.
+
+    Raises:
+        InvalidFile: The file of own language models is not one.
+    """
+    from greenops.observe.span_parts import SpanParts
+
+    table = _table(settings.language_models)
+    chosen = settings.span_parts.split(",")
+    asked = {each.strip() for each in chosen}
+    return SpanParts(
+        None if settings.language_model_calls == OFF else _calls(settings, table, FLOPS in asked),
+        machine=_machine(settings),
+        network=_network(table) if NETWORK in asked else None,
+        per_unit=PER_UNIT in asked,
+    )
+
+
+def _settings(environ: Mapping[str, str]) -> Settings:
+    # An instrumented service lives in anyone's folder: no file there is ours to read, nor is it its fault
+    # where a variable for another process is wrong.
+    from greenops.config import PREFIX, load_settings
+
+    ours = {
+        name: environ[name] for name in (PREFIX + each for each in VARIABLES) if name in environ
+    }
+    return load_settings(ours, Path(os.devnull))
+
+
+@cache
+def _table(path: Path | None) -> LanguageModelTable:
+    from greenops.adapters import language_model_file as file
+
+    table = file.shipped()
+    return table if path is None else file.with_own(table, path)
+
+
+def _calls(settings: Settings, table: LanguageModelTable, flops: bool) -> RemoteCalls:
+    from greenops.adapters.language_model_file import version
+    from greenops.observe.call_place import Places
+    from greenops.observe.language_model import LanguageModels
+    from greenops.observe.remote_call import RemoteCalls
+
+    places = Places(
+        settings.metered_servers.split(","), all_calls=settings.language_model_calls == "all"
+    )
+    models = LanguageModels(table, settings.language_model_tier or None)
+    return RemoteCalls(models, version(table), places, flops=flops)
+
+
+def _machine(settings: Settings) -> Machine | None:
+    from greenops.observe.embodied import YEAR_S, Machine
+    from greenops.units import Grams, Seconds
+
+    if not settings.embodied_g:
+        return None
+    vcpus = settings.embodied_vcpus or os.cpu_count() or 1
+    lifetime = Seconds(settings.embodied_lifetime_years * YEAR_S)
+    return Machine(Grams(settings.embodied_g), lifetime, vcpus)
+
+
+def _network(table: LanguageModelTable) -> Network:
+    from greenops.observe.span_parts import Network
+    from greenops.units import Kwh
+
+    figure = table.figures["network"]
+    return Network(Kwh(figure.low or 0.0), Kwh(figure.high or 0.0))

@@ -8,7 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
 from greenops.domain.energy import Boundary, EnergyReading, MeterInfo, Method
-from greenops.errors import AdapterUnavailable
+from greenops.errors import AdapterUnavailable, AdapterUnsupported
 from greenops.units import Joules, Seconds, Watts
 
 if TYPE_CHECKING:
@@ -77,13 +77,21 @@ class NvmlMeter:
 
 
 def discover(library: Any = None) -> Sequence[EnergyMeter]:
-    """Every board with a total-energy counter; none where there is no driver."""
+    """Every board with a total-energy counter.
+
+    Raises:
+        AdapterUnsupported: There is no driver, or no such board.
+    """
     if library is None:
         library = import_module("pynvml")
     try:
         library.nvmlInit()
-    except library.NVMLError:
-        return []
+    except library.NVMLError as error:
+        raise AdapterUnsupported(
+            "GO0710",
+            f"no NVIDIA driver: {error}",
+            fix="install NVIDIA's driver where there is a board",
+        ) from error
     found: list[EnergyMeter] = []
     try:
         for index in range(library.nvmlDeviceGetCount()):
@@ -96,6 +104,8 @@ def discover(library: Any = None) -> Sequence[EnergyMeter]:
     for _ in found:
         library.nvmlInit()
     library.nvmlShutdown()
+    if not found:
+        raise AdapterUnsupported("GO0710", "no NVIDIA board has an energy counter")
     return found
 
 

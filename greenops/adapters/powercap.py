@@ -96,15 +96,25 @@ def discover(root: Path = ROOT) -> Sequence[EnergyMeter]:
     """One meter for each package that can be read.
 
     Only top-level package zones: core, uncore and dram lie inside or beside them, and psys contains them all.
+
+    Raises:
+        AdapterUnsupported: There is none, or none can be read; tells the mend.
     """
     found: list[EnergyMeter] = []
+    failed: AdapterUnsupported | None = None
     for zone in sorted(root.glob("intel-rapl:*")):
         try:
             if zone.name.count(":") == 1 and _line(zone / "name").startswith("package"):
                 found.append(RaplMeter(zone))
-        except (OSError, AdapterUnsupported):
+        except AdapterUnsupported as error:
+            failed = error
+        except OSError:
             continue
-    return found
+    if found:
+        return found
+    raise failed or AdapterUnsupported(
+        "GO0711", "no package zone of powercap; virtual machines have none, a `.metal` instance has"
+    )
 
 
 def _line(path: Path) -> str:

@@ -68,7 +68,7 @@ def _settings() -> Finding:
 
 
 def _meters() -> Finding:
-    from greenops.pipeline.instrument import discover
+    from greenops.pipeline.meters import discover
 
     found = [meter.info for meter in discover("doctor")]
     if not found:

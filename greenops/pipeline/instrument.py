@@ -99,6 +99,7 @@ def _start(service: str | None, workload: str | None, region: str | None) -> Ses
     from greenops.observe.detector import region_here, workload_here
     from greenops.observe.session import Session
     from greenops.observe.span_parts import install
+    from greenops.pipeline.meters import discover
     from greenops.pipeline.span_parts import span_parts
 
     install(span_parts)

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from greenops.adapters.nvml import discover
-from greenops.errors import AdapterUnavailable
+from greenops.errors import AdapterUnavailable, AdapterUnsupported
 
 
 class FakeNvml:
@@ -59,7 +59,16 @@ def test_each_board_with_a_counter_is_a_meter() -> None:
 
 
 def test_a_machine_without_a_driver_has_no_meter() -> None:
-    assert discover(FakeNvml({}, driver=False)) == []
+    with pytest.raises(AdapterUnsupported, match="no NVIDIA driver"):
+        discover(FakeNvml({}, driver=False))
+
+
+def test_a_board_without_a_counter_is_no_meter() -> None:
+    library = FakeNvml({0: None})
+
+    with pytest.raises(AdapterUnsupported, match="no NVIDIA board"):
+        discover(library)
+    assert library.users == 0
 
 
 def test_a_board_that_stops_to_answer_is_unavailable() -> None:
@@ -72,7 +81,12 @@ def test_a_board_that_stops_to_answer_is_unavailable() -> None:
         meter.read()
 
 
-def test_the_real_library_is_asked_without_raising() -> None:
-    for meter in discover():
+def test_the_real_library_gives_boards_or_says_why_not() -> None:
+    try:
+        found = discover()
+    except AdapterUnsupported as error:
+        assert error.code == "GO0710"  # noqa: PT017
+        return
+    for meter in found:
         assert meter.info.device_kind == "gpu"
         meter.close()

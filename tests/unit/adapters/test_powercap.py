@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from greenops.adapters.powercap import discover
-from greenops.errors import AdapterUnavailable
+from greenops.errors import AdapterUnavailable, AdapterUnsupported
 
 
 def zone(root: Path, folder: str, name: str, uj: str = "5000000", **more: str) -> Path:
@@ -37,12 +37,21 @@ def test_only_top_level_packages_are_metered(tmp_path: Path) -> None:
 def test_a_zone_that_cannot_be_read_is_skipped(tmp_path: Path) -> None:
     zone(tmp_path, "intel-rapl:0", "package-0", uj="nonsense")
     (tmp_path / "intel-rapl:1").mkdir()
+    zone(tmp_path, "intel-rapl:2", "package-1")
 
-    assert discover(tmp_path) == []
+    assert [meter.info.device for meter in discover(tmp_path)] == ["package-1"]
+
+
+def test_zones_none_of_which_can_be_read_tell_the_mend(tmp_path: Path) -> None:
+    zone(tmp_path, "intel-rapl:0", "package-0", uj="nonsense")
+
+    with pytest.raises(AdapterUnsupported, match=r"GO0711 .*let the service read"):
+        discover(tmp_path)
 
 
 def test_a_machine_without_powercap_has_no_meter(tmp_path: Path) -> None:
-    assert discover(tmp_path / "nothing") == []
+    with pytest.raises(AdapterUnsupported, match="virtual machines have none"):
+        discover(tmp_path / "nothing")
 
 
 def test_a_closed_meter_is_unavailable(tmp_path: Path) -> None:

@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING
 
 from greenops.errors import GreenOpsError
 from greenops.observe.operations import Spanned, batch, operation
+from greenops.pipeline.meters import discover
 
 if TYPE_CHECKING:
     from greenops.domain.factors import FactorTable
     from greenops.observe.exporter import SpanExporter
     from greenops.observe.session import Session
 
-__all__ = ["Spanned", "batch", "init", "operation", "shutdown", "wrap"]
+__all__ = ["Spanned", "batch", "discover", "init", "operation", "shutdown", "wrap"]
 
 _log = logging.getLogger(__name__)
 _lock = threading.RLock()
@@ -99,7 +100,6 @@ def _start(service: str | None, workload: str | None, region: str | None) -> Ses
     from greenops.observe.detector import region_here, workload_here
     from greenops.observe.session import Session
     from greenops.observe.span_parts import install
-    from greenops.pipeline.meters import discover
     from greenops.pipeline.span_parts import span_parts
 
     install(span_parts)

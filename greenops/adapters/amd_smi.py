@@ -117,5 +117,11 @@ def _imported() -> Any:
     """The package; it looks for AMD's library when it is imported, and raises what it likes where there is none."""
     try:
         return import_module("amdsmi")
+    except ModuleNotFoundError as error:
+        raise AdapterUnsupported(
+            "GO0717", f"the `{error.name}` package is not installed", fix=MEND
+        ) from error
     except Exception as error:
-        raise AdapterUnsupported("GO0717", f"no `amdsmi`: {error!r}", fix=MEND) from error
+        raise AdapterUnsupported(
+            "GO0717", f"`amdsmi` cannot be imported: {error!r}", fix=MEND
+        ) from error

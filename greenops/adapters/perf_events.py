@@ -35,6 +35,7 @@ ATTRIBUTES: Final = struct.Struct("=IIQ48x")
 WIDTH: Final = 8
 """Bytes of one reading: an event without a `read_format` gives its 64-bit value alone."""
 MEND: Final = "grant `CAP_PERFMON` or set `kernel.perf_event_paranoid` to 0"
+ABSENT: Final = "virtual machines have none, a `.metal` instance has"
 
 Opener = Callable[[int, int, int], int]
 """Opens the event of a PMU type and a config on one CPU, for all processes; gives a descriptor or raises OSError."""
@@ -128,8 +129,10 @@ def discover(root: Path = SYS, opener: Opener = open_event) -> Sequence[EnergyMe
     try:
         kind, config, scale = int(_line(pmu / "type")), _config(pmu), _scale(pmu)
         cpus = _cpus(_line(pmu / "cpumask"))
+    except FileNotFoundError as error:
+        raise AdapterUnsupported("GO0713", f"no perf event `power/{EVENT}/`; {ABSENT}") from error
     except (OSError, ValueError) as error:
-        raise AdapterUnsupported("GO0713", f"no perf event `power/{EVENT}/`: {error}") from error
+        raise AdapterUnsupported("GO0713", f"perf event `power/{EVENT}/`: {error}") from error
     found: list[EnergyMeter] = []
     try:
         for place, cpu in enumerate(cpus):

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from greenops.pipeline.meters import Asked
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing looked at: `ok`, `warn` or `fail`, and the mend."""
+    """One thing looked at: `ok`, `warn`, `fail` or `skip` (a meter that is not used), and the mend."""
 
     what: str
     state: str
@@ -32,8 +35,9 @@ def run(args: argparse.Namespace) -> int:
     if args.output == "json":
         print(json.dumps([asdict(each) for each in found], indent=2))
     else:
+        width = max(len(each.what) for each in found)
         for each in found:
-            print(f"{each.state:<5} {each.what:<10} {each.detail}")
+            print(f"{each.state:<5} {each.what:<{width}} {each.detail}")
     return 4 if any(each.state == "fail" for each in found) else 0
 
 
@@ -41,7 +45,7 @@ def look() -> Iterator[Finding]:
     """Every check; one that fails does not stop the next."""
     from greenops.errors import GreenOpsError
 
-    checks: tuple[tuple[str, Callable[[], Finding]], ...] = (
+    checks: tuple[tuple[str, Callable[[], Finding | list[Finding]]], ...] = (
         ("settings", _settings),
         ("meters", _meters),
         ("grid", _grid),
@@ -51,7 +55,8 @@ def look() -> Iterator[Finding]:
     )
     for what, check in checks:
         try:
-            yield check()
+            found = check()
+            yield from found if isinstance(found, list) else [found]
         except (GreenOpsError, OSError) as error:
             yield Finding(what, "fail", str(error))
 
@@ -67,16 +72,46 @@ def _settings() -> Finding:
     )
 
 
-def _meters() -> Finding:
-    from greenops.pipeline.meters import discover
+def _meters() -> list[Finding]:
+    from contextlib import suppress
 
-    found = [meter.info for meter in discover("doctor")]
+    from greenops.pipeline.meters import survey
+
+    said = survey()
+    for meter in (meter for asked in said for meter in asked.chosen):
+        with suppress(Exception):
+            meter.close()
+    return [_chosen(said), *(_source(asked) for asked in said)]
+
+
+def _chosen(said: Sequence[Asked]) -> Finding:
+    found = [meter.info for asked in said for meter in asked.chosen]
     if not found:
         return Finding("meters", "fail", "no meter: energy will be unknown")
     named = ", ".join(f"{i.name} {i.device} ({i.method}, ±{i.uncertainty:.0%})" for i in found)
-    modelled = all(info.method == "modeled" for info in found)
-    hint = "; RAPL needs read access to /sys/class/powercap" if modelled else ""
-    return Finding("meters", "warn" if modelled else "ok", named + hint)
+    modelled = [info.name for info in found if info.method == "modeled"]
+    if not modelled:
+        return Finding("meters", "ok", named)
+    hint = "; a meter would be closer: see the lines below"
+    if "tdp_model" in modelled:
+        hint += ", or tell the processor's watts: `GREENOPS_CPU_TDP=280/128`"
+    return Finding("meters", "warn", named + hint)
+
+
+def _source(asked: Asked) -> Finding:
+    """One source of meters: what is used of it, or why nothing is and what would change that."""
+    import os
+
+    from greenops.adapters import prometheus_meter, redfish
+
+    what = f"meter {asked.source}"
+    if asked.chosen:
+        used = ", ".join(f"{m.info.device} ({m.info.device_kind})" for m in asked.chosen)
+        return Finding(what, "ok", f"used: {used}" + (f"; not {asked.why}" if asked.why else ""))
+    wanted = {"redfish": redfish.URL, "prometheus": prometheus_meter.URL}.get(asked.source)
+    state = "warn" if wanted is not None and os.environ.get(wanted) else "skip"
+    then = f"; {asked.mend}" if asked.mend else ""
+    return Finding(what, state, f"{asked.why or 'nothing found'}{then}")
 
 
 def _grid() -> Finding:

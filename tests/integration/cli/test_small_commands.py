@@ -8,6 +8,7 @@ import pytest
 
 from greenops.adapters.packaged import packaged
 from greenops.cli.main import main
+from greenops.pipeline import meters
 
 MORNING = "2021-09-17T08:00:00Z@2021-09-17T08:00:00Z@1e-9"
 """A replay that stands all but still on the demo's morning."""
@@ -90,10 +91,41 @@ def test_doctor_names_what_works_and_what_does_not(capsys):
     code = main(["doctor", "-o", "json"])
 
     found = {each["what"]: each for each in json.loads(capsys.readouterr().out)}
-    assert set(found) == {"settings", "meters", "grid", "policies", "state", "ports"}
+    assert {"settings", "meters", "grid", "policies", "state", "ports"} <= set(found)
     assert found["grid"]["state"] == "warn"
     assert found["policies"]["state"] == "ok"
     assert code == (4 if any(each["state"] == "fail" for each in found.values()) else 0)
+
+
+@pytest.mark.network
+def test_doctor_says_of_each_source_of_energy_why_it_is_used_or_not(capsys, monkeypatch):
+    monkeypatch.setenv("GREENOPS_METER_PROMETHEUS", "http://127.0.0.1:9/metrics")
+
+    main(["doctor", "-o", "json"])
+
+    found = {each["what"]: each for each in json.loads(capsys.readouterr().out)}
+    lines = {name[6:]: each for name, each in found.items() if name.startswith("meter ")}
+    assert list(lines) == list(meters.OWN)
+    used = [name for name, each in lines.items() if each["detail"].startswith("used: ")]
+    assert len(used) >= 1
+    assert all(lines[name]["state"] == "ok" for name in used)
+    assert all(name in found["meters"]["detail"] for name in used)
+    assert lines["prometheus"]["state"] == "warn"
+    assert "does not answer" in lines["prometheus"]["detail"]
+    assert lines["redfish"] == {
+        "what": "meter redfish",
+        "state": "skip",
+        "detail": "no controller to ask; set `GREENOPS_METER_REDFISH` to the address of the machine's chassis",
+    }
+
+
+@pytest.mark.network
+def test_doctor_fails_where_sources_that_do_not_exist_are_set(capsys, monkeypatch):
+    monkeypatch.setenv("GREENOPS_METERS", "rapI")
+
+    assert main(["doctor"]) == 4
+
+    assert "GO0802 `GREENOPS_METERS` names no `rapI`" in capsys.readouterr().out
 
 
 @pytest.mark.network

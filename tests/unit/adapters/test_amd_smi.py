@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -72,5 +73,16 @@ def test_a_package_that_cannot_be_imported_tells_the_mend(
 ) -> None:
     monkeypatch.setitem(sys.modules, "amdsmi", None)
 
-    with pytest.raises(AdapterUnsupported, match="ROCm"):
+    with pytest.raises(AdapterUnsupported, match=r"not installed; install .* ROCm"):
+        discover()
+
+
+def test_a_package_that_does_not_find_its_library_is_told(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "amdsmi.py").write_text("raise KeyError('ROCM_PATH')")
+    monkeypatch.delitem(sys.modules, "amdsmi", raising=False)
+    monkeypatch.syspath_prepend(tmp_path)
+
+    with pytest.raises(AdapterUnsupported, match="ROCM_PATH"):
         discover()

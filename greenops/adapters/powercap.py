@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from greenops.domain.energy import Boundary, EnergyReading, MeterInfo, Method
+from greenops.domain.power import plausible_joules
 from greenops.errors import AdapterUnavailable, AdapterUnsupported
 from greenops.units import Joules, Seconds, Watts
 
@@ -73,11 +74,12 @@ class RaplMeter:
         """
         try:
             micro = int(os.pread(-1 if self._fd is None else self._fd, 32, 0))
+            joules = plausible_joules(micro / MICRO)
         except (OSError, ValueError) as error:
             raise AdapterUnavailable(
                 "GO0711", f"rapl counter `{self._counter}` cannot be read: {error}"
             ) from error
-        return EnergyReading(self._info.device, time.monotonic_ns(), Joules(micro / MICRO))
+        return EnergyReading(self._info.device, time.monotonic_ns(), joules)
 
     def __del__(self) -> None:
         """Leave no file open in a forked child, which opens its own."""

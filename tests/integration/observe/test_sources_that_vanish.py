@@ -1,0 +1,210 @@
+"""Sources of energy that go bad while a service runs, one by one, with their own adapters; the systems are fakes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from greenops.adapters import amd_smi, hwmon, perf_events, powercap, prometheus_meter, redfish
+from greenops.errors import AdapterUnavailable
+from greenops.observe import attributes as names
+from greenops.pipeline.polled_meter import PolledMeter
+from greenops.ports import EnergyMeter
+from greenops.testing.http_pages import FakePages
+from greenops.testing.meter_systems import FakeAmdSmi, FakePerf, perf_tree, write_tree
+from tests.integration.observe.traced import Service, number
+
+PERIOD_S = 0.02
+System = tuple[EnergyMeter, Callable[[object], None]]
+"""A meter, and a way to set what its system shows: joules, or something that is none."""
+
+
+def rapl(folder: Path) -> System:
+    zone = folder / "intel-rapl:0"
+    files = {"name": "package-0", "energy_uj": "0", "max_energy_range_uj": "262143328850"}
+    write_tree(zone, files)
+
+    def show(what: object) -> None:
+        text = str(int(what * 1e6)) if isinstance(what, float) else str(what)
+        (zone / "energy_uj").write_text(text)
+
+    return powercap.discover(folder)[0], show
+
+
+def counter(folder: Path) -> System:
+    write_tree(folder / "hwmon0", {"name": "xe", "energy1_input": "0"})
+
+    def show(what: object) -> None:
+        text = str(int(what * 1e6)) if isinstance(what, float) else str(what)
+        (folder / "hwmon0/energy1_input").write_text(text)
+
+    return hwmon.discover(folder)[0], show
+
+
+def board(folder: Path) -> System:
+    library = FakeAmdSmi({"a": 0}, resolution=1.0)
+
+    def show(what: object) -> None:
+        library.boards["a"] = int(what * 1e6) if isinstance(what, float) else None
+
+    return amd_smi.discover(library)[0], show
+
+
+def exporter(pages: FakePages) -> System:
+    def show(what: object) -> None:
+        text = f"scaph_socket_energy_microjoules {what * 1e6}" if isinstance(what, float) else what
+        pages.answers["/metrics"] = (200, str(text).encode())
+
+    show(0.0)
+    here = {prometheus_meter.URL: f"{pages.url}/metrics"}
+    return PolledMeter(prometheus_meter.discover(here)[0], period_s=PERIOD_S), show
+
+
+def controller(pages: FakePages) -> System:
+    path = "/redfish/v1/Chassis/1/EnvironmentMetrics"
+
+    def show(what: object) -> None:
+        text = f'{{"EnergyJoules": {{"Reading": {what}}}}}' if isinstance(what, float) else what
+        pages.answers[path] = (200, str(text).encode())
+
+    show(0.0)
+    here = {redfish.URL: f"{pages.url}/redfish/v1/Chassis/1"}
+    return PolledMeter(redfish.discover(here)[0], period_s=PERIOD_S), show
+
+
+@pytest.fixture
+def pages() -> Iterator[FakePages]:
+    with FakePages({}) as made:
+        yield made
+
+
+def work(service: Service) -> None:
+    with service.tracer.start_as_current_span("a"):
+        sum(range(200_000))
+        time.sleep(0.03)
+    service.provider.force_flush()
+
+
+def wait_for(meter: EnergyMeter, *, answers: bool) -> None:
+    until = time.monotonic() + 10
+    while time.monotonic() < until:
+        try:
+            meter.read()
+        except AdapterUnavailable:
+            if not answers:
+                return
+        else:
+            if answers:
+                return
+        time.sleep(PERIOD_S / 4)
+    raise AssertionError("the meter did not change in time")
+
+
+def told(service: Service) -> list[str]:
+    return [
+        str((span.attributes or {}).get(names.ENERGY_UNKNOWN, "known"))
+        for span in service.spans.get_finished_spans()
+    ]
+
+
+@pytest.mark.parametrize("nonsense", ["", "nonsense", "-5", "\x00\x01", "NaN"], ids=repr)
+@pytest.mark.parametrize("make", [rapl, counter, board], ids=lambda make: make.__name__)
+def test_a_source_that_goes_bad_makes_spans_unknown_until_it_is_well_again(
+    make: Callable[[Path], System], nonsense: str, tmp_path: Path
+) -> None:
+    meter, show = make(tmp_path)
+    service = Service(lambda: [meter])
+
+    show(5.0)
+    work(service)
+    show(nonsense)
+    work(service)
+    show(9.0)
+    service.observer.look()
+    work(service)
+
+    assert told(service) == ["known", "meter_failed", "known"]
+    service.finish()
+    assert sum(service.points(names.METRIC_ENERGY).values()) == pytest.approx(9.0)
+
+
+@pytest.mark.network
+@pytest.mark.parametrize(
+    "nonsense",
+    ["", "<html>", "scaph_socket_energy_microjoules NaN", '{"EnergyJoules": []}', "[" * 9999],
+    ids=lambda text: text[:12],
+)
+@pytest.mark.parametrize("make", [exporter, controller], ids=lambda make: make.__name__)
+def test_a_server_that_answers_nonsense_makes_spans_unknown_until_it_is_well_again(
+    make: Callable[[FakePages], System],
+    nonsense: str,
+    pages: FakePages,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(prometheus_meter, "NS_PER_S", 0)
+    meter, show = make(pages)
+    service = Service(lambda: [meter])
+
+    show(5.0)
+    work(service)
+    show(nonsense)
+    wait_for(meter, answers=False)
+    work(service)
+    show(9.0)
+    wait_for(meter, answers=True)
+    service.observer.look()
+    work(service)
+
+    assert told(service) == ["known", "meter_failed", "known"]
+    service.finish()
+    assert sum(service.points(names.METRIC_ENERGY).values()) <= 9.0 + 1e-9
+
+
+def test_an_event_that_stops_makes_spans_unknown(tmp_path: Path) -> None:
+    kernel = FakePerf(*(2**32 * each for each in range(1, 4)))
+    (meter,) = perf_events.discover(perf_tree(tmp_path), kernel)
+    service = Service(lambda: [meter])
+
+    for _ in kernel.counts:
+        service.observer.look()
+    work(service)
+
+    assert told(service) == ["meter_failed"]
+    service.finish()
+
+
+def test_a_counter_that_jumps_by_more_than_can_be_drawn_is_refused_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    meter, show = counter(tmp_path)
+    service = Service(lambda: [meter])
+
+    with service.tracer.start_as_current_span("a"):
+        show(1e9)
+        service.observer.look()
+    work(service)
+
+    assert told(service) == ["meter_failed", "known"]
+    assert service.points(names.METRIC_REFUSED)["jump"] == 1
+    assert "GO0706" in caplog.text
+    assert sum(service.points(names.METRIC_ENERGY).values()) == 0.0
+    assert number(service.finish()[1], names.ENERGY_SELF) == 0.0
+
+
+@pytest.mark.network
+def test_a_server_that_hangs_holds_up_neither_spans_nor_the_end(pages: FakePages) -> None:
+    meter, _ = exporter(pages)
+    service = Service(lambda: [meter])
+    work(service)
+    pages.slow.clear()
+
+    started = time.monotonic()
+    work(service)
+    service.finish()
+    lasted = time.monotonic() - started
+
+    assert lasted < 1.0
+    pages.slow.set()

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import redirect_stdout, suppress
 from importlib import import_module
+from io import StringIO
 from typing import TYPE_CHECKING, Any, Final
 
 from greenops.domain.energy import Boundary, EnergyReading, MeterInfo, Method
@@ -116,7 +117,9 @@ def discover(library: Any = None) -> Sequence[EnergyMeter]:
 def _imported() -> Any:
     """The package; it looks for AMD's library when it is imported, and raises what it likes where there is none."""
     try:
-        return import_module("amdsmi")
+        # Where it finds no library it prints so, and stdout is not ours.
+        with redirect_stdout(StringIO()):
+            return import_module("amdsmi")
     except ModuleNotFoundError as error:
         raise AdapterUnsupported(
             "GO0717", f"the `{error.name}` package is not installed", fix=MEND

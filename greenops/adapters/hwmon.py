@@ -39,13 +39,14 @@ CHIPS: Final = {
     "power_meter": "host",
 }
 """Device kind of a chip that says no more about itself; `power_meter` is ACPI's, of the whole machine."""
-LABELS: Final = (
-    (re.compile(r"module|total|vdd_in|board|system|card", re.IGNORECASE), "host"),
-    (re.compile(r"gpu", re.IGNORECASE), "gpu"),
-    (re.compile(r"dram|ddr|memory", re.IGNORECASE), "memory"),
-    (re.compile(r"cpu|pkg|package|socket", re.IGNORECASE), "cpu"),
-)
-"""Device kind by a sensor's label, the first that fits. Source: NVIDIA Grace and Jetson platform guides."""
+WHOLE: Final = re.compile(r"module|total|vdd_in|board|system", re.IGNORECASE)
+"""Labels of sensors of a whole machine. Source: NVIDIA Grace and Jetson platform guides."""
+PARTS: Final = {
+    "gpu": re.compile(r"gpu", re.IGNORECASE),
+    "memory": re.compile(r"dram|ddr|memory", re.IGNORECASE),
+    "cpu": re.compile(r"cpu|pkg|package", re.IGNORECASE),
+}
+"""The same of sensors of a part; a label of several parts (Jetson's `VDD_CPU_GPU_CV`) is of none."""
 PARTS_FIRST: Final = ("cpu", "gpu", "memory", "host")
 SENSOR: Final = re.compile(r"(?:energy|power)\d+_(?:input|average)")
 
@@ -180,8 +181,12 @@ def _powers(files: set[str]) -> set[str]:
 def _kind(chip: str, label: str) -> str | None:
     if CHIPS.get(chip) == "gpu":
         return "gpu"
-    known = next((kind for pattern, kind in LABELS if pattern.search(label)), None)
-    return known or (None if label else CHIPS.get(chip))
+    if not label:
+        return CHIPS.get(chip)
+    if WHOLE.search(label):
+        return "host"
+    kinds = [kind for kind, pattern in PARTS.items() if pattern.search(label)]
+    return kinds[0] if len(kinds) == 1 else None
 
 
 def _period(sensor: Path) -> Seconds:

@@ -40,8 +40,8 @@ MODELS: Final = ("spec_model", "tdp_model")
 """Sources that come after those of other distributions."""
 OF_PROCESSOR: Final = ("perf", "rapl", *MODELS)
 """Sources that know processors alone; not asked where the processor is metered already."""
-BESIDE: Final = frozenset({"nvml", "amdsmi"})
-"""Sources of one device kind that never see the same device: each knows its vendor's boards alone."""
+BESIDE: Final = (frozenset({"nvml", "amdsmi"}), frozenset({"nvml", "hwmon"}))
+"""Sources of boards that never see the same one: NVIDIA's driver shows no power in hwmon, AMD's and Intel's do."""
 
 Discover = Callable[[], "Sequence[EnergyMeter]"]
 _log = logging.getLogger(__name__)
@@ -146,7 +146,7 @@ def overlap(one: MeterInfo, other: MeterInfo) -> bool:
         return True
     if one.device_kind != other.device_kind or one.name == other.name:
         return False
-    return not {one.name, other.name} <= BESIDE
+    return one.device_kind != "gpu" or frozenset({one.name, other.name}) not in BESIDE
 
 
 def _let_go(meter: EnergyMeter) -> None:

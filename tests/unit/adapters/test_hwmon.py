@@ -109,6 +109,17 @@ def test_what_is_no_power_is_unavailable_until_it_is_one_again(tmp_path: Path, t
     assert meter.read().joules >= 0
 
 
+def test_a_rail_of_several_parts_and_a_sum_beside_its_parts_are_passed_over(tmp_path: Path) -> None:
+    for number, label in enumerate(
+        ("VDD_CPU_GPU_CV", "Grace Power Socket 0", "SysIO Power Socket 0", "CPU Power Socket 0")
+    ):
+        chip(tmp_path, number, "ina3221", power1_input="5", power1_label=label)
+
+    (meter,) = discover(tmp_path)
+
+    assert meter.info.device == "ina3221-hwmon3-CPU-Power-Socket-0"
+
+
 def test_a_sensor_that_cannot_be_read_is_passed_over_and_told(tmp_path: Path) -> None:
     chip(tmp_path, 0, "amdgpu", power1_average="nonsense", power1_cap="1")
 

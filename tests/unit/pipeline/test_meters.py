@@ -112,6 +112,23 @@ def test_a_whole_machine_takes_the_place_of_all_its_parts() -> None:
     assert said["tdp_model"].why == "`redfish` measures the processor already"
 
 
+@pytest.mark.parametrize(
+    ("first", "second", "used"),
+    [
+        ("nvml", "amdsmi", 2),
+        ("nvml", "hwmon", 2),
+        ("amdsmi", "hwmon", 1),
+        ("nvml", "dcgm", 1),
+    ],
+)
+def test_boards_of_two_vendors_are_both_metered_and_one_board_once(
+    first: str, second: str, used: int
+) -> None:
+    said = asked(one=[Named(first, "a", "gpu")], other=[Named(second, "b", "gpu")])
+
+    assert len(names(said)) == used
+
+
 def test_a_processor_without_a_meter_is_modeled_beside_boards_with_one() -> None:
     said = asked(
         nvml=[Named("nvml", "GPU-a", "gpu")],

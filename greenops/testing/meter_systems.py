@@ -108,3 +108,50 @@ class FakeAmdSmi:
         if count is None:
             raise self.AmdSmiException("not supported")
         return {"energy_accumulator": count, "counter_resolution": self.resolution, "timestamp": 1}
+
+
+class FakeNvml:
+    """A fake of NVIDIA's `pynvml`: boards by the millijoules each gives; `None` for one without the counter."""
+
+    class NVMLError(Exception):
+        """What every call may raise."""
+
+    def __init__(self, boards: dict[int, int | None], *, driver: bool = True) -> None:
+        self.boards, self.driver, self.users = boards, driver, 0
+        self.unlimited: set[int] = set()
+        """Boards whose power cannot be limited."""
+
+    def nvmlInit(self) -> None:  # noqa: N802
+        """Begin; fails without a driver."""
+        if not self.driver:
+            raise self.NVMLError("driver not loaded")
+        self.users += 1
+
+    def nvmlShutdown(self) -> None:  # noqa: N802
+        """End."""
+        self.users -= 1
+
+    def nvmlDeviceGetCount(self) -> int:  # noqa: N802
+        """How many boards there are."""
+        return len(self.boards)
+
+    def nvmlDeviceGetHandleByIndex(self, index: int) -> int:  # noqa: N802
+        """A board's handle."""
+        return index
+
+    def nvmlDeviceGetUUID(self, handle: int) -> bytes:  # noqa: N802
+        """Identity of a board."""
+        return f"GPU-{handle}".encode()
+
+    def nvmlDeviceGetPowerManagementLimitConstraints(self, handle: int) -> list[int]:  # noqa: N802
+        """Least and largest power that can be set [mW]."""
+        if handle in self.unlimited:
+            raise self.NVMLError("not supported")
+        return [100_000, 700_000]
+
+    def nvmlDeviceGetTotalEnergyConsumption(self, handle: int) -> int:  # noqa: N802
+        """Energy since the driver was loaded [mJ]."""
+        energy = self.boards[handle]
+        if energy is None:
+            raise self.NVMLError("not supported")
+        return energy

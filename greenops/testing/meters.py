@@ -1,4 +1,4 @@
-"""Fakes of energy meters: virtual counters that step, wrap, reset and fail when told."""
+"""Energy meters in tests: a virtual counter that steps, wraps, resets and fails when told, and the port's suite."""
 
 from __future__ import annotations
 
@@ -6,10 +6,14 @@ import math
 import threading
 import time
 from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
 
 from greenops.domain.energy import Boundary, EnergyReading, MeterInfo, Method
 from greenops.errors import AdapterUnavailable
 from greenops.units import NS_PER_S, Joules, Seconds, Watts
+
+if TYPE_CHECKING:
+    from greenops.ports import EnergyMeter
 
 
 class SyntheticMeter:
@@ -114,3 +118,50 @@ class SyntheticMeter:
     def _drawn(self, now: int) -> float:
         idle = self._info.idle_power or 0.0
         return idle * (now - self._started) / NS_PER_S + self._worked
+
+
+KINDS = {"cpu", "gpu", "memory", "host"}
+SLOWEST_S = 60.0
+"""A meter that steps more seldom tells nothing of spans [s]."""
+
+
+def check_energy_meter(meter: EnergyMeter) -> None:
+    """Hold a meter to the port, then close it; raises `AssertionError` with the broken promise.
+
+    It may be a counter that stands still, but must be readable twice.
+    """
+    info = meter.info
+    _check_info(info)
+    first, second = meter.read(), meter.read()
+    _promise(isinstance(first.at_ns, int), "a reading's time is in whole nanoseconds")
+    _promise(first.device == second.device == info.device, "a reading is of the meter's device")
+    _promise(second.at_ns >= first.at_ns, "time does not run back")
+    _promise(0 <= first.joules < math.inf, "a counter shows a finite energy")
+    _promise(second.joules >= first.joules or info.wrap is not None, "a counter does not fall")
+    _promise(info.wrap is None or second.joules <= info.wrap, "a counter wraps where it says")
+    _promise(meter.info == info, "what a meter is does not change")
+    meter.close()
+    meter.close()
+    try:
+        meter.read()
+    except AdapterUnavailable as error:
+        _promise(error.code.startswith("GO"), "an error has a code")
+
+
+def _check_info(info: MeterInfo) -> None:
+    _promise(info.name != "" and info.device != "", "source and device have names")
+    _promise(info.device_kind in KINDS, f"a device is one of {sorted(KINDS)}")
+    is_host = info.device_kind == "host"
+    _promise(
+        is_host == (info.boundary is Boundary.NODE), "a whole machine is a node, a part a chip"
+    )
+    _promise(0 < info.uncertainty < 1, "a range is given, relative to the value")
+    _promise(0 <= info.update_period <= SLOWEST_S, "a counter steps at least once a minute")
+    _promise(info.rated_power is None or info.rated_power > 0, "rated power is a power")
+    rest, rated = info.idle_power, info.rated_power or math.inf
+    _promise(rest is None or 0 <= rest <= rated, "idle power lies below rated power")
+
+
+def _promise(holds: bool, what: str) -> None:
+    if not holds:
+        raise AssertionError(what)

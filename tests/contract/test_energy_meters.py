@@ -10,16 +10,19 @@ from greenops.adapters import (
     amd_smi,
     cpu_model,
     hwmon,
+    nvml,
     perf_events,
     powercap,
     prometheus_meter,
     redfish,
 )
 from greenops.adapters.meter_log import MeterLog
+from greenops.domain.energy import EnergyReading
 from greenops.pipeline.polled_meter import PolledMeter
 from greenops.ports import EnergyMeter
-from greenops.testing.meter_systems import FakeAmdSmi, FakePerf, perf_tree, write_tree
-from greenops.testing.meters import SyntheticMeter
+from greenops.testing.meter_systems import FakeAmdSmi, FakeNvml, FakePerf, perf_tree, write_tree
+from greenops.testing.meters import SyntheticMeter, check_energy_meter
+from greenops.units import Joules
 
 
 def modeled(folder: Path) -> EnergyMeter:
@@ -71,6 +74,10 @@ def by_design_power(folder: Path) -> EnergyMeter:
     return cpu_model.discover_tdp(environ={"GREENOPS_CPU_TDP": "280/128"})[0]
 
 
+def nvidia(folder: Path) -> EnergyMeter:
+    return nvml.discover(FakeNvml({0: 1500}))[0]
+
+
 def logged(folder: Path) -> EnergyMeter:
     return MeterLog(SyntheticMeter(), folder / "log.jsonl")
 
@@ -87,6 +94,7 @@ MAKERS = [
     counting,
     sampling,
     amd,
+    nvidia,
     page,
     chassis,
     polled,
@@ -95,19 +103,31 @@ MAKERS = [
 
 
 @pytest.mark.parametrize("make", [*MAKERS, synthetic], ids=lambda make: make.__name__)
-def test_an_energy_meter_is_cumulative_names_its_device_and_closes_twice(
-    make, tmp_path: Path
-) -> None:
+def test_an_energy_meter_keeps_the_promises(make, tmp_path: Path) -> None:
     meter: EnergyMeter = make(tmp_path)
 
-    first, second = meter.read(), meter.read()
-
     assert isinstance(meter, EnergyMeter)
-    assert first.device == second.device == meter.info.device
-    assert second.at_ns >= first.at_ns
-    assert second.joules >= first.joules >= 0
-    assert 0 < meter.info.uncertainty < 1
-    assert 0 <= meter.info.update_period <= 60
-    assert meter.info.device_kind in {"cpu", "gpu", "memory", "host"}
-    meter.close()
-    meter.close()
+    check_energy_meter(meter)
+
+
+class Falling(SyntheticMeter):
+    def read(self) -> EnergyReading:
+        self._zero += 1.0
+        return EnergyReading("package-0", 0, Joules(9.0 - self._zero))
+
+
+@pytest.mark.parametrize(
+    ("broken", "promise"),
+    [
+        (Falling, "does not fall"),
+        (lambda: SyntheticMeter(device_kind="dimm"), "a device is one of"),
+        (lambda: SyntheticMeter(device_kind="host"), "a whole machine is a node"),
+        (lambda: SyntheticMeter(uncertainty=0), "a range is given"),
+        (lambda: SyntheticMeter(update_s=3600), "once a minute"),
+        (lambda: SyntheticMeter(idle=9, rated=5), "below rated power"),
+        (lambda: SyntheticMeter(device=""), "have names"),
+    ],
+)
+def test_a_meter_that_breaks_a_promise_is_told_which(broken, promise: str) -> None:
+    with pytest.raises(AssertionError, match=promise):
+        check_energy_meter(broken())

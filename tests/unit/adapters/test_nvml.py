@@ -4,48 +4,12 @@ import pytest
 
 from greenops.adapters.nvml import discover
 from greenops.errors import AdapterUnavailable, AdapterUnsupported
-
-
-class FakeNvml:
-    """A driver with boards; `None` as energy stands for a board without the counter."""
-
-    class NVMLError(Exception):
-        pass
-
-    def __init__(self, boards: dict[int, int | None], *, driver: bool = True) -> None:
-        self.boards, self.driver, self.users = boards, driver, 0
-
-    def nvmlInit(self) -> None:  # noqa: N802
-        if not self.driver:
-            raise self.NVMLError("driver not loaded")
-        self.users += 1
-
-    def nvmlShutdown(self) -> None:  # noqa: N802
-        self.users -= 1
-
-    def nvmlDeviceGetCount(self) -> int:  # noqa: N802
-        return len(self.boards)
-
-    def nvmlDeviceGetHandleByIndex(self, index: int) -> int:  # noqa: N802
-        return index
-
-    def nvmlDeviceGetUUID(self, handle: int) -> bytes:  # noqa: N802
-        return f"GPU-{handle}".encode()
-
-    def nvmlDeviceGetPowerManagementLimitConstraints(self, handle: int) -> list[int]:  # noqa: N802
-        if handle == 2:
-            raise self.NVMLError("not supported")
-        return [100_000, 700_000]
-
-    def nvmlDeviceGetTotalEnergyConsumption(self, handle: int) -> int:  # noqa: N802
-        energy = self.boards[handle]
-        if energy is None:
-            raise self.NVMLError("not supported")
-        return energy
+from greenops.testing.meter_systems import FakeNvml
 
 
 def test_each_board_with_a_counter_is_a_meter() -> None:
     library = FakeNvml({0: 1500, 1: None, 2: 7000})
+    library.unlimited.add(2)
 
     meters = discover(library)
 

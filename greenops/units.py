@@ -54,6 +54,11 @@ def total_grams(parts: Iterable[Grams]) -> Grams:
     return Grams(math.fsum(parts))
 
 
+def grams(kilograms: float) -> Grams:
+    """Kilograms of CO2 equivalent as [gCO2e]."""
+    return Grams(kilograms * 1000.0)
+
+
 def seconds(nanoseconds: int) -> Seconds:
     """Nanoseconds as [s]."""
     return Seconds(nanoseconds / NS_PER_S)

@@ -21,6 +21,7 @@ COMMANDS = (
     "grid",
     "dashboards",
     "evidence",
+    "imports",
     "console",
     "config",
     "doctor",

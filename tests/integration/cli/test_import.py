@@ -1,0 +1,195 @@
+"""What other tools accounted for, in the lake with the numbers they gave."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import subprocess
+import sys
+from importlib.util import find_spec
+from math import fsum
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from greenops.adapters.parquet_lake import ParquetLake
+from greenops.cli.main import main
+from greenops.domain.spans import SpanRow
+
+SAMPLES = Path(__file__).parents[2] / "data" / "imports"
+
+
+def bring(state: Path, *argv: str) -> list[SpanRow]:
+    assert main(["import", *argv, "--state", str(state)]) == 0
+    return list(ParquetLake(state / "lake").spans())
+
+
+def column(path: Path, name: str) -> list[float]:
+    with path.open(newline="") as file:
+        return [float(row[name]) for row in csv.DictReader(file)]
+
+
+@pytest.mark.feature("K1")
+def test_codecarbon_runs_keep_the_kilograms_of_their_file(tmp_path: Path) -> None:
+    rows = bring(tmp_path, "codecarbon", str(SAMPLES / "codecarbon.csv"))
+
+    kg = column(SAMPLES / "codecarbon.csv", "emissions")
+    kwh = column(SAMPLES / "codecarbon.csv", "energy_consumed")
+    assert fsum(row.carbon_g or 0 for row in rows) / 1000 == pytest.approx(fsum(kg), rel=1e-12)
+    assert fsum(row.energy_j or 0 for row in rows) / 3.6e6 == pytest.approx(fsum(kwh), rel=1e-12)
+    assert {row.method for row in rows} == {"reported"}
+    assert {row.workload for row in rows} == {"night-report"}
+    assert json.loads(rows[0].attributes["greenops.import.codecarbon_version"]) == "3.3.2"
+
+
+@pytest.mark.feature("K1")
+@pytest.mark.slow
+@pytest.mark.skipif(find_spec("codecarbon") is None, reason="no codecarbon; pip install codecarbon")
+def test_a_run_of_the_real_codecarbon_keeps_its_kilograms(tmp_path: Path) -> None:
+    program = (
+        "from codecarbon import OfflineEmissionsTracker\n"
+        "tracker = OfflineEmissionsTracker(country_iso_code='DEU', measure_power_secs=1, log_level='error')\n"
+        "tracker.start()\nsum(range(30_000_000))\ntracker.stop()\n"
+    )
+    subprocess.run(
+        [sys.executable, "-c", program], cwd=tmp_path, env={**os.environ}, check=True, timeout=60
+    )
+
+    (row,) = bring(tmp_path, "codecarbon", str(tmp_path / "emissions.csv"))
+
+    (kg,) = column(tmp_path / "emissions.csv", "emissions")
+    assert (row.carbon_g or 0) / 1000 == pytest.approx(kg, rel=1e-12)
+
+
+@pytest.mark.feature("K3")
+def test_eco2ai_runs_keep_the_numbers_of_their_file(tmp_path: Path) -> None:
+    (row,) = bring(tmp_path, "eco2ai", str(SAMPLES / "eco2ai.csv"), "--timezone", "Europe/Berlin")
+
+    (kg,) = column(SAMPLES / "eco2ai.csv", "CO2_emissions(kg)")
+    (kwh,) = column(SAMPLES / "eco2ai.csv", "power_consumption(kWh)")
+    assert row.carbon_g == pytest.approx(kg * 1000)
+    assert row.energy_j == pytest.approx(kwh * 3.6e6)
+    assert row.method == "reported"
+    assert (
+        row.start.astimezone(ZoneInfo("Europe/Berlin")).isoformat() == "2026-11-26T01:22:22+01:00"
+    )
+
+
+@pytest.mark.feature("K2")
+def test_the_calculators_paragraph_is_hours_times_power_times_efficiency(tmp_path: Path) -> None:
+    (row,) = bring(tmp_path, "ml-impact", str(SAMPLES / "ml_impact.tex"))
+
+    assert row.energy_j == pytest.approx(100 * 250 * 3600)
+    assert row.carbon_g == pytest.approx(100 * 0.250 * 270)
+    assert row.method == "estimated"
+    assert row.region == "europe-west1"
+    assert row.attributes["greenops.import.hardware"] == '"A100 PCIe 40/80GB"'
+
+
+@pytest.mark.feature("K2")
+def test_an_older_paragraph_without_power_has_carbon_alone(tmp_path: Path) -> None:
+    text = (
+        "Experiments were conducted using AWS in region us-east-1. A cumulative of 12.5 hours of "
+        "computation was performed on hardware of type Tesla V100.\n\nThis emitted a total of "
+        "approximately 1.39 kg CO2eq of which 0 kg CO2eq were directly offset."
+    )
+    (tmp_path / "card.md").write_text(text)
+
+    (row,) = bring(tmp_path, "ml-impact", str(tmp_path / "card.md"))
+
+    assert row.carbon_g == pytest.approx(1390)
+    assert (row.energy_j, row.unknown) == (None, "not_reported")
+    assert row.service == "card"
+
+
+def test_a_run_that_wrote_its_sum_so_far_again_and_again_counts_once(tmp_path: Path) -> None:
+    head, first, _ = (SAMPLES / "codecarbon.csv").read_text().splitlines()
+    cells = first.split(",")
+    early = [*cells[:4], "1.0", "1e-9", *cells[6:]]
+    file = tmp_path / "emissions.csv"
+    file.write_text("\n".join([head, ",".join(early), first]) + "\n")
+
+    (row,) = bring(tmp_path, "codecarbon", str(file))
+
+    assert row.carbon_g == pytest.approx(float(cells[5]) * 1000)
+
+
+def test_a_file_brought_again_replaces_what_it_gave_before(tmp_path: Path) -> None:
+    file = tmp_path / "emissions.csv"
+    lines = (SAMPLES / "codecarbon.csv").read_text().splitlines()
+    file.write_text("\n".join(lines[:2]))
+    first = bring(tmp_path, "codecarbon", str(file))
+    file.write_text("\n".join(lines))
+
+    second = bring(tmp_path, "codecarbon", str(file))
+
+    assert (len(first), len(second)) == (1, 2)
+
+
+def test_what_was_brought_is_told_as_data(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bring(tmp_path, "codecarbon", str(SAMPLES / "codecarbon.csv"), "-o", "json")
+
+    (told,) = json.loads(capsys.readouterr().out)
+    assert (told["runs"], told["method"]) == (2, "reported")
+
+
+HEAD = "timestamp,project_name,run_id,duration,emissions,energy_consumed\n"
+
+
+@pytest.mark.parametrize(
+    ("tool", "content", "code", "line"),
+    [
+        ("codecarbon", b"a,b\n1,2\n", 2, "GO0440"),
+        ("codecarbon", HEAD.encode() + b"2026-01-01T00:00:00,p,r,1,much,1\n", 2, ":2: `emissions`"),
+        ("codecarbon", HEAD.encode() + b"2026-01-01T00:00:00,p,r,1,nan,1\n", 2, "GO0441"),
+        ("codecarbon", HEAD.encode() + b"yesterday,p,r,1,1,1\n", 2, "`timestamp`"),
+        ("codecarbon", HEAD.encode() + b"2026-01-01T00:00:00,p\n", 2, "GO0441"),
+        ("codecarbon", b"\xff\xfe\x00", 2, "GO0440"),
+        ("eco2ai", b"", 2, "GO0440"),
+        ("ml-impact", b"nothing of the kind", 2, "GO0440"),
+        (
+            "ml-impact",
+            (SAMPLES / "ml_impact.tex").read_bytes().replace(b"6.75", b"67.5"),
+            2,
+            "GO0442",
+        ),
+    ],
+)
+def test_a_file_that_is_not_of_its_tool_is_refused_in_one_line(
+    tool: str,
+    content: bytes,
+    code: int,
+    line: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    (tmp_path / "file").write_bytes(content)
+
+    found = main(["import", tool, str(tmp_path / "file"), "--state", str(tmp_path)])
+
+    said = capsys.readouterr().err
+    assert found == code
+    assert line in said
+    assert said.count("\n") == 1
+    assert not (tmp_path / "lake").exists()
+
+
+def test_a_number_that_cannot_be_is_absent_with_a_reason(tmp_path: Path) -> None:
+    (tmp_path / "e.csv").write_text(HEAD + "2026-01-01T00:00:00,p,r,1,-1,-1\n")
+
+    (row,) = bring(tmp_path, "codecarbon", str(tmp_path / "e.csv"))
+
+    assert (row.energy_j, row.carbon_g, row.unknown) == (None, None, "out_of_range")
+
+
+def test_a_missing_file_and_an_unknown_zone_are_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["import", "codecarbon", str(tmp_path / "no"), "--state", str(tmp_path)]) == 3
+    assert "GO0443" in capsys.readouterr().err
+    assert main(["import", "codecarbon", "x", "--timezone", "Mars", "--state", str(tmp_path)]) == 2
+    assert "GO0444" in capsys.readouterr().err

@@ -26,6 +26,7 @@ MODEL: Final = (
     "llm.request.model",
     "llm.model_name",
 )
+NAMES_MODEL: Final = frozenset(MODEL)
 PROVIDER: Final = ("gen_ai.provider.name", "gen_ai.system", "llm.provider", "llm.system")
 INPUT: Final = (
     "gen_ai.usage.input_tokens",
@@ -73,7 +74,8 @@ class Call(NamedTuple):
 
 def is_call(kind: SpanKind, said: Said) -> bool:
     """Whether a span is a caller's span of one call of a language model."""
-    if kind not in KINDS or _first(said, MODEL) is None:
+    # The keys alone: a span's own mapping takes a third of a microsecond for each name that it lacks.
+    if kind not in KINDS or NAMES_MODEL.isdisjoint(said):
         return False
     operation = said.get(OPERATION)
     return operation is None or operation in CALLS

@@ -28,6 +28,8 @@ from greenops.units import Joules
 
 REMEMBERED: Final = 1024
 """Spellings whose model is remembered; more are looked up each time."""
+_record = tuple.__new__
+"""Makes a record as its class does, without the call in between: a tenth of an estimate's time."""
 
 Servers = dict[str | None, PerToken]
 """Measurements of one model by server; none for any server."""
@@ -99,13 +101,13 @@ class LanguageModels:
         both = writing + reading
         energy: Any = both * (site * pue or 1.0)
         if factor:
-            return CallEnergy(energy, energy / factor, energy * factor, how, trust)
+            return _record(CallEnergy, (energy, energy / factor, energy * factor, how, trust))
         if both <= 0:
-            return CallEnergy(energy, energy, energy, how, trust)
+            return _record(CallEnergy, (energy, energy, energy, how, trust))
         part, rest = writing / both, reading / both
         low = energy * exp(-hypot(log1p(part * out_low), log1p(rest * read_low), down))
         high = energy * exp(hypot(log1p(part * out_high), log1p(rest * read_high), up))
-        return CallEnergy(energy, low, high, how, trust)
+        return _record(CallEnergy, (energy, low, high, how, trust))
 
     def _look(self, key: tuple[str, str | None]) -> PerToken | None:
         model, server = key

@@ -10,7 +10,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum, auto
 from math import hypot
-from typing import Final
 
 from greenops.domain.energy import (
     Category,
@@ -23,37 +22,12 @@ from greenops.domain.energy import (
 from greenops.observe.device import QUANTA_PER_JOULE, DeviceAccount, joules, share
 from greenops.observe.idle import SEPARATE, Idle
 from greenops.observe.open_spans import Lost, OpenSpan, OpenSpans
-from greenops.observe.shares import Shares, Use
+from greenops.observe.shares import Shares
 from greenops.observe.split import Split, splitter
+from greenops.observe.times import Tick, Times
 from greenops.units import Joules
 
-SLACK_NS: Final = 200_000_000
-"""How far host and process clocks may drift before the difference is forgotten [ns]; /proc/stat counts 10 ms."""
-
-
-@dataclass(frozen=True, slots=True)
-class Tick:
-    """One look at all clocks; every time is cumulative [ns].
-
-    Attributes:
-        at_ns: Monotonic clock.
-        period: Name of the stretch of time this tick's energy belongs to, for carbon.
-        readings: By device; none where a meter could not be read.
-        host_ns: Busy CPU time of the whole machine; none where unknown.
-        process_ns: CPU time of this process.
-        threads: CPU time of every thread of the interpreter.
-        overhead: Threads that are our own cost: meter and exporters.
-        native: True where the process has threads the interpreter does not know.
-    """
-
-    at_ns: int
-    period: int
-    readings: Mapping[str, EnergyReading | None]
-    host_ns: int | None
-    process_ns: int
-    threads: Mapping[int, int]
-    overhead: frozenset[int] = frozenset()
-    native: bool = False
+__all__ = ["Attribution", "Finished", "Tick"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,16 +68,15 @@ class Attribution:
         self.spans = OpenSpans()
         self._unread: dict[str, Shares] = {}
         """By device, who used what since it could last be read."""
-        self._seen: dict[int, int] | None = None
-        self._process_ns = 0
-        self._host_ns: int | None = None
-        self._ahead_ns = 0
-        self._native_ns = 0
+        self._times = Times(self.spans)
+        methods = [each.info.method for each in self.devices.values()]
+        self._method = max(methods, key=list(Method).index, default=Method.MEASURED)
+        self._uncertainty = {device: each.info.uncertainty for device, each in self.devices.items()}
 
     def tick(self, tick: Tick) -> list[Finished]:
         """Settle everything since the last tick; the spans that ended before this one, in that order."""
         self.spans.bury()
-        shares = self._shares(tick)
+        shares = self._times.shares(tick)
         whole, gap = True, False
         for device in self.devices:
             known = self._look(device, tick, shares)
@@ -143,63 +116,6 @@ class Attribution:
             parts = self.devices[device].parts
             parts[Category.ATTRIBUTED] -= quanta
             parts[Category.UNATTRIBUTED] += quanta
-
-    def _shares(self, tick: Tick) -> Shares:
-        first, seen = self._seen is None, self._seen or {}
-        threads = self.spans.threads
-        known = unattributed = overhead = 0
-        clocks = dict(tick.threads)
-        for thread, state in list(threads.items()):
-            if thread in clocks or state.at_ns > tick.at_ns:
-                # Spans may have started and ended here since the clocks were read.
-                cpu_ns = clocks[thread] = max(state.cpu_ns, clocks.get(thread, 0))
-                state.charge(cpu_ns, max(state.at_ns, tick.at_ns))
-            else:
-                self.spans.gone(thread)
-                known += state.charged_ns
-        for thread, cpu_ns in clocks.items():
-            used = cpu_ns - seen.get(thread, cpu_ns if first else 0)
-            used = cpu_ns if used < 0 else used
-            charged = threads[thread].charged_ns if thread in threads else 0
-            known += max(used, charged)
-            if thread in tick.overhead:
-                overhead += max(0, used - charged)
-            else:
-                unattributed += max(0, used - charged)
-        process_ns = 0 if first else max(0, tick.process_ns - self._process_ns)
-        residual = 0 if first else self._residual(process_ns - known)
-        self._seen, self._process_ns = clocks, tick.process_ns
-        lost = self.spans.lost
-        spans = [*self.spans.waiting.values(), *self.spans.active()]
-        walls = [*(span.wall_ns for span in spans), lost.wall_ns]
-        native = share(residual if tick.native else 0, walls)[:-1]
-        return Shares(
-            process_ns=process_ns,
-            other_ns=self._other(tick.host_ns, process_ns),
-            spans={
-                span: Use(span.cpu_ns, ns, span.wall_ns, span.read, span.written)
-                for span, ns in zip(spans, native, strict=True)
-            },
-            unattributed_ns=unattributed + residual - sum(native) + lost.cpu_ns,
-            overhead_ns=overhead,
-            lost_wall_ns=lost.wall_ns,
-        )
-
-    def _residual(self, difference: int) -> int:
-        # Clocks are read one after the other: what one tick sees too much of, the next sees too little of.
-        self._native_ns = max(-SLACK_NS, self._native_ns + difference)
-        found = max(0, self._native_ns)
-        self._native_ns -= found
-        return found
-
-    def _other(self, host_ns: int | None, process_ns: int) -> int:
-        before, self._host_ns = self._host_ns, host_ns
-        if host_ns is None or before is None:
-            return 0
-        self._ahead_ns = max(-SLACK_NS, self._ahead_ns + max(0, host_ns - before) - process_ns)
-        found = max(0, self._ahead_ns)
-        self._ahead_ns -= found
-        return found
 
     def _split(
         self,
@@ -253,17 +169,17 @@ class Attribution:
         if not self.devices or not whole:
             why = Unknown.METER_FAILED if self.devices else Unknown.NO_METER
             return Finished(span.key, None, why, span.used_ns, {})
-        own = joules(span.quanta)
-        meter = sum(joules(q) * self.devices[d].info.uncertainty for d, q in span.devices.items())
-        spread = hypot(meter, span.doubt / QUANTA_PER_JOULE)
-        methods = [account.info.method for account in self.devices.values()]
+        quanta, unsure, doubts = span.quanta, 0.0, self._uncertainty
+        for device, part in span.devices.items():
+            unsure += part * doubts[device]
+        own, spread = joules(quanta), hypot(unsure, span.doubt) / QUANTA_PER_JOULE
         energy = SpanEnergy(
             self_j=own,
-            total_j=joules(span.quanta + span.below),
+            total_j=joules(quanta + span.below),
             low_j=Joules(max(0.0, own - spread)),
             high_j=Joules(own + spread),
-            method=max(methods, key=list(Method).index),
-            attribution=max(span.rules, key=span.rules.__getitem__, default="cpu_time"),
+            method=self._method,
+            attribution=span.rule,
         )
         periods = {period: joules(quanta) for period, quanta in span.periods.items()}
         return Finished(span.key, energy, None, span.used_ns, periods)
@@ -272,8 +188,11 @@ class Attribution:
 def _explain(span: OpenSpan, split: Split, at: int, quanta: int) -> None:
     """Note on a span by what rule it got a share, and how far that may be off."""
     native, time = split.native[at] if split.native is not None else (0, 1)
-    by_wall = quanta * native // time if time else 0
-    span.note_rule("wall_share", by_wall)
-    span.note_rule(split.rule, quanta - by_wall)
+    if native:
+        by_wall = quanta * native // time
+        span.note_rule("wall_share", by_wall)
+        span.note_rule(split.rule, quanta - by_wall)
+    else:
+        span.note_rule(split.rule, quanta)
     if split.doubts is not None:
         span.doubt += quanta * split.doubts[at]

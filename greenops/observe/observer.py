@@ -19,7 +19,8 @@ from greenops.observe.host import Host
 from greenops.observe.idle import SEPARATE, Idle
 from greenops.observe.meter_thread import MeterThread
 from greenops.observe.meters import Meters
-from greenops.observe.span_log import SpanLog
+from greenops.observe.open_spans import SHORT_NS
+from greenops.observe.span_log import NEVER_NS, SpanLog
 
 if TYPE_CHECKING:
     from greenops.ports import Clock, EnergyMeter
@@ -46,6 +47,7 @@ class Observer:
         idle: Who answers for idle energy.
         host: CPU clocks; opened again in a forked child.
         patience_s: How long a caller waits for a look [s].
+        clocks: False reads no thread's clock for a span: between two looks CPU time goes by wall time.
     """
 
     def __init__(
@@ -57,14 +59,16 @@ class Observer:
         idle: Idle = SEPARATE,
         host: Callable[[], Host] = Host,
         patience_s: float = PATIENCE_S,
+        clocks: bool = True,
     ) -> None:
         self._open_meters, self._clock, self._idle = meters, clock, idle
         self._interval_s, self._open_host, self._patience_s = interval_s, host, patience_s
         self._running = False
         self._kept = KEPT
         self._blind: Unknown | None = None
-        self._log = SpanLog(self._know)
+        self._log = SpanLog(self._know, SHORT_NS if clocks else NEVER_NS)
         self.span_started, self.span_ended = self._log.started, self._log.ended
+        self.tokens = self._log.counted
         self.switch = self._log.switched
         self._begin()
         weak = weakref.WeakMethod(self._after_fork)

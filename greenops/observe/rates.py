@@ -33,7 +33,7 @@ FOLDS: Final = 5
 BLOCK: Final = 10
 """Ticks in a row that fall into one fold, so that a counter's late step does not leak from one to another."""
 GATE: Final = 0.9
-"""Rates must bring the error on ticks they were not fitted to down to this part of one rate's."""
+"""Operations draw alike until shown otherwise: rates must take a tenth off the error."""
 RIDGES: Final = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
 """Pull toward the mean rate, as a part of the mean square of the columns; the folds choose."""
 SCARCE: Final = 0.02
@@ -73,14 +73,21 @@ FLAT: Final = Learned()
 
 
 class Rates:
-    """Learns for one device; memory does not grow with time or with operations. Not thread-safe."""
+    """Learns for one device; memory does not grow with time or with operations. Not thread-safe.
 
-    def __init__(self) -> None:
+    Args:
+        gate: Rates must bring the error on ticks they were not fitted to down to this part of one rate's.
+        ticks: So many make one row: more where the counter comes late.
+    """
+
+    def __init__(self, gate: float = GATE, ticks: int = 1) -> None:
+        self._gate, self._ticks = gate, ticks
         self.learned = FLAT
         self.gain: float | None = None
         """Error on ticks not fitted to, as a part of one rate's; none before the first fit."""
         self._rows: deque[tuple[float, dict[str, float]]] = deque(maxlen=MOST_ROWS)
         self._use: dict[str, float] = {}
+        self._energy, self._gathered = 0.0, 0
         self._columns: list[str] = [OTHERS]
         self._folds: list[Fold] = []
         self._fitted_ns: int | None = None
@@ -96,15 +103,17 @@ class Rates:
         for operation, amount in use.items():
             name = operation if operation in mine or len(mine) < MOST_IN_ROW else OTHERS
             mine[name] = mine.get(name, 0.0) + amount
+        self._energy += energy
+        self._gathered += 1
         # A counter that has not moved tells later what this tick used.
-        if energy > 0:
-            self._rows.append((energy, self._use))
-            self._use = {}
+        if energy > 0 and self._gathered >= self._ticks:
+            self._rows.append((self._energy, self._use))
+            self._use, self._energy, self._gathered = {}, 0.0, 0
 
     def due(self, at_ns: int) -> bool:
         """True once per interval, and not before there is enough to learn from."""
         if self._fitted_ns is None:
-            return len(self._rows) >= ENOUGH
+            return len(self._rows) * self._ticks >= ENOUGH
         return at_ns - self._fitted_ns >= FIT_EVERY_NS
 
     def fit(self, at_ns: int) -> None:
@@ -166,7 +175,7 @@ class Rates:
         errors = {ridge: error(self._folds, ridge) for ridge in RIDGES}
         best = min(errors, key=errors.__getitem__)
         self.gain = (errors[best] / flat) ** 0.5 if flat > 0 else 1.0
-        if self.gain > GATE or mean <= 0:
+        if self.gain > self._gate or mean <= 0:
             return FLAT
         rates = every.rates(best)
         doubts = Z90 * every.standard_errors(best, rates)

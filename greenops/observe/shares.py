@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from greenops.observe.open_spans import OpenSpan
 
 
-@dataclass(frozen=True, slots=True)
-class Use:
+class Use(NamedTuple):
     """What one span used [ns]: CPU time of its own, its part of native threads, wall time as the innermost.
 
     `read` and `written` count the tokens of a language model that ran for it.
@@ -21,7 +21,7 @@ class Use:
     read: int = 0
     written: int = 0
 
-    def __add__(self, other: Use) -> Use:
+    def plus(self, other: Use) -> Use:
         """Both together."""
         return Use(
             self.cpu + other.cpu,
@@ -61,5 +61,5 @@ class Shares:
                 both.unattributed_ns += use.cpu + use.native
                 both.lost_wall_ns += use.wall
             else:
-                both.spans[span] = both.spans.get(span, NOTHING) + use
+                both.spans[span] = both.spans.get(span, NOTHING).plus(use)
         return both

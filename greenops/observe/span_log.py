@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from threading import get_native_id
 from time import monotonic_ns, thread_time_ns
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from greenops.observe.open_spans import MOST_WAITING, SHORT_NS, OpenSpans, TaskStack
 
@@ -35,6 +35,14 @@ class Lane:
     def __init__(self, thread: int) -> None:
         self.thread = thread
         self.at_ns = -NEVER_NS
+
+
+class Tokens(NamedTuple):
+    """What a language model read and wrote for a span."""
+
+    key: int
+    read: int
+    written: int
 
 
 class SpanLog:
@@ -103,6 +111,14 @@ class SpanLog:
         lane.at_ns = at_ns
         self._note((None, lane.thread, at_ns, cpu_ns, stack))
 
+    def counted(self, key: int, *, read: int = 0, written: int = 0) -> None:
+        """Tokens that a language model read and wrote for a span since the last such note.
+
+        Left out while many notes wait, so that no start or end is lost for it.
+        """
+        if len(self._notes) <= MOST_NOTES // 2:
+            self._note((None, 0, monotonic_ns(), None, Tokens(key, read, written)))
+
     def tell(self, spans: OpenSpans, until_ns: int = NEVER_NS) -> None:
         """Tell of all starts and ends up to an instant, each once; the caller locks."""
         notes, later = self._notes, []
@@ -111,6 +127,8 @@ class SpanLog:
             started, thread, at_ns, cpu_ns, span = note
             if at_ns > until_ns:
                 later.append(note)
+            elif isinstance(span, Tokens):
+                spans.count(*span)
             elif started is None:
                 spans.switch(thread, span, cpu_ns, at_ns)
             elif started:

@@ -20,6 +20,10 @@ DECODE: Final = "decode"
 ITERATION: Final = "iteration"
 READ_PRIOR: Final = 0.3
 """Energy of a token read, relative to one written. Source: measurement notes, 70B at a batch of 90: about 0.3."""
+TOKEN_GATE: Final = 0.99
+"""What a token draws before it is learned is a guess: whatever foretells better is better."""
+TOKEN_TICKS: Final = 5
+"""A GPU's counter comes about a tick late, which half a second hides. Source: tests/bench/gpu_batches.py."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +101,7 @@ class ByDeviceTime:
     """A GPU has no CPU time: one span alone gets all, else tokens say who used it, else wall time."""
 
     def __init__(self, pid: int | None = None) -> None:
-        self.rates: Rates | None = Rates()
+        self.rates: Rates | None = Rates(TOKEN_GATE, TOKEN_TICKS)
         self._pid = os.getpid() if pid is None else pid
 
     def split(self, own: int, shares: Shares, reading: EnergyReading) -> Split:

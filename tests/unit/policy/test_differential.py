@@ -1,17 +1,22 @@
-"""Random typed expressions: our evaluator and Google's C++ one never disagree."""
+"""Random typed expressions: row evaluator, kernels and Google's C++ runtime never disagree."""
 
 from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta
 
+import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from greenops.policy.batch import Batch
 from greenops.policy.evaluate import Failed, compile_node, to_cel
 from greenops.policy.ir import ExpressionError
+from greenops.policy.kernel_plan import compiles
 from greenops.policy.parse import parse
+from greenops.policy.tables import ARROW, Tables
 
 pytest.importorskip("cel_expr_python")
 from cel_expr_python import cel as oracle  # type: ignore[import-untyped]
@@ -153,6 +158,27 @@ def said_by_oracle(text, row):
     return "error" if result.type() == T.ERROR else result.value()
 
 
+def table(roots, some_rows):
+    return {
+        name: pa.array([row[name.split(".")[0]].get(name.split(".")[1]) for row in some_rows], to)
+        for name, to in ((n, ARROW[k]) for n, k in SCHEMA.items() if n.split(".")[0] in roots)
+    }
+
+
+def said_by_kernels(expression, jobs, candidates, job):
+    """The answer for each candidate, whose job is at the same place of `job`."""
+    columns = {"job": pa.array(job, pa.int32()), **table({"candidate"}, candidates)}
+    tables = Tables(pa.table(table({"job", "baseline"}, jobs)), pa.table(columns), SCHEMA)
+    batch = Batch.of(tables, [expression])
+    said = []
+    for chunk in tables.layout.chunks():
+        found = batch.over(expression, chunk)
+        ok = np.broadcast_to(True if found.ok is None else found.ok, chunk.shape).ravel()
+        values = np.broadcast_to(found.values, chunk.shape).ravel()
+        said += [v.item() if good else "error" for v, good in zip(values, ok, strict=True)]
+    return said
+
+
 def compiled(text):
     """The expression; none where it is over a limit. Nothing else may refuse it."""
     try:
@@ -180,6 +206,35 @@ def test_the_evaluator_agrees_with_the_reference_on_random_expressions(text, som
 
         assert mine == said_by_oracle(text, row), (text, row, answer)
         assert mine == said_by_oracle(ours.text, row), (ours.text, row, answer)
+
+
+@pytest.mark.slow
+@settings(
+    max_examples=200, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck)
+)
+@given(
+    expressions(),
+    st.lists(rows(), min_size=2, max_size=4),
+    st.lists(rows(), min_size=1, max_size=4),
+    st.booleans(),
+)
+def test_kernels_agree_with_the_row_evaluator_on_random_tables(text, jobs, some_rows, even):
+    expression = compiled(text)
+    if expression is None:
+        return
+    assert compiles(expression.node, SCHEMA)
+    job = [at for at in range(len(jobs)) for _ in some_rows]
+    job = job if even else [at * 5 % len(jobs) for at in job]
+    candidates = some_rows * len(jobs)
+    wholes = [
+        {**jobs[at], "candidate": c["candidate"]} for at, c in zip(job, candidates, strict=True)
+    ]
+
+    said = said_by_kernels(expression, jobs, candidates, job)
+
+    answers = [expression({root: to_cel(f) for root, f in row.items()}) for row in wholes]
+    assert said == ["error" if isinstance(each, Failed) else each for each in answers]
+    assert said[:3] == [said_by_oracle(text, row) for row in wholes[:3]]
 
 
 @pytest.mark.slow

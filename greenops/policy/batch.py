@@ -1,0 +1,150 @@
+"""Asks expressions about whole tables: by kernels where they compile, else row by row.
+
+A sample of the rows that kernels answered is asked again row by row; what differs is counted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from greenops.policy.columns import TYPES, Column, Values
+from greenops.policy.evaluate import Expression, Failed
+from greenops.policy.frames import Chunk
+from greenops.policy.ir import Node
+from greenops.policy.kernel_numbers import EPOCH, MICROSECOND
+from greenops.policy.kernel_plan import compiles
+from greenops.policy.kernels import Kernels
+from greenops.policy.table_rows import TableRows
+from greenops.policy.tables import Tables
+
+
+@dataclass(slots=True)
+class Batch:
+    """One pair of tables and the expressions asked about it.
+
+    Attributes:
+        sample: Rows of each frame that are asked again.
+        sampled: Answers that were compared.
+        mismatches: Canonical text → rows on which the evaluators differ; empty where they agree.
+        slow: Canonical texts that went row by row.
+    """
+
+    tables: Tables
+    sample: int = 0
+    sampled: int = 0
+    mismatches: dict[str, int] = field(default_factory=dict)
+    slow: set[str] = field(default_factory=set)
+    compiled: dict[str, Node | None] = field(default_factory=dict)
+    kernels: Kernels = field(init=False)
+    rows: TableRows = field(init=False)
+
+    @classmethod
+    def of(
+        cls,
+        tables: Tables,
+        expressions: Iterable[Expression],
+        sample: int = 0,
+        also: Iterable[str] = (),
+    ) -> Batch:
+        """The batch, with the fields that the expressions name, and some others, loaded."""
+        tables.load([each.node for each in expressions], also)
+        batch = cls(tables, sample)
+        batch.kernels, batch.rows = Kernels(tables), TableRows(tables)
+        return batch
+
+    def over_jobs(self, expression: Expression) -> Column:
+        """The answer for each job, to an expression that names no candidate."""
+        node, jobs = self._compiled(expression), self.tables.layout.jobs
+        if node is None:
+            rows = [(at, None) for at in range(jobs)]
+            return self._row_by_row(expression, rows, (jobs, 1))
+        with np.errstate(all="ignore"):
+            found = self.kernels.over_jobs(node)
+        self._check(expression, found, [(at, None) for at in _sample(0, jobs, jobs, self.sample)])
+        return found
+
+    def over(self, expression: Expression, chunk: Chunk) -> Column:
+        """The answer for each candidate of a chunk; its shape broadcasts to the chunk's."""
+        layout, node = self.tables.layout, self._compiled(expression)
+        if node is None:
+            rows = [(int(layout.job[at]), at) for at in range(chunk.rows.start, chunk.rows.stop)]
+            return self._row_by_row(expression, rows, chunk.shape)
+        with np.errstate(all="ignore"):
+            found = self.kernels.over(node, chunk)
+        total = len(layout.job)
+        asked = _sample(chunk.rows.start, chunk.rows.stop, total, self.sample)
+        if asked:
+            flat = _flat(found, chunk.shape)
+            rows = [(int(layout.job[at]), at) for at in asked]
+            self._check(expression, flat, rows, chunk.rows.start)
+        return found
+
+    def _compiled(self, expression: Expression) -> Node | None:
+        text = expression.text
+        if text not in self.compiled:
+            takes = compiles(expression.node, self.tables.schema)
+            self.compiled[text] = self.kernels.made(expression.node) if takes else None
+            if not takes:
+                self.slow.add(text)
+        return self.compiled[text]
+
+    def _row_by_row(
+        self, expression: Expression, rows: Sequence[tuple[int, int | None]], shape: tuple[int, int]
+    ) -> Column:
+        answers = [expression(self.rows.row(*each)) for each in rows]
+        ok = np.array([not isinstance(each, Failed) for each in answers], np.bool_)
+        kind = expression.kind
+        blank = np.zeros((), TYPES[kind]).item()
+        values = [_coded(each) if good else blank for each, good in zip(answers, ok, strict=True)]
+        return Column(kind, np.array(values, TYPES[kind]).reshape(shape), ok.reshape(shape))
+
+    def _check(
+        self,
+        expression: Expression,
+        found: Column,
+        rows: Sequence[tuple[int, int | None]],
+        start: int = 0,
+    ) -> None:
+        for job, candidate in rows:
+            at = (job if candidate is None else candidate) - start
+            answer = expression(self.rows.row(job, candidate))
+            self.sampled += 1
+            if not _agree(answer, found, at, self.tables.vocabulary.words):
+                self.mismatches[expression.text] = self.mismatches.get(expression.text, 0) + 1
+
+
+def _sample(start: int, stop: int, total: int, count: int) -> list[int]:
+    """Rows of a range that are in the sample: evenly spread over the table, the same each time."""
+    if not count or not total:
+        return []
+    step = max(1, total // count)
+    return list(range(start + -(start - step // 2) % step, stop, step))
+
+
+def _flat(column: Column, shape: tuple[int, int]) -> Column:
+    ok = None if column.ok is None else _row(column.ok, shape)
+    return Column(column.kind, _row(column.values, shape), ok)
+
+
+def _row(array: Values, shape: tuple[int, int]) -> Values:
+    return np.broadcast_to(array, shape).reshape(-1, 1)
+
+
+def _coded(answer: Any) -> Any:
+    if hasattr(answer, "utcoffset"):
+        return (answer - EPOCH) // MICROSECOND
+    return answer // MICROSECOND if hasattr(answer, "total_seconds") else answer
+
+
+def _agree(answer: Any, found: Column, at: int, words: list[str]) -> bool:
+    ok = found.ok is None or bool(found.ok[at, 0])
+    if isinstance(answer, Failed) or not ok:
+        return isinstance(answer, Failed) and not ok
+    value = found.values[at, 0].item()
+    plain = words[value] if found.kind == "string" else value
+    given = _coded(answer)
+    return bool(plain == given or (plain != plain and given != given))  # noqa: PLR0124 - two NaN

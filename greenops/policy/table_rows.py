@@ -1,0 +1,60 @@
+"""One candidate of the tables as the row that the row evaluator takes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+from greenops.policy.evaluate import Row, to_cel
+from greenops.policy.ir import LABELS
+from greenops.policy.kernel_numbers import EPOCH
+from greenops.policy.tables import Array, Tables
+
+
+@dataclass(slots=True)
+class TableRows:
+    """Reads rows; columns are made ready once."""
+
+    tables: Tables
+    arrays: dict[str, Array | None] = field(default_factory=dict)
+
+    def row(self, job: int, candidate: int | None = None) -> Row:
+        """The row of a job, and of one of its candidates."""
+        roots: dict[str, dict[str, Any]] = {each: {} for each in ("job", "baseline", "limits")}
+        if candidate is not None:
+            roots["candidate"] = {}
+        for name in self.tables.schema:
+            root, _, rest = name.partition(".")
+            if root in roots:
+                _put(roots[root], rest, self._value(name, job, candidate))
+        now = self._value("now", job, None)
+        return {
+            **{root: to_cel(fields) for root, fields in roots.items()},
+            **({} if now is None else {"now": to_cel(now)}),
+        }
+
+    def _value(self, name: str, job: int, candidate: int | None) -> Any:
+        if name == "now" or name.startswith("limits."):
+            return self._worked_out(name, job)
+        if name not in self.arrays:
+            self.arrays[name] = self.tables.array(name)
+        array = self.arrays[name]
+        at = candidate if name.startswith("candidate.") else job
+        return None if array is None or at is None else array[at].as_py()
+
+    def _worked_out(self, name: str, job: int) -> Any:
+        column = self.tables.source(name).column
+        at = job if len(column.values) > 1 else 0
+        if column.ok is not None and not column.ok[at, 0]:
+            return None
+        value = column.values[at, 0].item()
+        return EPOCH + timedelta(microseconds=value) if column.kind == "timestamp" else value
+
+
+def _put(fields: dict[str, Any], rest: str, value: Any) -> None:
+    label = f"{LABELS[1]}."
+    if rest.startswith(label):
+        fields.setdefault(LABELS[1], {})[rest[len(label) :]] = value
+    else:
+        fields[rest] = value

@@ -59,7 +59,7 @@ class PolicySet:
         """The set with one policy and no other; workloads and known data classes stay."""
         kept = tuple(each for each in self.policies if each.name == policy)
         tests = tuple(each for each in self.tests if each.policy == policy)
-        return PolicySet(kept, self.workloads, tests, self._classes())
+        return PolicySet(kept, self.workloads, tests, self.known_classes())
 
     def matching(self, workload: Workload) -> tuple[Policy, ...]:
         """Policies that could match some run of the workload, at some hour."""
@@ -122,7 +122,7 @@ class PolicySet:
         active = [(p, e) for p in sure for e in p.exceptions if _applies(e, row, now)]
         run_now = any(each.run_now for _, each in active)
         waived = {(policy.name, name) for policy, each in active for name in each.waive}
-        own = constraints_for(job, limits, deadline, self._classes())
+        own = constraints_for(job, limits, deadline, self.known_classes())
         ruling = Ruling(
             constraints=(
                 *own,
@@ -145,7 +145,8 @@ class PolicySet:
             deadline=deadline,
         )
 
-    def _classes(self) -> frozenset[str]:
+    def known_classes(self) -> frozenset[str]:
+        """Data classes that some policy, or the package, knows."""
         return self.classes.union(*(each.data_classes for each in self.policies))
 
 

@@ -45,12 +45,7 @@ def with_own(table: LanguageModelTable, path: Path) -> LanguageModelTable:
         if unknown:
             raise ValueError(f"unknown key `{unknown[0]}`; known keys: {', '.join(OWN_KEYS)}")  # noqa: TRY301
         found = restore(LanguageModelTable, {"figures": {}, **_EMPTY, **own})
-        whole = replace(
-            table,
-            models=(*table.models, *found.models),
-            hosted=(*table.hosted, *found.hosted),
-            measured=(*table.measured, *found.measured),
-        )
+        whole = _above(found, table)
         _check(whole)
     except (OSError, ValueError, TypeError, RecursionError) as error:
         raise InvalidFile("GO0731", f"not a table of language models: {error}", at=at) from error
@@ -64,6 +59,23 @@ _EMPTY: Final[dict[str, list[object]]] = {
     "hosted": [],
     "measured": [],
 }
+
+
+def _above(own: LanguageModelTable, table: LanguageModelTable) -> LanguageModelTable:
+    taken = {name for each in own.models for name in (each.name, *each.aliases)}
+    taken |= {each.name for each in own.hosted}
+    models = (
+        replace(each, aliases=tuple(name for name in each.aliases if name not in taken))
+        for each in table.models
+        if each.name not in taken
+    )
+    hosted = (each for each in table.hosted if each.name not in taken)
+    return replace(
+        table,
+        models=(*models, *own.models),
+        hosted=(*hosted, *own.hosted),
+        measured=(*table.measured, *own.measured),
+    )
 
 
 def _check(table: LanguageModelTable) -> None:

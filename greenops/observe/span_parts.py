@@ -70,7 +70,8 @@ class SpanParts:
         """
         remote = NONE if self._calls is None else self._calls.of(span, table, at)
         more: Attributes = dict(remote.attributes)
-        if self._machine is not None and own.unknown is None:
+        # CPU time is known without a meter, too.
+        if self._machine is not None and (own.cpu_ns > 0 or own.unknown is None):
             more[names.CARBON_EMBODIED] = embodied_of(self._machine, seconds(own.cpu_ns))
         if self._network is not None:
             more.update(self._carried(span, self._network))

@@ -11,6 +11,7 @@ from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.trace import SpanKind
 
 from greenops.adapters.language_model_file import shipped, version
+from greenops.demo.chat import ChatClient
 from greenops.domain.energy import Category
 from greenops.observe import attributes as names
 from greenops.observe import span_parts
@@ -137,6 +138,29 @@ def test_a_call_whose_server_is_metered_is_not_counted_twice(start: Start, more,
 
     assert remote(span) == {}
     assert number(span, names.ENERGY_SELF) >= 0
+
+
+def test_the_demos_own_chat_client_gets_no_estimate_for_the_server_in_its_process(start: Start):
+    class Answering:
+        def post(self, *_: object, **__: object) -> Answering:
+            return self
+
+        def raise_for_status(self) -> None:
+            pass
+
+        def json(self) -> dict[str, Any]:
+            usage = {"prompt_tokens": 9, "completion_tokens": 24}
+            return {"usage": usage, "choices": [{"message": {"content": "yes"}}]}
+
+    service = start({"GREENOPS_LANGUAGE_MODEL_TIER": "small"})
+    client = ChatClient("http://127.0.0.1:1")
+    client._tracer, client._session = service.tracer, Answering()  # type: ignore[assignment]
+
+    client.ask("is it green?")
+
+    (span,) = service.finish()
+    assert (span.attributes or {})["gen_ai.usage.output_tokens"] == 24
+    assert remote(span) == {}
 
 
 def test_a_call_that_two_instrumentations_tell_is_counted_once(start: Start):
@@ -307,6 +331,19 @@ def test_embodied_emissions_are_on_spans_only_where_they_were_asked_for(
         1e6 * 0.02 / (4 * 365.25 * 86_400), rel=0.3
     )
     assert names.CARBON_EMBODIED not in without
+
+
+@pytest.mark.feature("H3")
+def test_embodied_emissions_need_no_meter(start: Start):
+    span_parts.install(lambda: from_environment({"GREENOPS_EMBODIED_G": "1000000"}))
+    service = Service(list)
+    with service.tracer.start_as_current_span("a"):
+        burn(SyntheticMeter(watts={"a": 1.0}), "a", 0.02)
+
+    (span,) = service.finish()
+
+    assert (span.attributes or {})[names.ENERGY_UNKNOWN] == "no_meter"
+    assert number(span, names.CARBON_EMBODIED) > 0
 
 
 @pytest.mark.feature("I1")

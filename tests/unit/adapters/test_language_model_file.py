@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from pathlib import Path
 
 import pytest
 
@@ -47,6 +49,30 @@ def test_an_own_row_of_a_shipped_model_takes_its_place(tmp_path):
 
     assert size is not None
     assert size.active_b == 7
+
+
+@pytest.mark.parametrize("name", ["deepseek-v3", "deepseek-chat", "gpt-4o"])
+def test_an_own_tier_stands_above_a_shipped_size_whatever_its_spelling(tmp_path, name):
+    own = tmp_path / "own.json"
+    own.write_text(json.dumps({"hosted": [{"name": name, "tier": "small", **ROW}]}))
+
+    size = LanguageModels(with_own(shipped(), own)).size(name)
+
+    assert size is not None
+    assert size.name == "small"
+
+
+def test_the_example_in_the_reference_is_a_table(tmp_path):
+    page = (Path(__file__).parents[3] / "docs" / "reference" / "data.md").read_text()
+    (example,) = re.findall(r"^    (\{\"models\".*?\]\})$", page, re.MULTILINE | re.DOTALL)
+    own = tmp_path / "own.json"
+    own.write_text(example)
+
+    models = LanguageModels(with_own(shipped(), own))
+
+    found = models.estimate("llama-3.1-70b", Tokens(1, 0, 1), server="llm.internal")
+    assert isinstance(found, CallEnergy)
+    assert found.trust is Trust.OWN_SERVER
 
 
 @pytest.mark.parametrize(

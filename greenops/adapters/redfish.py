@@ -33,8 +33,8 @@ LONGEST: Final = 2**20
 """Longest answer that is read [bytes]; a `Power` resource is about 10 kB."""
 UNCERTAINTY: Final = 0.10
 """Relative 90 % half width: supplies state 1-5 %, and controllers sample them every 1-60 s."""
-UPDATE_PERIOD: Final = Seconds(5.0)
-"""Time between two questions [s]; more often would load the controller and tell no more."""
+UPDATE_PERIOD: Final = Seconds(10.0)
+"""Time between two steps [s]: controllers sample every 1-60 s, and to be asked more often would only load them."""
 
 Fetch = Callable[[str], Any]
 """Gets the JSON of a resource below the chassis; none where there is none; raises AdapterUnavailable."""

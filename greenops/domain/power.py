@@ -56,35 +56,44 @@ def plausible_joules(value: float) -> Joules:
 
 @dataclass(slots=True)
 class EvenCounter:
-    """A counter that steps seldom, paid out evenly: what a step brought, over as long as the step took.
+    """A counter that steps seldom, paid out evenly: what a step brought, over as long as the longer of two steps took.
 
-    Never ahead of the counter, and behind it by no more than one step, so that nothing is made up and nothing lost.
-    A fall, and a step that `most` watts do not explain, pass through at once: whoever keeps the books refuses them.
+    Never ahead of the counter, and nothing of it lost. A fall, and a step that `most` watts do not explain, pass
+    through at once: whoever keeps the books refuses them.
+
+    Attributes:
+        most: Largest plausible power [W].
+        known: False until a step is seen; till then nothing tells what is drawn.
     """
 
     most: Watts
+    known: bool = False
     paid: float = 0.0
     last: float | None = None
     rate: float = 0.0
     """What is paid out per nanosecond [J]."""
+    took_ns: int = 0
+    """How long the last step took [ns]."""
     changed_ns: int = 0
     asked_ns: int = 0
 
     def sample(self, joules: Joules, at_ns: int) -> None:
         """Take a reading of the counter in."""
-        before, lasted = self.last, at_ns - self.changed_ns
-        if joules == before or (before is not None and lasted <= 0):
+        before, took = self.last, at_ns - self.changed_ns
+        if joules == before or (before is not None and took <= 0):
             return
-        if before is None or not 0 < joules - before <= 1.5 * self.most * lasted / NS_PER_S:
+        if before is None or not 0 < joules - before <= 1.5 * self.most * took / NS_PER_S:
             self.catch_up(joules, at_ns)
             return
-        # What an earlier step has left is paid out along with this one.
-        self.rate = (joules - self.at(at_ns)) / lasted
-        self.last, self.changed_ns = joules, at_ns
+        # What an earlier step has left is paid out along with this one. Looks at the counter and its steps
+        # beat, so steps seem to take longer and shorter in turn: by the longer, none ends before the next.
+        self.rate = (joules - self.at(at_ns)) / max(took, self.took_ns)
+        self.last, self.changed_ns, self.took_ns, self.known = joules, at_ns, took, True
 
     def catch_up(self, joules: Joules, at_ns: int) -> None:
         """Stand where the counter stands, at once."""
         self.paid, self.rate, self.last = joules, 0.0, joules
+        self.took_ns, self.known = 0, False
         self.changed_ns, self.asked_ns = at_ns, max(at_ns, self.asked_ns)
 
     def at(self, now_ns: int) -> Joules:

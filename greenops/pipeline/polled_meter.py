@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 SELDOM: Final = Seconds(0.5)
 """A meter that steps no more often than this is asked in a thread of its own [s]."""
 LEAST: Final = Seconds(1.0)
-"""Time between two questions at least [s]."""
+"""Time between two questions at least [s], and until the counter is first seen to step."""
+PART: Final = 0.4
+"""Time between two questions over that between two steps: more than two to a step, so that none is seen a step late."""
 PATIENCE: Final = Seconds(10.0)
 """How long an answer may take before the meter counts as failed [s]; the network adapters give up sooner."""
 
@@ -31,7 +33,7 @@ class PolledMeter:
 
     Args:
         meter: Whom to ask; its first answer is waited for here, and it is closed by the thread that asks.
-        period_s: Time between two questions [s]; none takes the meter's own.
+        period_s: Time between two questions [s]; none goes by the meter's own steps.
         monotonic_ns: Monotonic clock.
 
     Raises:
@@ -47,7 +49,9 @@ class PolledMeter:
     ) -> None:
         self._meter, self._now = meter, monotonic_ns
         self._info = meter.info
-        self._period_s = max(LEAST, self._info.update_period) if period_s is None else period_s
+        period = max(LEAST, PART * self._info.update_period)
+        self._period_s = period if period_s is None else period_s
+        self._first_s = LEAST if period_s is None else period_s
         self._counter = EvenCounter(self._info.rated_power or LARGEST_NODE)
         self._lock = threading.Lock()
         self._stop = threading.Event()
@@ -65,7 +69,7 @@ class PolledMeter:
         return self._info
 
     def _loop(self) -> None:
-        while not self._stop.wait(self._period_s):
+        while not self._stop.wait(self._pause_s()):
             self.ask()
         try:
             self._meter.close()
@@ -73,6 +77,9 @@ class PolledMeter:
             _log.warning(
                 "GO0702 energy meter `%s` cannot be closed", self._info.device, exc_info=True
             )
+
+    def _pause_s(self) -> float:
+        return self._period_s if self._counter.known else self._first_s
 
     def ask(self) -> bool:
         """Ask the meter once, on the calling thread; false where it has no answer."""
@@ -94,13 +101,14 @@ class PolledMeter:
         """What is paid out by now.
 
         Raises:
-            AdapterUnavailable: The last question had no answer, or the one that was due has none yet.
+            AdapterUnavailable: The last question had no answer, the one that is due has none in time, or the counter
+                was not seen to step since it can be read: one that stands would say that nothing is drawn.
         """
         with self._lock:
             now = self._now()
             if self._failure is None and self._is_late(now):
                 self._failure = "no answer in time"
-            if self._failure is not None:
+            if self._failure is not None or not self._counter.known:
                 raise self._unavailable()
             return EnergyReading(self._info.device, now, self._counter.at(now))
 
@@ -108,9 +116,8 @@ class PolledMeter:
         return now - self._answered > (self._period_s + PATIENCE) * NS_PER_S
 
     def _unavailable(self) -> AdapterUnavailable:
-        return AdapterUnavailable(
-            "GO0718", f"energy meter `{self._info.device}` does not answer: {self._failure}"
-        )
+        why = self._failure or "waits for the counter's next step"
+        return AdapterUnavailable("GO0718", f"energy meter `{self._info.device}`: {why}")
 
     def close(self) -> None:
         """Ask no more; the thread lets go of the meter when its last answer has come. Twice is once."""

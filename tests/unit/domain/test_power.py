@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import math
 
 import pytest
@@ -39,23 +40,41 @@ def test_a_step_is_paid_out_over_as_long_as_it_took() -> None:
     counter.sample(Joules(100), 0)
 
     counter.sample(Joules(100), 5 * S)
-    standing = counter.at(5 * S)
+    standing = (counter.at(5 * S), counter.known)
     counter.sample(Joules(200), 10 * S)
 
-    assert standing == 100.0
+    assert standing == (100.0, False)
+    assert counter.known
     assert [counter.at(t * S) for t in (10, 12, 15, 20, 30)] == [100.0, 120.0, 150.0, 200.0, 200.0]
+
+
+def test_steps_that_seem_to_take_longer_and_shorter_in_turn_are_paid_without_a_pause() -> None:
+    counter = EvenCounter(Watts(1000))
+    told = []
+
+    # A counter that steps every 5 s by 50 J, looked at every 2 s.
+    for look in range(40):
+        now = 2 * look
+        counter.sample(Joules(50.0 * (now // 5)), now * S)
+        told += [counter.at(now * S), counter.at(now * S + S)]
+
+    rises = [b - a for a, b in itertools.pairwise(told[20:])]
+    assert min(rises) > 0.5
+    assert max(rises) < 15
+    assert told[-1] == pytest.approx(50 * (79 // 5), abs=100)
 
 
 @pytest.mark.parametrize("odd", [50.0, 1e9])
 def test_a_fall_and_a_jump_pass_through_at_once(odd: float) -> None:
     counter = EvenCounter(Watts(1000))
     counter.sample(Joules(100), 0)
+    counter.sample(Joules(101), 1 * S)
 
     counter.sample(Joules(odd), 5 * S)
 
-    assert counter.at(5 * S) == odd
+    assert (counter.at(5 * S), counter.known) == (odd, False)
     counter.sample(Joules(odd + 10), 10 * S)
-    assert counter.at(15 * S) == odd + 10
+    assert (counter.at(15 * S), counter.known) == (odd + 10, True)
 
 
 @given(

@@ -10,6 +10,7 @@ from greenops.testing.meters import SyntheticMeter
 
 S = 1_000_000_000
 HOUR = 3600.0
+"""So seldom that the thread never asks while a test runs."""
 
 
 class Time:
@@ -29,6 +30,24 @@ def polled(meter: SyntheticMeter, now: Time) -> PolledMeter:
     return PolledMeter(meter, period_s=HOUR, monotonic_ns=now)
 
 
+def step(slow: PolledMeter, meter: SyntheticMeter, now: Time) -> None:
+    now.ns += S
+    meter.work("a", 1.0)
+    slow.ask()
+
+
+def test_until_a_step_is_seen_nothing_is_told(now: Time) -> None:
+    meter = SyntheticMeter(watts={"a": 1.0}, monotonic_ns=now)
+    slow = polled(meter, now)
+
+    with pytest.raises(AdapterUnavailable, match="waits for the counter's next step"):
+        slow.read()
+    step(slow, meter, now)
+
+    assert slow.read().joules == 0.0
+    slow.close()
+
+
 def test_a_counter_that_steps_seldom_moves_evenly(now: Time) -> None:
     meter = SyntheticMeter(watts={"a": 1.0}, quantum=1e-9, monotonic_ns=now)
     slow = polled(meter, now)
@@ -46,18 +65,22 @@ def test_a_counter_that_steps_seldom_moves_evenly(now: Time) -> None:
 
 
 def test_a_reading_never_waits_for_a_driver_that_hangs(now: Time) -> None:
-    meter = SyntheticMeter(monotonic_ns=now)
-    slow = PolledMeter(meter, period_s=0.001, monotonic_ns=now)
+    meter = SyntheticMeter(watts={"a": 1.0}, monotonic_ns=now)
+    slow = polled(meter, now)
+    step(slow, meter, now)
     meter.hangs = threading.Event()
+    asking = threading.Thread(target=slow.ask)
+    asking.start()
 
     early = slow.read()
-    now.ns = 11 * S
+    now.ns += int((HOUR + 11) * S)
     with pytest.raises(AdapterUnavailable, match=r"GO0718 .*no answer in time"):
         slow.read()
 
     assert early.joules == 0.0
     slow.close()
     meter.hangs.set()
+    asking.join()
     slow._thread.join()
     assert meter.closed
 
@@ -66,6 +89,7 @@ def test_after_a_failure_the_energy_of_the_gap_comes_at_once(now: Time) -> None:
     meter = SyntheticMeter(watts={"a": 1.0}, quantum=1e-9, monotonic_ns=now)
     slow = polled(meter, now)
 
+    step(slow, meter, now)
     meter.fails = True
     slow.ask()
     with pytest.raises(AdapterUnavailable, match="told to fail"):
@@ -74,8 +98,11 @@ def test_after_a_failure_the_energy_of_the_gap_comes_at_once(now: Time) -> None:
     meter.fails = False
     now.ns = 60 * S
     slow.ask()
+    with pytest.raises(AdapterUnavailable, match="next step"):
+        slow.read()
+    step(slow, meter, now)
 
-    assert slow.read().joules == pytest.approx(70.0)
+    assert slow.read().joules == pytest.approx(71.0)
     slow.close()
 
 

@@ -9,9 +9,9 @@ Checked against opentelemetry-sdk 1.45.2: a batch processor keeps its exporter i
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from opentelemetry.sdk.trace import ConcurrentMultiSpanProcessor, SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SimpleSpanProcessor, SpanExporter
@@ -20,6 +20,11 @@ from greenops.observe.exporter import EnergySpanExporter
 from greenops.observe.late import LateSpanExporter
 
 _log = logging.getLogger(__name__)
+
+EXPORTING: Final = (BatchSpanProcessor, SimpleSpanProcessor)
+"""Processors of the SDK that hand spans to an exporter, and only sampled ones."""
+DEEPEST: Final = 8
+"""Wrappers round wrappers that are looked into."""
 
 Wrap = Callable[[SpanExporter], SpanExporter]
 
@@ -51,9 +56,10 @@ class Attachment:
         self._processor = processor
         self.usable = not isinstance(self._active, ConcurrentMultiSpanProcessor)
         """False where processors run on other threads: a span's CPU clock cannot be read there."""
-        self.queued = sum(map(_queue, self._active._span_processors))
+        found = [leaf for each in self._active._span_processors for leaf in leaves(each)]
+        self.queued = sum(map(_queue, found))
         """Spans that batch processors may hold back from their exporters."""
-        self._slots = _slots(self._active._span_processors, wrap)
+        self._slots = _slots(found, wrap)
         try:
             for slot in self._slots:
                 slot.put(slot.after)
@@ -78,10 +84,26 @@ class Attachment:
         self.remove()
 
 
-def _slots(processors: tuple[SpanProcessor, ...], wrap: Wrap) -> list[_Slot]:
+def leaves(processor: SpanProcessor, depth: int = 0) -> Iterator[SpanProcessor]:
+    """The processors that a span comes to in the end: those inside of wrappers, such as Logfire's, or itself."""
+    inner = [] if isinstance(processor, EXPORTING) or depth == DEEPEST else list(_held(processor))
+    if not inner:
+        yield processor
+    for each in inner:
+        yield from leaves(each, depth + 1)
+
+
+def _held(processor: SpanProcessor) -> Iterator[SpanProcessor]:
+    for value in getattr(processor, "__dict__", {}).values():
+        for each in value if isinstance(value, tuple | list) else (value,):
+            if isinstance(each, SpanProcessor):
+                yield each
+
+
+def _slots(processors: Iterable[SpanProcessor], wrap: Wrap) -> list[_Slot]:
     found = []
     for processor in processors:
-        if not isinstance(processor, BatchSpanProcessor | SimpleSpanProcessor):
+        if not isinstance(processor, EXPORTING):
             continue
         owner, name = _place(processor)
         if owner is None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry import metrics, trace
 from opentelemetry.sdk.resources import Resource
@@ -16,16 +16,20 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.metrics.export import MetricExporter
 
 
+MOST_PROXIES: Final = 4
+"""Proxies of proxies that are followed; one is usual."""
+
+
 def provider_is_set() -> bool:
     """True where spans go to a provider of the SDK already."""
-    return isinstance(trace.get_tracer_provider(), TracerProvider)
+    return isinstance(_behind(trace.get_tracer_provider()), TracerProvider)
 
 
 def tracer_provider(
     service: str | None, workload: str | None, region: str | None
 ) -> TracerProvider:
     """The global provider of the SDK, made with an OTLP exporter where none is set."""
-    found = trace.get_tracer_provider()
+    found = _behind(trace.get_tracer_provider())
     if isinstance(found, TracerProvider):
         return found
     made = TracerProvider(resource=_resource(service, workload, region))
@@ -39,7 +43,7 @@ def meter_provider(resource: Resource) -> metrics.MeterProvider:
     """The global provider, made with the same resource where none is set and an OTLP endpoint is."""
     from opentelemetry.sdk.metrics import MeterProvider
 
-    found = metrics.get_meter_provider()
+    found: metrics.MeterProvider = _behind(metrics.get_meter_provider())
     if isinstance(found, MeterProvider) or not _endpoint("METRICS"):
         return found
     from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
@@ -49,6 +53,16 @@ def meter_provider(resource: Resource) -> metrics.MeterProvider:
     )
     metrics.set_meter_provider(made)
     return made
+
+
+def _behind(found: Any) -> Any:
+    """The provider that a proxy such as Logfire's stands for; what is none stays."""
+    for _ in range(MOST_PROXIES):
+        inner = getattr(found, "provider", None)
+        if inner is None:
+            break
+        found = inner
+    return found
 
 
 def _resource(service: str | None, workload: str | None, region: str | None) -> Resource:

@@ -11,12 +11,11 @@ import logging
 from typing import Any, Final
 
 from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
-from opentelemetry.sdk.trace.export import BatchSpanProcessor, SimpleSpanProcessor
 from opentelemetry.sdk.trace.sampling import ALWAYS_ON, AlwaysRecordSampler
 
-SAFE_ENDS: Final = tuple(
-    each.on_end for each in (SpanProcessor, BatchSpanProcessor, SimpleSpanProcessor)
-)
+from greenops.observe.attach import EXPORTING, leaves
+
+SAFE_ENDS: Final = tuple(each.on_end for each in (SpanProcessor, *EXPORTING))
 """What processors do at a span's end that pass over spans which are not sampled, or do nothing."""
 
 _log = logging.getLogger(__name__)
@@ -39,7 +38,8 @@ class Unsampled:
         self.recorded = isinstance(self._before, AlwaysRecordSampler) or self._before is ALWAYS_ON
         """True where every span is seen."""
         active: Any = provider._active_span_processor
-        strange = [each for each in active._span_processors if each is not ours and _strange(each)]
+        others = [each for each in active._span_processors if each is not ours]
+        strange = [leaf for each in others for leaf in leaves(each) if _strange(leaf)]
         if self.recorded:
             return
         if strange:

@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Mapping
 from math import fsum
+from pathlib import Path
 from typing import Any
 
 import pytest
+from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
 from opentelemetry.sdk.trace import ReadableSpan
-from opentelemetry.trace import SpanKind
+from opentelemetry.trace import SpanKind, use_span
 
 from greenops.adapters.language_model_file import shipped, version
 from greenops.demo.chat import ChatClient
 from greenops.domain.energy import Category
 from greenops.observe import attributes as names
-from greenops.observe import span_parts
+from greenops.observe import remote_call, span_parts
+from greenops.pipeline.footprint import Footprint
+from greenops.pipeline.remote_energy import remote_energy
 from greenops.pipeline.span_parts import span_parts as from_environment
+from greenops.service.rows import span_rows
 from greenops.testing.meters import SyntheticMeter
 from greenops.units import Joules, emissions
+from tests.integration.observe.test_init import run
 from tests.integration.observe.traced import TABLE, Service, burn, number
 
 CALL = {
@@ -121,6 +128,47 @@ def test_what_a_call_draws_elsewhere_is_in_no_account_of_this_process(
     assert on_spans < 10 < number(spans[0], names.ENERGY_REMOTE)
 
 
+def test_what_a_call_draws_elsewhere_reaches_the_lake_and_no_sum_of_metered_energy(
+    start: Start, meter: SyntheticMeter
+):
+    service = start()
+    with service.tracer.start_as_current_span("a", kind=SpanKind.CLIENT, attributes=CALL):
+        burn(meter, "a", 0.02)
+
+    spans = service.finish()
+    rows = list(span_rows(encode_spans(spans), lambda wall: wall))
+    footprint = Footprint()
+    footprint.add(rows, [])
+
+    (calls,) = remote_energy(rows)
+    (metered,) = footprint.services()
+    assert (calls.calls, calls.energy) == (1, number(spans[0], names.ENERGY_REMOTE))
+    assert metered.energy_j == number(spans[0], names.ENERGY_SELF)
+
+
+@pytest.mark.slow
+def test_init_alone_estimates_calls_to_elsewhere(tmp_path: Path):
+    said = run(
+        f"""
+from opentelemetry.trace import SpanKind
+provider = join()
+greenops.init()
+tracer = trace.get_tracer("t")
+for address in ("api.openai.com", "127.0.0.1"):
+    said = {CALL!r} | {{"server.address": address}}
+    with tracer.start_as_current_span(address, kind=SpanKind.CLIENT, attributes=said):
+        pass
+provider.shutdown()
+show()
+""",
+        tmp_path,
+    )
+
+    spans = dict(json.loads(said))
+    assert spans["api.openai.com"][names.ENERGY_REMOTE] == pytest.approx(HOSTED_J, rel=0.001)
+    assert names.ENERGY_REMOTE not in spans["127.0.0.1"]
+
+
 @pytest.mark.parametrize(
     ("more", "provider"),
     [
@@ -180,6 +228,27 @@ def test_a_call_that_two_instrumentations_tell_is_counted_once(start: Start):
     spans = service.finish()
 
     assert [span.name for span in spans if remote(span)] == ["client", "client"]
+
+
+def test_marks_of_calls_whose_callers_never_end_are_bounded(start: Start, monkeypatch):
+    monkeypatch.setattr(remote_call, "KEPT", 10)
+    calls = from_environment({})._calls
+    assert calls is not None
+    service = start()
+    parents = [service.tracer.start_span(f"p{number}") for number in range(30)]
+    for parent in parents:
+        with (
+            use_span(parent),
+            service.tracer.start_as_current_span("a", kind=SpanKind.CLIENT, attributes=CALL),
+        ):
+            pass
+    spans = service.finish()
+
+    for span in spans:
+        calls.of(span, TABLE, None)
+
+    assert len(spans) == 30
+    assert len(calls._above) == 10
 
 
 def test_calls_one_after_the_other_are_each_counted(start: Start):

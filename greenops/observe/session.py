@@ -21,6 +21,7 @@ from greenops.observe import attributes as names
 from greenops.observe.attach import Attachment
 from greenops.observe.exporter import EnergySpanExporter
 from greenops.observe.observer import Observer
+from greenops.observe.pools import Pools
 from greenops.observe.processor import EnergySpanProcessor
 from greenops.observe.steps import Steps
 from greenops.observe.unsampled import Unsampled
@@ -59,7 +60,7 @@ class Session:
         workload: `greenops.workload` where the resource has none.
         region: `cloud.region` where neither span nor resource has one.
         record_unsampled: Spans that the sampler drops are recorded, so that their energy is theirs.
-        meter_steps: asyncio is metered per step of a coroutine.
+        meter_steps: asyncio is metered per step of a coroutine, and work in thread pools is followed.
     """
 
     def __init__(
@@ -87,6 +88,7 @@ class Session:
         self._record_unsampled = record_unsampled
         self._unsampled: Unsampled | None = None
         self._steps = Steps(self.observer.switch) if meter_steps else None
+        self._pools = Pools(self._steps) if self._steps is not None else None
         try:
             self._begin()
         except Exception:
@@ -115,8 +117,9 @@ class Session:
             return
         if self._record_unsampled:
             self._unsampled = Unsampled(self._traces, processor)
-        if self._steps is not None:
+        if self._steps is not None and self._pools is not None:
             self._steps.install()
+            self._pools.install()
 
     def _undo(self) -> None:
         self._let_go()
@@ -157,8 +160,9 @@ class Session:
         self._flush_accounts()
 
     def _let_go(self) -> None:
-        if self._steps is not None:
+        if self._steps is not None and self._pools is not None:
             self._steps.remove()
+            self._pools.remove()
         if self._unsampled is not None:
             self._unsampled.undo()
 

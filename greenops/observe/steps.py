@@ -51,7 +51,7 @@ class Metered(Coroutine[Any, Any, Any]):
         """Run one step."""
         steps, stack = self._steps, self._stack
         if stack is None:
-            stack = self._stack = TaskStack(_current())
+            stack = self._stack = TaskStack(current_key())
         here = steps.here
         # A task that starts eagerly runs inside a step of the one that made it.
         outer, here.running = here.running, stack
@@ -98,6 +98,11 @@ class Steps:
         self.switch, self.here = switch, _Here()
         self._classes: list[tuple[Any, Any]] = []
 
+    @property
+    def active(self) -> bool:
+        """False once it was removed."""
+        return self.switch is not _nothing
+
     def install(self) -> None:
         """Begin with tasks that are made from now on."""
         self._patch(asyncio.BaseEventLoop)
@@ -116,7 +121,7 @@ class Steps:
 
     def metered(self, coroutine: Any) -> Any:
         """The coroutine with its steps told; what is none stays for asyncio to refuse."""
-        if self.switch is _nothing or isinstance(coroutine, Metered):
+        if not self.active or isinstance(coroutine, Metered):
             return coroutine
         return Metered(coroutine, self) if asyncio.iscoroutine(coroutine) else coroutine
 
@@ -137,7 +142,8 @@ class Steps:
         self._classes.append((loop, create_task))
 
 
-def _current() -> int | None:
+def current_key() -> int | None:
+    """Key of the span that is current here; none where there is none."""
     return trace.get_current_span().get_span_context().span_id or None
 
 

@@ -12,6 +12,8 @@ LARGEST_NODE: Final = Watts(10_200.0)
 """Largest plausible power of one machine or a part of it [W]. Source: NVIDIA DGX H100 data sheet, 10.2 kW."""
 LONGEST_GAP: Final = Seconds(60.0)
 """Between two samples further apart nothing is known of the power, so nothing is added [s]."""
+STANDSTILL: Final = Seconds(60.0)
+"""A counter that stands for so long, and for four of its steps, is not counting: what is on draws something [s]."""
 
 
 @dataclass(slots=True)
@@ -63,7 +65,7 @@ class EvenCounter:
 
     Attributes:
         most: Largest plausible power [W].
-        known: False until a step is seen; till then nothing tells what is drawn.
+        known: False until a step is seen, and where none comes any more; then nothing tells what is drawn.
     """
 
     most: Watts
@@ -81,6 +83,8 @@ class EvenCounter:
         """Take a reading of the counter in."""
         before, took = self.last, at_ns - self.changed_ns
         if joules == before or (before is not None and took <= 0):
+            if took > max(STANDSTILL * NS_PER_S, 4 * self.took_ns):
+                self.catch_up(joules, at_ns)
             return
         if before is None or not 0 < joules - before <= 1.5 * self.most * took / NS_PER_S:
             self.catch_up(joules, at_ns)

@@ -64,6 +64,24 @@ def test_steps_that_seem_to_take_longer_and_shorter_in_turn_are_paid_without_a_p
     assert told[-1] == pytest.approx(50 * (79 // 5), abs=100)
 
 
+@pytest.mark.parametrize(("took", "stands"), [(5, 61), (20, 81)])
+def test_a_counter_that_stands_for_long_is_not_known_until_it_steps_again(
+    took: int, stands: int
+) -> None:
+    counter = EvenCounter(Watts(1000))
+    counter.sample(Joules(100), 0)
+    counter.sample(Joules(200), took * S)
+
+    counter.sample(Joules(200), (took + stands - 1) * S)
+    before = counter.known
+    counter.sample(Joules(200), (took + stands) * S)
+
+    assert (before, counter.known) == (True, False)
+    counter.sample(Joules(300), (took + stands + 10) * S)
+    assert counter.known
+    assert counter.at((took + stands + 15) * S) == 250.0
+
+
 @pytest.mark.parametrize("odd", [50.0, 1e9])
 def test_a_fall_and_a_jump_pass_through_at_once(odd: float) -> None:
     counter = EvenCounter(Watts(1000))

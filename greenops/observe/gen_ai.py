@@ -78,7 +78,8 @@ def is_call(kind: SpanKind, said: Said) -> bool:
     if kind not in KINDS or NAMES_MODEL.isdisjoint(said):
         return False
     operation = said.get(OPERATION)
-    return operation is None or operation in CALLS
+    # An attribute may be a mapping, which a set cannot be asked for.
+    return operation is None or (isinstance(operation, str) and operation in CALLS)
 
 
 def call(said: Said) -> Call:

@@ -369,6 +369,27 @@ def test_operations_of_a_call_are_an_estimate_and_say_so(start: Start):
     assert (span.attributes or {})[names.FLOPS_ESTIMATED] is True
 
 
+def test_operations_of_a_model_of_unknown_size_are_not_told(start: Start):
+    said = {**CALL, names.ENERGY_REPORTED: 800.0, "gen_ai.request.model": "nobody-knows"}
+
+    span = called(start({"GREENOPS_SPAN_PARTS": "flops"}), said)
+
+    assert number(span, names.ENERGY_REMOTE) == 800.0
+    assert names.FLOPS not in (span.attributes or {})
+
+
+def test_a_call_at_no_time_has_energy_and_no_carbon(start: Start):
+    service = start()
+    said = {**CALL, names.CLOUD_REGION: "eu-north-1"}
+    span = service.tracer.start_span("a", kind=SpanKind.CLIENT, attributes=said)
+    span.end(end_time=2**80)
+
+    (ended,) = service.finish()
+
+    assert number(ended, names.ENERGY_REMOTE) > 0
+    assert (ended.attributes or {})[names.CARBON_REMOTE_UNKNOWN] == "no_time"
+
+
 @pytest.mark.feature("J6")
 def test_energy_per_output_token_and_per_item_are_exported(start: Start, meter: SyntheticMeter):
     service = start({"GREENOPS_SPAN_PARTS": "per_unit"})

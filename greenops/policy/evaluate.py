@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from functools import lru_cache
+from typing import Any, Final
 
 import celpy.celtypes as cel
 import lark
@@ -13,11 +14,13 @@ from celpy.celparser import CELParseError
 from celpy.evaluation import CELEvalError
 
 from greenops.policy.check import Schema, check
-from greenops.policy.ir import ExpressionError, Node
+from greenops.policy.ir import Node
 from greenops.policy.operators import OPERATORS
 from greenops.policy.parse import CHAIN, environment
 from greenops.policy.text import canonical
 
+MOST_PROGRAMS: Final = 20_000
+"""Programs that are kept: a hundred policies of two hundred rules."""
 Row = Mapping[str, Any]
 """Root name → its value as cel-python types; see `to_cel`."""
 
@@ -41,33 +44,33 @@ class Expression:
     node: Node
     text: str
     kind: str
-    program: Any = field(repr=False, compare=False)
 
     def __call__(self, row: Row) -> Any:
         """Result on one row, as a plain Python value; `Failed` where it errs."""
         try:
-            return _plain(self.program.evaluate(row))
+            return _plain(_program(self.text).evaluate(row))
         except CELEvalError as error:
             return Failed(_sentence(error))
+        except (CELParseError, lark.exceptions.LarkError):
+            return Failed(f"`{self.text[:40]}` cannot be read back")
         except (ValueError, TypeError, ArithmeticError, LookupError, RecursionError) as error:
             return Failed(str(error) or type(error).__name__)
 
 
 def compile_node(node: Node, schema: Schema, *, message: bool = False) -> Expression:
-    """Check a tree and make it ready to run; the evaluator gets the canonical text, nothing else.
+    """Check a tree; every evaluator gets the checked tree or its canonical text, nothing else.
 
     Raises:
         ExpressionError: It does not pass the check.
     """
     checked, kind = check(node, schema, message=message)
-    text = canonical(checked)
-    try:
-        tree = environment().compile(text)
-    except (CELParseError, lark.exceptions.LarkError) as error:
-        said = f"`{text[:40]}` cannot be read back"
-        raise ExpressionError("GO0130", said, node.at, "write it in another way") from error
-    program = environment().program(_short(tree), functions=OPERATORS)
-    return Expression(checked, text, kind, program)
+    return Expression(checked, canonical(checked), kind)
+
+
+@lru_cache(maxsize=MOST_PROGRAMS)
+def _program(text: str) -> Any:
+    """The interpreter's program; made when first asked, since reading a text back takes long."""
+    return environment().program(_short(environment().compile(text)), functions=OPERATORS)
 
 
 def _short(tree: Any) -> Any:

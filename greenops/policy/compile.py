@@ -68,6 +68,7 @@ class _Head:
 @dataclass(slots=True)
 class _Made:
     workloads: dict[str, Workload] = field(default_factory=dict)
+    faulty: set[str] = field(default_factory=set)
     policies: dict[str, Policy] = field(default_factory=dict)
     tests: list[PolicyTest] = field(default_factory=list)
 
@@ -82,6 +83,8 @@ def _compile(sources: Sequence[tuple[str, str]]) -> tuple[PolicySet, list[Proble
             head.root.done()
             if workload:
                 made.workloads[head.name] = workload
+            else:
+                made.faulty.add(head.name)
     labels = {label for each in made.workloads.values() for label in each.labels}
     for head in heads:
         if head.kind == "PlacementPolicy":
@@ -166,7 +169,8 @@ def _take_policy(head: _Head, made: _Made, labels: set[str]) -> None:
     spec = head.root.map("spec", required=True)
     policy = read_policy(head.name, head.owners, spec, with_labels(named)) if spec else None
     head.root.done()
-    read = [read_test(head.name, each, made.workloads) for each in tests]
+    declared = {**dict.fromkeys(made.faulty), **made.workloads}
+    read = [read_test(head.name, each, declared) for each in tests]
     made.tests += [each for each in read if each]
     if policy:
         made.policies[head.name] = policy

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,8 +16,11 @@ from greenops.policy.workload_file import personal_data, regions
 DEFAULT_NOW = datetime(2026, 11, 23, 20, tzinfo=UTC)
 """Instant of a test that gives none; fixed, so that a test means the same tomorrow."""
 
+Workloads = Mapping[str, Workload | None]
+"""Every workload that is declared; none where its own faults are told already."""
 
-def read_test(policy: str, fields: Fields, workloads: dict[str, Workload]) -> PolicyTest | None:
+
+def read_test(policy: str, fields: Fields, workloads: Workloads) -> PolicyTest | None:
     """One test; none, with problems noted, where it cannot be read."""
     before = len(fields.report.problems)
     name = fields.text("name", required=True)
@@ -91,7 +95,7 @@ def _candidate(fields: Fields) -> Candidate | None:
 
 
 def _job(
-    fields: Fields, baseline: Candidate | None, now: datetime | None, known: dict[str, Workload]
+    fields: Fields, baseline: Candidate | None, now: datetime | None, known: Workloads
 ) -> Job | None:
     """A job as the test writes it, or, with `workload`, a run of a declared one."""
     submitted = fields.instant("submitted") or now or DEFAULT_NOW
@@ -101,7 +105,8 @@ def _job(
         if declared not in known:
             fields.report.unknown("GO0115", "workload", declared, known, fields.at("workload"))
             return None
-        return Job(f"{declared}/test", known[declared], submitted)
+        workload = known[declared]
+        return Job(f"{declared}/test", workload, submitted) if workload else None
     name = fields.text("name", required=True)
     kind = fields.choice("kind", WorkloadKind, required=True)
     urgency = fields.choice("urgency", Urgency)

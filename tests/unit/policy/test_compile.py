@@ -489,3 +489,15 @@ def test_the_hash_depends_on_meaning_and_not_on_spelling():
     hashes = [compile_policies([("p.yaml", t)]).hash for t in (POLICY, spaced, dearer)]
 
     assert hashes[0] == hashes[1] != hashes[2]
+
+
+def test_a_faulty_workload_is_told_once_and_not_as_unknown_by_its_tests():
+    asked = """tests:
+- name: now is fine
+  job: {workload: etl}
+  baseline: {id: now, cost_usd: 1.0}
+  expect: {choose: now}
+"""
+    faulty = changed(WORKLOAD, "  deadline: {within: 8h}\n", "")
+
+    assert [each.code for each in problems(f"{faulty}---\n{POLICY}{asked}")] == ["GO0220"]

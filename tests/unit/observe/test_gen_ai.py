@@ -99,7 +99,7 @@ def test_tokens_that_cannot_be_are_bad(name, bad):
     assert tokens({**NEW, name: bad}) is CallUnknown.BAD_TOKENS
 
 
-ODD = [
+ODD: list[object] = [
     None,
     True,
     -1,

@@ -11,7 +11,6 @@ from greenops.units import Grams, Joules, Kwh, Seconds, total_grams
 
 
 @pytest.mark.feature("H3")
-@pytest.mark.feature("J5")
 def test_an_hour_on_one_of_forty_eight_vcpus_gets_its_part_of_a_tonne():
     found = embodied(Grams(1_000_000), Seconds(3600), Seconds(4 * YEAR_S), 1, 48)
 

@@ -7,6 +7,7 @@ import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from greenops.units import NS_PER_S
 
@@ -16,6 +17,8 @@ OVERHEAD_THREADS = (
     "OtelPeriodicExportingMetricReader",
 )
 """Names of threads that are the cost of looking: our meter thread and the SDK's two exporters."""
+NAME_EVERY: Final = 10
+"""Looks between two lists of all threads where their number stays; those with spans make themselves known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +45,8 @@ class Host:
         self, stat: Path = Path("/proc/stat"), tasks: Path = Path("/proc/self/task")
     ) -> None:
         self._known: set[int] = set()
-        self._tasks = tasks
+        self._overhead: frozenset[int] = frozenset()
+        self._tasks, self._tasks_named, self._looks = tasks, 0, 0
         self._unit = NS_PER_S // os.sysconf("SC_CLK_TCK")
         try:
             self._stat: int | None = os.open(stat, os.O_RDONLY | os.O_CLOEXEC)
@@ -73,29 +77,37 @@ class Host:
         """All clocks, the process first so that threads never seem to exceed it for long."""
         # What lets other threads run comes first, so that the clocks after it are of one moment.
         host_ns, tasks = self._busy_ns(), self._count_tasks()
+        if tasks != self._tasks_named or self._looks % NAME_EVERY == 0:
+            self._name_threads()
+        self._tasks_named, self._looks = tasks, self._looks + 1
+        # The time before the list of threads: one that is not in it and used something later is new, not dead.
+        at_ns = time.monotonic_ns()
+        process_ns = time.process_time_ns()
+        times = {thread: self.thread_ns(thread) for thread in list(self._known)}
+        known = {thread: ns for thread, ns in times.items() if ns is not None}
+        return Clocks(at_ns, host_ns, process_ns, known, self._overhead, tasks > len(known))
+
+    def _name_threads(self) -> None:
         overhead = set()
         for thread in threading.enumerate():
             if thread.native_id is not None:
                 self._known.add(thread.native_id)
                 if thread.name.startswith(OVERHEAD_THREADS):
                     overhead.add(thread.native_id)
-        # The time before the list of threads: one that is not in it and used something later is new, not dead.
-        at_ns = time.monotonic_ns()
-        process_ns = time.process_time_ns()
-        times = {thread: self.thread_ns(thread) for thread in list(self._known)}
-        known = {thread: ns for thread, ns in times.items() if ns is not None}
-        return Clocks(at_ns, host_ns, process_ns, known, frozenset(overhead), tasks > len(known))
+        self._overhead = frozenset(overhead)
 
     def _busy_ns(self) -> int | None:
         if self._stat is None:
             return None
         try:
-            first = os.pread(self._stat, 256, 0).split(b"\n", 1)[0].split()
-            user, nice, system, _idle, _iowait, irq, softirq = (int(f) for f in first[1:8])
+            _, user, nice, system, _idle, _iowait, irq, softirq, _ = os.pread(
+                self._stat, 160, 0
+            ).split(None, 8)
+            busy = int(user) + int(nice) + int(system) + int(irq) + int(softirq)
         except (OSError, ValueError):
             return None
         # Guest time is inside user time; stolen time ran elsewhere and is left out.
-        return (user + nice + system + irq + softirq) * self._unit
+        return busy * self._unit
 
     def _count_tasks(self) -> int:
         # The kernel counts the threads in the links of their folder, which is cheaper than to list them.

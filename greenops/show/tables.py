@@ -47,11 +47,10 @@ def _service_row(service: ServiceFootprint) -> Row:
         "J, 90 % range": _per_request(service, service.energy_low_j, service.energy_high_j),
         "g per request": show.grams(service.carbon_g_per_request),
         "g, 90 % range": _carbon_per_request(service),
-        "Method": service.method or show.NOT_KNOWN,
         "Energy": show.joules(service.energy_j),
-        "Energy, 90 % range": show.joules_range(service.energy_low_j, service.energy_high_j),
         "CO2e": show.grams(service.carbon_g),
         "Cost": show.usd(service.cost_usd),
+        "Method": service.method or show.NOT_KNOWN,
         "Workload": service.workload or show.NOT_KNOWN,
     }
 
@@ -122,8 +121,8 @@ def decision_rows(decisions: Iterable[Decision]) -> list[Row]:
             "Decided": show.instant(each.decided_at),
             "Workload": each.workload,
             "Mode": each.mode.value,
-            "From": place(each.baseline),
-            "To": place(each.chosen),
+            "From": main_place(each.baseline),
+            "To": main_place(each.chosen),
             "Start": show.instant(each.chosen.start),
             "CO2e": show.grams(each.chosen.carbon_g),
             "Against baseline": show.change(each.chosen.carbon_g, each.baseline.carbon_g),
@@ -138,6 +137,15 @@ def place(candidate: Candidate) -> str:
     if "=" in candidate.id:
         return ", ".join(f"{each.replace('=', ' ')} %" for each in candidate.id.split(","))
     return candidate.region or show.NOT_KNOWN
+
+
+def main_place(candidate: Candidate) -> str:
+    """Where most of it runs, for a narrow column."""
+    shares = [each.rpartition("=") for each in candidate.id.split(",") if "=" in each]
+    if not shares:
+        return place(candidate)
+    name, _, share = max(shares, key=lambda each: float(each[2]))
+    return f"{name} {share} %"
 
 
 def comparison_rows(decision: Decision) -> list[Row]:

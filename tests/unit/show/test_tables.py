@@ -138,3 +138,11 @@ def test_workloads_with_a_deadline_come_first():
     dated = replace(DECISION, workload="nightly", deadline=DAY)
 
     assert tables.workload_names(overview, [DECISION, dated]) == ["nightly", "assistant", "w"]
+
+
+def test_a_shared_route_is_said_whole_where_there_is_room_and_by_its_most_where_there_is_none():
+    shared = replace(DECISION.chosen, id="eu-central-1=10,eu-north-1=90")
+
+    assert tables.place(shared) == "eu-central-1 10 %, eu-north-1 90 %"
+    assert tables.main_place(shared) == "eu-north-1 90 %"
+    assert tables.main_place(DECISION.chosen) == tables.place(DECISION.chosen)

@@ -6,6 +6,7 @@ import math
 import os
 import tomllib
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -103,6 +104,27 @@ def load_settings(
     """
     values: dict[str, Any] = {o.name: o.value for o in load_origins(environ, folder, flags)}
     return Settings(**values)
+
+
+def find_state(
+    environ: Mapping[str, str] | None = None,
+    folder: Path | None = None,
+    flags: Mapping[str, object] | None = None,
+) -> Path:
+    """The folder of the control state, also where another setting is broken; else the default."""
+    environ = os.environ if environ is None else environ
+    given = (flags or {}).get("state") or environ.get(f"{PREFIX}STATE")
+    return Path(str(given or _state_in(folder or Path()) or Settings().state))
+
+
+def _state_in(folder: Path) -> object:
+    """As a settings file that can be read says; none where none does."""
+    found: object = None
+    with suppress(InvalidFile, OSError, ValueError, AttributeError, RecursionError):
+        found = _toml(folder / "pyproject.toml").get("tool", {}).get("greenops", {}).get("state")
+    with suppress(InvalidFile, OSError, ValueError, RecursionError, yaml.YAMLError):
+        found = _yaml(folder / "greenops.yaml").get("state") or found
+    return found
 
 
 def load_origins(

@@ -12,8 +12,9 @@ from typing import Any
 
 EPILOG = """\
 The command starts at most once per key, at its planned start and never after its latest safe
-start. Without a server, policies, grid data or disk it runs at once. Ctrl-C or SIGTERM before the
-start call it off, and go to the command after it; a terminal that closes changes nothing.
+start. Without a server, policies, grid data, disk or settings that can be used it runs at once.
+Ctrl-C or SIGTERM before the start call it off, and go to the command after it; a terminal that
+closes changes nothing.
 
 exit code: the command's own (128 + signal), also if the key has run already; 0 if it is running;
 2 if the workload file cannot be used; 3 if the key was started and nobody saw it end; 127 if there
@@ -51,22 +52,21 @@ def run(args: argparse.Namespace) -> int:
     """Carry out `greenops run`; its exit code.
 
     Raises:
-        UsageError: No command, an unusable key or replay.
+        UsageError: No command, or an unusable key.
         InvalidFile: The workload file cannot be used.
     """
-    from greenops.adapters.clock import SystemClock
     from greenops.adapters.command import in_own_session
     from greenops.adapters.control_client import ControlClient
     from greenops.adapters.local_process import RunFolder
-    from greenops.config import load_settings
     from greenops.errors import UsageError
     from greenops.pipeline import run as pipeline
 
     command = tuple(args.argv[1:] if args.argv[:1] == ["--"] else args.argv)
     if not command:
         raise UsageError("GO0625", "no command to run", fix="add `-- COMMAND …` at the end")
-    settings = load_settings(flags={"policies": args.policies, "state": args.state})
-    clock = SystemClock.from_environment()
+    settings, clock, broken = pipeline.surroundings(
+        {"policies": args.policies, "state": args.state}
+    )
     path, _, name = args.workload.partition("#")
     workload = pipeline.read_workload(Path(path), name or None)
     held = pipeline.HeldRun(
@@ -75,6 +75,7 @@ def run(args: argparse.Namespace) -> int:
         command=command,
         decide=pipeline.local_decider(settings, clock),
         server=ControlClient(args.server) if args.server else None,
+        broken=broken,
     )
     RunFolder(settings.state, held.run_key)  # An unusable key is told before anything starts.
     ended = in_own_session()

@@ -1,6 +1,6 @@
 """`greenops run`: hold a command until its planned start, and start it at most once per key.
 
-Everything fails open: no server, no policies, no data, no disk means that the command runs now.
+Everything fails open: no server, policies, data, disk or usable settings means that it runs now.
 The one thing that stops it is the claim of another holder of the same key.
 """
 
@@ -15,6 +15,7 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from greenops.act.hold import Hold, at_once, hold_for, obey, on_time
+from greenops.adapters.clock import SystemClock
 from greenops.adapters.command import (
     SHELL_NOT_FOUND,
     SHELL_SIGNAL,
@@ -25,7 +26,7 @@ from greenops.adapters.command import (
     own_claim,
 )
 from greenops.adapters.local_process import RunFolder
-from greenops.config import Settings
+from greenops.config import Settings, find_state, load_settings
 from greenops.domain.console import DecisionRecord, JobRequest
 from greenops.domain.decision import Decision
 from greenops.domain.run import RunReceipt
@@ -45,6 +46,7 @@ class HeldRun:
     Attributes:
         server: Control loop to ask first; none: decide here.
         decide: Decides here where the server does not.
+        broken: Why the settings cannot be used: then it is not held; none where they can.
     """
 
     workload: Workload
@@ -53,6 +55,7 @@ class HeldRun:
     decide: Decide
     server: ControlPlane | None = None
     labels: Mapping[str, str] = field(default_factory=dict)
+    broken: str | None = None
 
 
 def say(line: str) -> None:
@@ -60,6 +63,33 @@ def say(line: str) -> None:
     with suppress(OSError, ValueError):
         sys.stderr.write(f"greenops: {line}\n")
         sys.stderr.flush()
+
+
+def surroundings(flags: Mapping[str, object]) -> tuple[Settings, Clock, str | None]:
+    """Settings and clock, and what is wrong with them; then defaults and wall time stand in.
+
+    The state folder is kept where anything tells it: a key starts once, whatever else is broken.
+    """
+    settings, clock, wrong = Settings(state=find_state(flags=flags)), SystemClock(), None
+    try:
+        settings = load_settings(flags=flags)
+    except Exception as error:  # noqa: BLE001  (law: whatever fails here, the work runs on)
+        wrong = _line(error)
+    try:
+        replayed = SystemClock.from_environment()
+        replayed.now()  # A rate may go beyond every calendar.
+        clock = replayed
+    except Exception as error:  # noqa: BLE001  (law: whatever fails here, the work runs on)
+        wrong = wrong or _line(error)
+    return settings, clock, wrong
+
+
+def _line(error: Exception) -> str:
+    """What is wrong with the settings, in one line."""
+    if isinstance(error, GreenOpsError):
+        return str(error)
+    said = " ".join(str(error).split())
+    return f"GO0623 settings cannot be read ({type(error).__name__}: {said})"
 
 
 def read_workload(path: Path, name: str | None = None) -> Workload:
@@ -158,6 +188,9 @@ def run_held(run: HeldRun, settings: Settings, clock: Clock, tell: Say = say) ->
 def _held_until_its_start(
     run: HeldRun, settings: Settings, folder: RunFolder, clock: Clock, tell: Say
 ) -> Hold:
+    if run.broken is not None:
+        tell(f"{run.broken}; running now")
+        return at_once(clock.now(), "settings cannot be used")
     try:
         return wait(folder, _first_hold(run, settings, folder, clock, tell), clock, tell)
     except Exception as error:  # noqa: BLE001  (law: whatever fails here, the work runs on)

@@ -40,11 +40,12 @@ except GreenOpsError as error:
 """
 
 
-def call(folder, *arguments):
+def call(folder, *arguments, **environ):
+    kept = {k: v for k, v in os.environ.items() if not k.startswith("GREENOPS_")}
     return subprocess.run(
         [sys.executable, "-c", CALL, "run", *arguments],
         cwd=folder,
-        env={k: v for k, v in os.environ.items() if not k.startswith("GREENOPS_")},
+        env={**kept, **environ},
         capture_output=True,
         text=True,
         timeout=25,
@@ -74,6 +75,47 @@ def test_a_broken_policy_is_one_line_and_the_command_runs_now(tmp_path):
     assert done.returncode == 0, done.stderr
     assert done.stderr.count("\n") == 1
     assert "running now" in done.stderr
+
+
+BROKEN = {
+    "file": ("tick: 1\nstate: kept", {}, "GO0803"),
+    "no-yaml": ("a: [", {"GREENOPS_STATE": "kept"}, "GO0806"),
+    "setting": ("state: kept", {"GREENOPS_TICK_S": "abc"}, "GO0804"),
+    "replay": ("state: kept", {"GREENOPS_REPLAY": "garbage"}, "GO0801"),
+    "rate": ("state: kept", {"GREENOPS_REPLAY": "2021-10-08T06:00Z@2021-10-08T06:00Z@inf"}, "GO06"),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", BROKEN)
+def test_with_broken_settings_the_command_runs_now_and_once_in_its_own_state(tmp_path, case):
+    text, environ, code = BROKEN[case]
+    (tmp_path / "night.yaml").write_text(WORKLOAD)
+    (tmp_path / "greenops.yaml").write_text(text)
+    asked = ["--workload", "night.yaml", "--key", "night/1", "--", "sh", "-c", "echo out; exit 5"]
+
+    done, again = call(tmp_path, *asked, **environ), call(tmp_path, *asked, **environ)
+
+    assert (done.returncode, done.stdout) == (5, "out\n"), done.stderr
+    assert done.stderr.count("\n") == 1
+    assert done.stderr.startswith(f"greenops: {code}")
+    assert done.stderr.endswith("; running now\n")
+    assert (tmp_path / "kept/runs/night/1/receipt.json").exists()
+    assert (again.returncode, again.stdout) == (5, "")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "arguments",
+    [["night.yaml"], ["none.yaml", "--", "true"], ["night.yaml", "--key", "/", "--", "true"]],
+    ids=["no command", "no file", "no key"],
+)
+def test_with_broken_settings_a_wrong_command_line_still_starts_nothing(tmp_path, arguments):
+    (tmp_path / "night.yaml").write_text(WORKLOAD)
+
+    done = call(tmp_path, "--workload", *arguments, GREENOPS_TICK_S="abc")
+
+    assert done.returncode == 2, done.stderr
 
 
 @pytest.mark.slow

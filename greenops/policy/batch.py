@@ -95,7 +95,7 @@ class Batch:
     def _row_by_row(
         self, expression: Expression, rows: Sequence[tuple[int, int | None]], shape: tuple[int, int]
     ) -> Column:
-        answers = [expression(self.rows.row(*each)) for each in rows]
+        answers = [expression(self.rows.row(expression, *each)) for each in rows]
         ok = np.array([not isinstance(each, Failed) for each in answers], np.bool_)
         kind = expression.kind
         blank = np.zeros((), TYPES[kind]).item()
@@ -111,7 +111,7 @@ class Batch:
     ) -> None:
         for job, candidate in rows:
             at = (job if candidate is None else candidate) - start
-            answer = expression(self.rows.row(job, candidate))
+            answer = expression(self.rows.row(expression, job, candidate))
             self.sampled += 1
             if not _agree(answer, found, at, self.tables.vocabulary.words):
                 self.mismatches[expression.text] = self.mismatches.get(expression.text, 0) + 1

@@ -14,7 +14,7 @@ import numpy as np
 
 from greenops.policy.columns import Column, Values
 
-CHUNK: Final = 32_768
+CHUNK: Final = 65_536
 """Candidates worked out together: their columns stay in a core's cache."""
 
 

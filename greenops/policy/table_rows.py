@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any
+from typing import Any, Final
 
-from greenops.policy.evaluate import Row, to_cel
-from greenops.policy.ir import LABELS
+from greenops.policy.evaluate import Expression, Row, to_cel
+from greenops.policy.ir import LABELS, Has, Var, walk
 from greenops.policy.kernel_numbers import EPOCH
 from greenops.policy.tables import Array, Tables
+
+ROOTS: Final = ("job", "baseline", "limits")
 
 
 @dataclass(slots=True)
@@ -18,13 +20,14 @@ class TableRows:
 
     tables: Tables
     arrays: dict[str, Array | None] = field(default_factory=dict)
+    names: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
-    def row(self, job: int, candidate: int | None = None) -> Row:
-        """The row of a job, and of one of its candidates."""
-        roots: dict[str, dict[str, Any]] = {each: {} for each in ("job", "baseline", "limits")}
+    def row(self, expression: Expression, job: int, candidate: int | None = None) -> Row:
+        """What an expression names of a job, and of one of its candidates."""
+        roots: dict[str, dict[str, Any]] = {each: {} for each in ROOTS}
         if candidate is not None:
             roots["candidate"] = {}
-        for name in self.tables.schema:
+        for name in self._names(expression):
             root, _, rest = name.partition(".")
             if root in roots:
                 _put(roots[root], rest, self._value(name, job, candidate))
@@ -33,6 +36,12 @@ class TableRows:
             **{root: to_cel(fields) for root, fields in roots.items()},
             **({} if now is None else {"now": to_cel(now)}),
         }
+
+    def _names(self, expression: Expression) -> tuple[str, ...]:
+        if expression.text not in self.names:
+            fields = (e for e in walk(expression.node) if isinstance(e, Var | Has))
+            self.names[expression.text] = tuple({".".join(each.path) for each in fields})
+        return self.names[expression.text]
 
     def _value(self, name: str, job: int, candidate: int | None) -> Any:
         if name == "now" or name.startswith("limits."):

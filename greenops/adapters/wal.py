@@ -2,7 +2,7 @@
 
 A segment is a file of frames, each `length (4 bytes) | CRC-32 (4 bytes) | payload`. A process that
 dies loses nothing that was written, for the page cache outlives it; a torn last frame was never
-acknowledged and is left out.
+acknowledged and is left out. A frame that was damaged later is another matter: its place is told.
 """
 
 from __future__ import annotations
@@ -13,13 +13,34 @@ import struct
 import threading
 import uuid
 import zlib
-from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from greenops.errors import Unreachable
 
 FRAME: Final = struct.Struct(">II")
+LONGEST: Final = 64 * 2**20
+"""Longest payload that is believed [bytes]; well above the largest message that is taken."""
+LOOKS: Final = 10_000
+"""Places behind a cut frame where another one is looked for."""
+DAMAGED: Final = ".damaged"
+"""Ending of a segment that is kept for a person to look at."""
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """What a segment holds.
+
+    Attributes:
+        payloads: Of every frame that is whole, in order.
+        damaged_at: Where the first frame that was damaged begins [bytes]; none: no frame was.
+        torn: Whether it ends in a frame that was cut off while it was written, as by a kill.
+    """
+
+    payloads: tuple[bytes, ...]
+    damaged_at: int | None = None
+    torn: bool = False
 
 
 class Wal:
@@ -71,17 +92,35 @@ class Wal:
             found = sorted(self._folder.glob("*.wal"))
             return [path for path in found if path.stem != current]
 
-    def read(self, segment: Path) -> Iterator[bytes]:
-        """Every whole frame of a segment."""
+    def read(self, segment: Path) -> Segment:
+        """Every whole frame of a segment, and whether others were damaged.
+
+        A damaged frame is stepped over where its length leads to a whole one; where it does not,
+        nothing behind it is read, for there is no telling where a frame begins.
+        """
         data = segment.read_bytes()
-        at = 0
-        while at + FRAME.size <= len(data):
-            length, check = FRAME.unpack_from(data, at)
-            payload = data[at + FRAME.size : at + FRAME.size + length]
-            if len(payload) != length or zlib.crc32(payload) != check:
-                return
-            yield payload
-            at += FRAME.size + length
+        payloads: list[bytes] = []
+        at, damaged_at = 0, None
+        while at < len(data):
+            payload = _payload(data, at)
+            if payload is None:
+                if damaged_at is None and _torn(data, at):
+                    return Segment(tuple(payloads), torn=True)
+                damaged_at = at if damaged_at is None else damaged_at
+                if _payload(data, _behind(data, at)) is None:
+                    break
+            else:
+                payloads.append(payload)
+            at = _behind(data, at)
+        return Segment(tuple(payloads), damaged_at)
+
+    def set_aside(self, segment: Path) -> Path:
+        """Keep a segment's bytes where it is read no more; gives the new name.
+
+        Raises:
+            OSError: It cannot be renamed.
+        """
+        return segment.rename(segment.with_name(segment.name + DAMAGED))
 
     def remove(self, segment: Path) -> None:
         """Forget a segment whose frames are safe elsewhere."""
@@ -104,3 +143,42 @@ class Wal:
             f"cannot write to {self._folder}: {error.strerror}",
             fix="free space, or set GREENOPS_STATE to a folder that can be written",
         )
+
+
+def _behind(data: bytes, at: int) -> int:
+    """Where the frame at `at` ends by its own word; the end of the data where it has none."""
+    if at + FRAME.size > len(data):
+        return len(data)
+    return at + FRAME.size + int(FRAME.unpack_from(data, at)[0])
+
+
+def _payload(data: bytes, at: int) -> bytes | None:
+    """Payload of the frame at `at`, never empty; none where no whole frame is."""
+    end = _behind(data, at)
+    payload = data[at + FRAME.size : end]
+    if not payload or end > len(data):
+        return None
+    return payload if zlib.crc32(payload) == FRAME.unpack_from(data, at)[1] else None
+
+
+def _torn(data: bytes, at: int) -> bool:
+    """Whether the last write stopped at `at`: a frame longer than what is left, and none behind it."""
+    if at + FRAME.size > len(data):
+        return True
+    length, check = FRAME.unpack_from(data, at)
+    if not len(data) - at - FRAME.size < length <= LONGEST:
+        return False
+    # The payload is whole, or another frame follows: then it is the length that is wrong.
+    return zlib.crc32(data[at + FRAME.size :]) != check and not _another(data, at)
+
+
+def _another(data: bytes, at: int) -> bool:
+    """Whether a whole frame begins anywhere behind `at`; where too many might, it is held to be so."""
+    for _ in range(LOOKS):
+        # The first byte of a length below 2**24 is 0; the longest message is shorter.
+        at = data.find(b"\0", at + 1)
+        if at < 0:
+            return False
+        if _payload(data, at) is not None:
+            return True
+    return True

@@ -17,7 +17,7 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from greenops.adapters.parquet_lake import ParquetLake
-from greenops.adapters.wal import Wal
+from greenops.adapters.wal import Segment, Wal
 from greenops.domain.spans import EnergyAccount, SpanRow
 from greenops.errors import GreenOpsError
 from greenops.pipeline.footprint import Footprint
@@ -67,7 +67,7 @@ class Intake:
         self._read_accounts()
         # What the lake had no room for is acknowledged all the same.
         for segment in self._wal.closed():
-            self._footprint.add(*self._rows(segment))
+            self._footprint.add(*self._rows(segment, self._wal.read(segment).payloads))
         self._footprint.resume(self._lake.counters())
 
     def _read_spans(self) -> None:
@@ -160,15 +160,33 @@ class Intake:
             log.exception("GO0508 %s stays as it is until the next start", segment)
 
     def _keep(self, segment: Path) -> None:
-        spans, accounts = self._rows(segment)
+        read = self._wal.read(segment)
+        spans, accounts = self._rows(segment, read.payloads)
         self._lake.write_spans(spans, segment.stem)
         self._lake.write_accounts(accounts, segment.stem)
+        if read.damaged_at is not None:
+            self._set_aside(segment, read)
+            return
+        if read.torn:
+            log.warning("%s ended in a write that was cut off, never acknowledged", segment)
         self._wal.remove(segment)
 
-    def _rows(self, segment: Path) -> tuple[list[SpanRow], list[EnergyAccount]]:
+    def _set_aside(self, segment: Path, read: Segment) -> None:
+        log.warning(
+            "GO0415 %s: damaged at byte %d; the %d messages that are whole count, others may be "
+            "lost; restore its bytes, name it `%s` and start anew, or remove it",
+            self._wal.set_aside(segment),
+            read.damaged_at,
+            len(read.payloads),
+            segment.name,
+        )
+
+    def _rows(
+        self, segment: Path, payloads: Sequence[bytes]
+    ) -> tuple[list[SpanRow], list[EnergyAccount]]:
         spans: list[SpanRow] = []
         accounts: list[EnergyAccount] = []
-        for payload in self._wal.read(segment):
+        for payload in payloads:
             kind, body = payload[:1], payload[1:]
             try:
                 if kind == TRACES:

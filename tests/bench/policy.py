@@ -76,6 +76,8 @@ def main() -> int:
     rows = plain_rows(jobs, candidates, 2_000)
     total = candidates.num_rows
     mismatches, counts = differences(asked.pairs)
+    speed = min(speed, judged(jobs, candidates)[0])  # a burst of other work seldom lasts so long
+    notes["judge_ms"] = speed * 1e3
     figures = [
         Figure("rows_per_s", total / speed, 30e6, 100e6),
         Figure("vs_duckdb", duck and duck / speed, 1.0, 3.0),
@@ -139,7 +141,7 @@ def judged(jobs, candidates):
     """Seconds of the whole judgement: tables read, built-in rules, reasons, verdicts."""
     rule = f"  - {{name: rule, level: hard, expression: '{RULE}'}}\n"
     policies = compile_policies([("rule.yaml", FILE.format(name=0, rules=rule))])
-    speed = least(15, lambda: verdict_columns(policies, jobs, candidates, now=NOW, sample=0))
+    speed = least(40, lambda: verdict_columns(policies, jobs, candidates, now=NOW, sample=0))
     sampled = least(3, lambda: verdict_columns(policies, jobs, candidates, now=NOW))
     found = verdict_columns(policies, jobs, candidates, now=NOW)
     if found.mismatches or found.slow:

@@ -142,7 +142,7 @@ def alive(claim: Claim) -> bool:
 
     A claim that bears this process's own pid is an earlier one's: who asks has not claimed.
     """
-    if claim.boot_id != _boot_id() or claim.pid == os.getpid():
+    if claim.boot_id != _boot_id() or claim.pid == os.getpid() or _ended(claim.pid):
         return False
     since = _since(claim.pid)
     if claim.since is not None and since is not None:
@@ -156,13 +156,28 @@ def alive(claim: Claim) -> bool:
     return True
 
 
+def _ended(pid: int) -> bool:
+    """Whether a process ended and waits for its parent to look; false where nothing tells.
+
+    Source: proc_pid_stat(5), field 3: zombie, or dead.
+    """
+    return _stat(pid)[:1] in (["Z"], ["X"])
+
+
 def _since(pid: int) -> int | None:
     """When a process began [clock ticks since boot]; none where it is gone or nothing tells.
 
-    Source: proc_pid_stat(5), field 22; the name in field 2 may hold spaces and brackets.
+    Source: proc_pid_stat(5), field 22.
     """
     try:
-        fields = Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()
-        return int(fields[19])
-    except (OSError, ValueError, IndexError):
+        return int(_stat(pid)[19])
+    except (ValueError, IndexError):
         return None
+
+
+def _stat(pid: int) -> list[str]:
+    """The fields of a process from the third on; the name in the second may hold spaces and brackets."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()
+    except OSError:
+        return []

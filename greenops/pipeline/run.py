@@ -308,6 +308,9 @@ def _again(folder: RunFolder, settings: Settings, tell: Say) -> int:
         tell(f"`{folder.run_key}` ran already, exit code {made.exit_code}; nothing was started")
         return made.exit_code
     if holder is not None and alive(holder):
+        if made is not None:
+            # Its holder may yet die, and nobody ask again; if it lives, its own receipt comes too.
+            leave_receipt(made, None, settings, tell, running=True)
         tell(f"`{folder.run_key}` is running already; nothing was started")
         return ExitCode.OK
     if made is not None:

@@ -6,6 +6,7 @@ Both lie in the spool until a control loop takes them in; without one they stay 
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import replace
 
 from greenops.adapters.local_process import RunFolder
 from greenops.adapters.spool import Spool
@@ -35,12 +36,29 @@ def keep_receipt(folder: RunFolder, made: RunReceipt, tell: Say) -> None:
 
 
 def leave_receipt(
-    made: RunReceipt, server: ControlPlane | None, settings: Settings, tell: Say
+    made: RunReceipt,
+    server: ControlPlane | None,
+    settings: Settings,
+    tell: Say,
+    *,
+    running: bool = False,
 ) -> None:
-    """Leave the receipt of a run that was decided, and bring it to the control loop that is there."""
+    """Leave the receipt of a run that was decided, and bring it to the control loop that is there.
+
+    Args:
+        made: How it went so far.
+        server: The control loop; none: the spool alone.
+        settings: Where the spool is.
+        tell: Told where the spool cannot be written.
+        running: It has not ended yet; the receipt of its end is another one.
+    """
     if made.decision_id is None:
         return
     receipt = _as_receipt(made, made.decision_id)
+    if running:
+        # Law: an action has one receipt per outcome in the ledger; this one must not stand for the end.
+        detail = f"`{made.run_key}` started; it was running when it was asked for again"
+        receipt = replace(receipt, action_id=f"running:{made.run_key}", detail=detail)
     try:
         Spool(settings.state / "spool").drop(receipt)
     except GreenOpsError as error:

@@ -150,6 +150,23 @@ def test_a_claim_of_a_living_process_means_that_it_runs(house):
     assert house.said == ["`night/1` is running already; nothing was started"]
 
 
+def test_a_run_that_is_running_leaves_its_receipt_beside_that_of_its_end(house):
+    house.run()
+    ended = house.folder.receipt()
+    house.folder.keep_receipt(replace(ended, ended_at=None, exit_code=None))
+    (house.folder.path / "claim").unlink()
+    house.folder.take_claim(replace(own_claim(START), pid=os.getppid(), since=None))
+
+    assert house.run() == 0
+    assert house.run() == 0
+
+    left = [receipt for _, receipt in Spool(house.settings.state / "spool").pending()]
+    assert sorted((each.action_id, each.decision_id, each.on_time) for each in left) == [
+        ("running:night/1", "d-1", True),
+        ("start:night/1", "d-1", True),
+    ]
+
+
 @pytest.mark.parametrize(
     ("content", "by"),
     [(b"", "a process that left no name"), (None, f"process {os.getpid()}")],

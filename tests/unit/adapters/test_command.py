@@ -33,6 +33,14 @@ def test_a_claim_of_a_process_that_runs_is_alive_until_it_ends(claim, sleeper):
     assert not alive(claim)
 
 
+def test_a_process_that_ended_and_was_not_waited_for_is_not_alive(claim, sleeper):
+    sleeper.kill()
+    os.waitid(os.P_PID, sleeper.pid, os.WEXITED | os.WNOWAIT)
+
+    assert not alive(claim)
+    assert not alive(replace(claim, since=None))
+
+
 def test_another_process_of_the_same_pid_is_not_the_one_that_claimed(claim):
     # A container that starts again has the boot of before, and its processes the pids of before.
     assert not alive(replace(claim, since=claim.since - 1))

@@ -32,9 +32,15 @@ from greenops.domain.decision import Decision
 from greenops.domain.run import RunReceipt
 from greenops.domain.workload import Workload
 from greenops.errors import ExitCode, GreenOpsError, InvalidFile, Location
-from greenops.pipeline.run_report import keep_receipt, leave_decision, leave_receipt
+from greenops.pipeline.run_report import (
+    RunServer,
+    WhileItAnswers,
+    keep_receipt,
+    leave_decision,
+    leave_receipt,
+)
 from greenops.pipeline.waiting import Say, wait
-from greenops.ports import Clock, ControlPlane
+from greenops.ports import Clock
 
 Decide = Callable[[JobRequest, Workload], DecisionRecord]
 
@@ -44,7 +50,8 @@ class HeldRun:
     """One run to hold.
 
     Attributes:
-        server: Control loop to ask first; none: decide here.
+        server: Control loop to ask first, and no more in this run once it did not answer; none:
+            decide here.
         decide: Decides here where the server does not.
         broken: Why the settings cannot be used: then it is not held; none where they can.
     """
@@ -53,7 +60,7 @@ class HeldRun:
     run_key: str
     command: tuple[str, ...]
     decide: Decide
-    server: ControlPlane | None = None
+    server: RunServer | None = None
     labels: Mapping[str, str] = field(default_factory=dict)
     broken: str | None = None
 
@@ -163,6 +170,8 @@ def run_held(run: HeldRun, settings: Settings, clock: Clock, tell: Say = say) ->
         end.
     """
     folder = RunFolder(settings.state, run.run_key)
+    if run.server is not None:
+        run = replace(run, server=WhileItAnswers(run.server))
     if not found(run.command):
         tell(f"GO0622 no command `{run.command[0]}`; nothing was held")
         return SHELL_NOT_FOUND

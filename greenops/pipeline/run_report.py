@@ -5,18 +5,71 @@ Both lie in the spool until a control loop takes them in; without one they stay 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
+from typing import Protocol, TypeVar
 
 from greenops.adapters.local_process import RunFolder
 from greenops.adapters.spool import Spool
 from greenops.config import Settings
 from greenops.domain.action import Outcome, Receipt
-from greenops.domain.console import DecisionRecord
+from greenops.domain.console import DecisionRecord, JobRequest
+from greenops.domain.decision import Decision
 from greenops.domain.run import RunReceipt
-from greenops.errors import GreenOpsError
+from greenops.errors import AdapterUnavailable, DataMissing, GreenOpsError, UsageError
 from greenops.pipeline.waiting import Say
-from greenops.ports import ControlPlane
+
+A = TypeVar("A")
+R = TypeVar("R")
+
+
+class RunServer(Protocol):
+    """What a held run asks of a control loop."""
+
+    def submit(self, request: JobRequest) -> Decision:
+        """Ask for a decision of one run."""
+
+    def accept(self, receipt: Receipt) -> None:
+        """Bring a receipt."""
+
+
+class WhileItAnswers:
+    """A control loop until it fails once: a run waits for a silent one a single time, not at its end too.
+
+    Its refusal is an answer.
+    """
+
+    def __init__(self, server: RunServer) -> None:
+        self._server = server
+        self._silent = False
+
+    def submit(self, request: JobRequest) -> Decision:
+        """Ask for a decision.
+
+        Raises:
+            AdapterUnavailable: It did not answer before, or what `ports.ControlPlane` raises.
+        """
+        return self._call(self._server.submit, request)
+
+    def accept(self, receipt: Receipt) -> None:
+        """Bring a receipt.
+
+        Raises:
+            AdapterUnavailable: It did not answer before, or what `ports.ControlPlane` raises.
+        """
+        self._call(self._server.accept, receipt)
+
+    def _call(self, ask: Callable[[A], R], about: A) -> R:
+        if self._silent:
+            raise AdapterUnavailable("GO0610", "the server did not answer before")
+        try:
+            return ask(about)
+        except (UsageError, DataMissing):
+            raise
+        except Exception:
+            self._silent = True
+            raise
 
 
 def leave_decision(record: DecisionRecord, settings: Settings, tell: Say) -> None:
@@ -37,7 +90,7 @@ def keep_receipt(folder: RunFolder, made: RunReceipt, tell: Say) -> None:
 
 def leave_receipt(
     made: RunReceipt,
-    server: ControlPlane | None,
+    server: RunServer | None,
     settings: Settings,
     tell: Say,
     *,
@@ -64,7 +117,7 @@ def leave_receipt(
     except GreenOpsError as error:
         tell(f"{error}; the receipt stays in `runs`")
     if server is not None:
-        # Silent, whatever it answers: the spool has it, and the loop takes it from there.
+        # Nothing is told, whatever it answers: the spool has it, and the loop takes it from there.
         with suppress(Exception):
             server.accept(receipt)
 

@@ -18,7 +18,7 @@ from greenops.domain.decision import Candidate, Decision, Mode
 from greenops.domain.record import canonical, plain
 from greenops.domain.replay import Replay
 from greenops.domain.workload import ClockTime, Limits, Urgency, Workload, WorkloadKind
-from greenops.errors import AdapterUnavailable, InvalidFile
+from greenops.errors import AdapterUnavailable, InvalidFile, UsageError
 from greenops.pipeline.run import HeldRun, default_key, read_workload, run_held
 from greenops.testing.clock import START, FakeClock
 
@@ -235,6 +235,28 @@ def test_a_decision_that_was_made_here_is_left_for_the_ledger_with_what_it_rests
 
     [(_, record)] = Spool(house.settings.state / "spool").decisions()
     assert record == DecisionRecord(DECISION, (DECISION.baseline,), (), {"p": "text"})
+
+
+@pytest.mark.parametrize(
+    ("error", "brought"),
+    [
+        (AdapterUnavailable("GO0610", "no answer in 2 s"), 0),
+        (OverflowError("far"), 0),
+        (UsageError("GO0643", "no workload `night` is declared"), 1),
+    ],
+    ids=["silent", "nonsense", "refusal"],
+)
+def test_a_loop_that_did_not_answer_is_not_called_again_in_this_run(house, error, brought):
+    class Silent(FakeLoop):
+        def submit(self, request):
+            raise error
+
+    loop = Silent()
+
+    house.run(server=loop)
+
+    assert len(loop.receipts) == brought
+    assert len(Spool(house.settings.state / "spool").pending()) == 1
 
 
 def test_a_loop_that_is_gone_leaves_the_decision_to_this_machine(house):

@@ -251,7 +251,9 @@ class LocalProcess:
 
     def _receipt(self, action: Action, change: StartJob, now: datetime) -> Receipt:
         version = Order(change, action.decision_id, action.id, now).version
-        detail = f"ordered to start at {change.start_at:%Y-%m-%d %H:%M:%S} UTC"
+        # Law: an order starts nothing by itself; whether somebody waits for it is not known here.
+        start = f"{change.start_at:%Y-%m-%d %H:%M:%S} UTC"
+        detail = f"ordered for {start}; starts when `greenops run` holds it"
         return receipt(action, Outcome.APPLIED, detail, version=version, at=now)
 
     def verify(self, action: Action, within: timedelta) -> bool:

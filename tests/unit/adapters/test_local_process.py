@@ -57,6 +57,12 @@ def test_a_rollback_of_the_first_order_starts_the_run_now(target):
     assert target.observe("night/1").change.start_at == START
 
 
+def test_an_order_says_that_nothing_starts_unless_a_holder_takes_it(target):
+    made = target.apply(action(1, 3))
+
+    assert made.detail.endswith(" UTC; starts when `greenops run` holds it")
+
+
 def test_an_order_is_verified_by_the_holders_receipt(target, folder):
     target.apply(action(1, 0))
     assert not target.verify(action(1, 0), timedelta(minutes=1))

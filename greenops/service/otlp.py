@@ -15,9 +15,7 @@ import grpc
 from google.protobuf import json_format
 from google.protobuf.message import DecodeError, Message
 from opentelemetry.proto.collector.metrics.v1 import metrics_service_pb2 as metrics_messages
-from opentelemetry.proto.collector.metrics.v1 import metrics_service_pb2_grpc as metrics_grpc
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2 as trace_messages
-from opentelemetry.proto.collector.trace.v1 import trace_service_pb2_grpc as trace_grpc
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -33,6 +31,7 @@ log = logging.getLogger("greenops.otlp")
 LARGEST: Final = 16 * 2**20
 """Largest message that is taken [bytes], after decompression."""
 WORKERS: Final = 4
+PROTOBUF: Final = "application/x-protobuf"
 IDS: Final = {"traceId": 32, "spanId": 16, "parentSpanId": 16}
 """Hex digits of an id. Source: OTLP specification, JSON Protobuf encoding."""
 
@@ -46,36 +45,46 @@ WHY: Final[Mapping[Refusal, str]] = {
 }
 
 M = TypeVar("M", bound=Message)
-A = TypeVar("A", bound=Message)
 
 
-class _Traces(trace_grpc.TraceServiceServicer):
-    def __init__(self, intake: Intake) -> None:
-        self._intake = intake
+def _exports(
+    service: str, empty: Callable[[], M], accept: Callable[[M], Message]
+) -> grpc.GenericRpcHandler:
+    """The service's `Export`; it reads the bytes itself, since gRPC logs a trace for what it cannot."""
 
-    def Export(  # noqa: N802  (the name in the protocol)
-        self, request: Any, context: grpc.ServicerContext
-    ) -> trace_messages.ExportTraceServiceResponse:
-        return _grpc_guard(context, lambda: _take_traces(self._intake, request))
+    def export(body: bytes, context: grpc.ServicerContext) -> Message:
+        try:
+            return accept(_parse(body, PROTOBUF, empty()))
+        except _Refused as refusal:
+            # `abort` raises.
+            context.abort(grpc.StatusCode.INVALID_ARGUMENT, refusal.why)
+            raise
+        except GreenOpsError as error:
+            # UNAVAILABLE is what exporters retry.
+            context.abort(grpc.StatusCode.UNAVAILABLE, str(error))
+            raise
+
+    handler = grpc.unary_unary_rpc_method_handler(
+        export, response_serializer=lambda answer: answer.SerializeToString()
+    )
+    return grpc.method_handlers_generic_handler(service, {"Export": handler})
 
 
-class _Metrics(metrics_grpc.MetricsServiceServicer):
-    def __init__(self, intake: Intake) -> None:
-        self._intake = intake
-
-    def Export(  # noqa: N802  (the name in the protocol)
-        self, request: Any, context: grpc.ServicerContext
-    ) -> metrics_messages.ExportMetricsServiceResponse:
-        return _grpc_guard(context, lambda: _take_metrics(self._intake, request))
-
-
-def _grpc_guard(context: grpc.ServicerContext, accept: Callable[[], A]) -> A:
-    try:
-        return accept()
-    except GreenOpsError as error:
-        # UNAVAILABLE is what exporters retry; `abort` raises.
-        context.abort(grpc.StatusCode.UNAVAILABLE, str(error))
-        raise
+def _grpc_handlers(intake: Intake) -> tuple[grpc.GenericRpcHandler, ...]:
+    traces = trace_messages.DESCRIPTOR.services_by_name["TraceService"]
+    metrics = metrics_messages.DESCRIPTOR.services_by_name["MetricsService"]
+    return (
+        _exports(
+            traces.full_name,
+            trace_messages.ExportTraceServiceRequest,
+            lambda message: _take_traces(intake, message),
+        ),
+        _exports(
+            metrics.full_name,
+            metrics_messages.ExportMetricsServiceRequest,
+            lambda message: _take_metrics(intake, message),
+        ),
+    )
 
 
 def _take_traces(
@@ -110,12 +119,7 @@ def start_grpc(intake: Intake, host: str, port: int) -> tuple[grpc.Server, int]:
         ThreadPoolExecutor(WORKERS, thread_name_prefix="greenops-otlp"),
         options=[("grpc.max_receive_message_length", LARGEST), ("grpc.so_reuseport", 0)],
     )
-    trace_grpc.add_TraceServiceServicer_to_server(  # type: ignore[no-untyped-call]
-        _Traces(intake), server
-    )
-    metrics_grpc.add_MetricsServiceServicer_to_server(  # type: ignore[no-untyped-call]
-        _Metrics(intake), server
-    )
+    server.add_generic_rpc_handlers(_grpc_handlers(intake))
     try:
         # gRPC writes a line of its own about a taken port, so it is not asked for one.
         with socket.socket() as probe:
@@ -218,7 +222,7 @@ def _parse(body: bytes, kind: str, empty: M) -> M:
     try:
         if kind == "application/json":
             return _of_json(json.loads(body, object_hook=_ids), empty)
-        if kind == "application/x-protobuf":
+        if kind == PROTOBUF:
             empty.ParseFromString(body)
             return empty
     except RecursionError as error:
@@ -254,4 +258,4 @@ def _status(why: str) -> Message:
 def _response(message: Message, kind: str, status: int) -> Response:
     if kind == "application/json":
         return Response(json_format.MessageToJson(message), status, media_type=kind)
-    return Response(message.SerializeToString(), status, media_type="application/x-protobuf")
+    return Response(message.SerializeToString(), status, media_type=PROTOBUF)

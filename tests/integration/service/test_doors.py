@@ -181,8 +181,20 @@ def test_garbage_on_the_grpc_port_is_refused_and_the_next_message_is_taken(house
 
     send_spans(GrpcExporter(f"http://127.0.0.1:{port}", insecure=True), 1)
 
-    assert refusal.value.code() in (grpc.StatusCode.INTERNAL, grpc.StatusCode.INVALID_ARGUMENT)
+    assert refusal.value.code() is grpc.StatusCode.INVALID_ARGUMENT
     assert house.footprint.spans == 1
+
+
+@pytest.mark.parametrize("service", ["trace.v1.TraceService", "metrics.v1.MetricsService"])
+def test_garbage_over_grpc_is_told_to_its_sender_and_to_no_log(house, service, caplog):
+    with grpc.insecure_channel(f"127.0.0.1:{house.doors.ports.otlp_grpc}") as channel:
+        export = channel.unary_unary(f"/opentelemetry.proto.collector.{service}/Export")
+        with pytest.raises(grpc.RpcError) as refusal:
+            export(b"\xff\xff\xff garbage", timeout=5)
+
+    assert refusal.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert refusal.value.details().startswith("GO0503 not an OTLP message: ")
+    assert caplog.records == []
 
 
 def test_a_message_that_cannot_be_written_down_is_not_acknowledged(house):

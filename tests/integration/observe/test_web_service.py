@@ -7,7 +7,7 @@ import hashlib
 import threading
 import time
 from collections import defaultdict
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from statistics import median
 from typing import Any
@@ -15,6 +15,7 @@ from urllib.request import urlopen
 
 import pytest
 import uvicorn
+from opentelemetry.sdk.trace import ReadableSpan
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
@@ -91,6 +92,14 @@ def address(service: Service) -> Iterator[str]:
     pools.remove()
 
 
+def finished(service: Service, count: int) -> Sequence[ReadableSpan]:
+    """Spans, once there are so many: a client has its answer before the request's span ends."""
+    until = time.monotonic() + 5
+    while len(service.spans.get_finished_spans()) < count and time.monotonic() < until:
+        service.provider.force_flush()
+    return service.spans.get_finished_spans()
+
+
 @pytest.mark.slow
 @pytest.mark.network
 def test_each_request_gets_the_cpu_time_it_used(address: str, service: Service) -> None:
@@ -100,14 +109,14 @@ def test_each_request_gets_the_cpu_time_it_used(address: str, service: Service) 
 
     for route in MS:
         get(route)  # what a route loads at its first request is not its work
-    service.provider.force_flush()
+    finished(service, len(MS))
     service.spans.clear()
     with ThreadPoolExecutor(6) as clients:
         list(clients.map(get, [*MS] * 6))
-    service.provider.force_flush()
+    spans = finished(service, 6 * len(MS))
 
     found = defaultdict(list)
-    for span in service.spans.get_finished_spans():
+    for span in spans:
         found[span.name].append(service.observer.take(span.context.span_id).cpu_ns / 1e6)
     assert {route: len(each) for route, each in found.items()} == dict.fromkeys(MS, 6)
     for route, ms in MS.items():

@@ -113,7 +113,7 @@ class Batch:
             at = (job if candidate is None else candidate) - start
             answer = expression(self.rows.row(expression, job, candidate))
             self.sampled += 1
-            if not _agree(answer, found, at, self.tables.vocabulary.words):
+            if not agree(answer, found, at, self.tables.vocabulary.words):
                 self.mismatches[expression.text] = self.mismatches.get(expression.text, 0) + 1
 
 
@@ -140,7 +140,8 @@ def _coded(answer: Any) -> Any:
     return answer // MICROSECOND if hasattr(answer, "total_seconds") else answer
 
 
-def _agree(answer: Any, found: Column, at: int, words: list[str]) -> bool:
+def agree(answer: Any, found: Column, at: int, words: list[str]) -> bool:
+    """Is the row evaluator's answer that of a column's row? Two errors agree, and two NaN."""
     ok = found.ok is None or bool(found.ok[at, 0])
     if isinstance(answer, Failed) or not ok:
         return isinstance(answer, Failed) and not ok

@@ -8,7 +8,7 @@ from functools import reduce
 from typing import Final
 
 from greenops.policy.frames import JOB, ONE, WIDE, Frame
-from greenops.policy.ir import Call, Each, Has, If, ListOf, Local, Node, Var, children, walk
+from greenops.policy.ir import Call, Const, Each, Has, If, ListOf, Local, Node, Var, children, walk
 from greenops.policy.kernel_calls import COLUMNWISE, JOINED
 from greenops.policy.tables import Tables
 
@@ -28,6 +28,8 @@ def _taken(node: Node, schema: Mapping[str, str]) -> bool:
             return isinstance(among, ListOf) or _is_list(among, schema)
         case Call(name="size", args=(ListOf(),)):
             return False
+        case Call(name="+", args=(first, _)):
+            return not _is_text(first, schema)  # joined texts are in no vocabulary
         case Call(name=name):
             return name in TAKEN
         case Var(path=path):
@@ -35,6 +37,22 @@ def _taken(node: Node, schema: Mapping[str, str]) -> bool:
             return not kind.startswith("list(") or _is_list(node, schema)
         case _:
             return True
+
+
+def _is_text(node: Node, schema: Mapping[str, str]) -> bool:
+    match node:
+        case Const(kind=kind):
+            return kind == "string"
+        case Var(path=path):
+            return schema.get(".".join(path)) == "string"
+        case If(then=then):
+            return _is_text(then, schema)
+        case Call(name="+", args=(first, _)):
+            return _is_text(first, schema)
+        case Call(name="string"):
+            return True
+        case _:
+            return isinstance(node, Local)
 
 
 def _is_list(node: Node, schema: Mapping[str, str]) -> bool:

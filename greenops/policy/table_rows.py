@@ -11,7 +11,7 @@ from greenops.policy.ir import LABELS, Has, Var, walk
 from greenops.policy.kernel_numbers import EPOCH
 from greenops.policy.tables import Array, Tables
 
-ROOTS: Final = ("job", "baseline", "limits")
+ROOTS: Final = ("job", "baseline", "limits", "candidate")
 
 
 @dataclass(slots=True)
@@ -24,18 +24,15 @@ class TableRows:
 
     def row(self, expression: Expression, job: int, candidate: int | None = None) -> Row:
         """What an expression names of a job, and of one of its candidates."""
-        roots: dict[str, dict[str, Any]] = {each: {} for each in ROOTS}
-        if candidate is not None:
-            roots["candidate"] = {}
+        row: dict[str, Any] = {root: {} for root in ROOTS}
         for name in self._names(expression):
             root, _, rest = name.partition(".")
-            if root in roots:
-                _put(roots[root], rest, self._value(name, job, candidate))
-        now = self._value("now", job, None)
-        return {
-            **{root: to_cel(fields) for root, fields in roots.items()},
-            **({} if now is None else {"now": to_cel(now)}),
-        }
+            value = self._value(name, job, candidate)
+            if rest:
+                _put(row.setdefault(root, {}), rest, value)
+            elif value is not None:
+                row[root] = value
+        return {root: to_cel(value) for root, value in row.items()}
 
     def _names(self, expression: Expression) -> tuple[str, ...]:
         if expression.text not in self.names:

@@ -10,11 +10,15 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
+import pyarrow as pa
 import pytest
 
+from greenops.policy.batch import Batch, agree
 from greenops.policy.evaluate import Failed, compile_node, to_cel
 from greenops.policy.ir import ExpressionError
+from greenops.policy.kernel_plan import compiles
 from greenops.policy.parse import parse
+from greenops.policy.tables import ARROW, Tables
 
 PLAIN = {"bool", "int", "double", "string", "timestamp", "duration"}
 REFUSALS: Final = Path(__file__).parent / "conformance_refusals.txt"
@@ -68,6 +72,16 @@ def same(left, right):
     return type(left) is type(right) and left == right
 
 
+def kernels_agree(expression, schema, plain, given):
+    """Do the kernels, where the expression compiles, give what the row evaluator gives?"""
+    if expression.kind not in PLAIN or not compiles(expression.node, schema):
+        return True
+    jobs = pa.table({"": [0], **{n: pa.array([v], ARROW[schema[n]]) for n, v in plain.items()}})
+    tables = Tables(jobs, pa.table({"job": [0]}), schema)
+    found = Batch.of(tables, [expression]).over_jobs(expression)
+    return agree(given, found, 0, tables.vocabulary.words)
+
+
 def outcome(case):
     if case.get("container"):
         return "container"
@@ -79,8 +93,10 @@ def outcome(case):
         return "bindings"
     except ExpressionError as error:
         return error.code
-    row = {n: to_cel(value_of(b.get("value", b))) for n, b in bindings.items()}
-    given = expression(row)
+    plain = {n: value_of(b.get("value", b)) for n, b in bindings.items()}
+    given = expression({name: to_cel(value) for name, value in plain.items()})
+    if not kernels_agree(expression, schema, plain, given):
+        return "WRONG"
     if "error" in case:
         return "pass" if isinstance(given, Failed) else "WRONG"
     if "value" not in case:

@@ -15,8 +15,12 @@ from hypothesis import strategies as st
 from greenops.domain.decision import Candidate
 from greenops.domain.workload import ClockTime, Job, Limits, Urgency, Workload, WorkloadKind
 from greenops.policy import compile_policies
+from greenops.policy.evaluate import compile_node
 from greenops.policy.kernel_numbers import COMPARE
+from greenops.policy.kernel_plan import compiles
+from greenops.policy.parse import parse
 from greenops.policy.record_tables import Choice, candidate_table, job_table
+from greenops.policy.schema import FIELDS
 from greenops.policy.verdict_columns import baseline_candidates, verdict_columns
 
 ROOT = Path(__file__).parents[3] / "policies"
@@ -207,3 +211,11 @@ def test_plain_texts_and_other_units_are_read_as_declared():
 
     assert columns(found) == told(judged(policies, choices)[1])
     assert not found.mismatches
+
+
+def test_joined_texts_do_not_compile():
+    joined = parse('(candidate.region + "x") == "eu-westx"')
+
+    expression = compile_node(joined, FIELDS, message=True)
+
+    assert not compiles(expression.node, FIELDS)

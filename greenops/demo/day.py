@@ -11,9 +11,11 @@ from typing import Final
 from greenops.domain.replay import VARIABLE, Replay
 
 DAY: Final = datetime(2021, 9, 17, tzinfo=UTC)
-"""The day of median saving of the nightly enrichment among 181 days of the second half of 2021.
+"""The day of median saving of a 2 h night job among 181 days of the second half of 2021 (35.9 %).
 
-Source: `python tests/bench/enrichment_savings.py`; a test recomputes it from the shipped series.
+The shipped workload leaves room for its P95 of 4 h and so starts by 16:00Z: 35.6 % on this day, the
+97th of 181, where its own median is 34.4 %.
+Source: `python tests/bench/enrichment_savings.py`; tests recompute both from the shipped series.
 """
 STARTS_AT: Final = timedelta(hours=6)
 """Start of the played 24 hours, 06:00 UTC: two hours before the nightly job is submitted."""

@@ -55,6 +55,7 @@ def saving_by_day(
     duration: timedelta,
     deadline: timedelta,
     slot: timedelta = SLOT,
+    longest: timedelta | None = None,
 ) -> list[DaySaving]:
     """The saving of a daily job on every local day whose submission has a forecast; none left out.
 
@@ -66,13 +67,15 @@ def saving_by_day(
         duration: Length of the run.
         deadline: Latest end, after submission, in elapsed time.
         slot: Distance of start slots.
+        longest: P95 run time, which a start must leave room for; none: as the run.
 
     Raises:
         DataMissing: The provider does not know the zone, keeps no forecasts, or has a gap.
         UsageError: The deadline is shorter than the run.
     """
-    if not timedelta(0) < duration <= deadline:
-        raise UsageError("GO0311", f"a run of {duration} does not fit a deadline of {deadline}")
+    longest = max(duration, longest or duration)
+    if not timedelta(0) < duration <= longest <= deadline:
+        raise UsageError("GO0311", f"a run of {longest} does not fit a deadline of {deadline}")
     provider = context.provider
     zones = {each.id: each for each in provider.zones()}
     if zone not in zones or not isinstance(provider, ForecastArchive):
@@ -84,8 +87,9 @@ def saving_by_day(
     local = ZoneInfo(zones[zone].time_zone)
     # Two forecasts may share a first submission where the clock is put back, so a day comes once.
     days = dict.fromkeys(first_day(each, local_time, local) for each in provider.issues(zone))
+    latest = deadline - longest
     return [
-        _saving(context, zone, day, submitted(day, local_time, local), duration, deadline, slot)
+        _saving(context, zone, day, submitted(day, local_time, local), duration, latest, slot)
         for day in days
     ]
 
@@ -109,13 +113,13 @@ def _saving(
     day: date,
     start: datetime,
     duration: timedelta,
-    deadline: timedelta,
+    latest: timedelta,
     slot: timedelta,
 ) -> DaySaving:
     forecast = context.provider.forecast(zone, start)
-    actual = context.provider.actual(zone, start, start + deadline)
+    actual = context.provider.actual(zone, start, start + latest + duration)
     same_kind(actual, forecast)
-    slots = [start + i * slot for i in range((deadline - duration) // slot + 1)]
+    slots = [start + i * slot for i in range(latest // slot + 1)]
     foretold = [_mean(forecast, each, duration) for each in slots]
     came = [_mean(actual, each, duration) for each in slots]
     chosen = min(range(len(slots)), key=foretold.__getitem__)
@@ -151,12 +155,28 @@ def median_day(days: Sequence[DaySaving]) -> DaySaving:
     return ordered[(len(ordered) - 1) // 2]
 
 
+@dataclass(frozen=True, slots=True)
+class Nightly:
+    """A job of every night; `p95` is what a start must leave room for."""
+
+    usual: timedelta
+    p95: timedelta
+    deadline: timedelta
+
+
+ENRICHMENT: Final = Nightly(timedelta(hours=2), timedelta(hours=4), timedelta(hours=12))
+"""The shipped `nightly-enrichment`; a test compares it with `policies/demo/nightly-enrichment.yaml`."""
+
+
 def demo_day(context: GridContext) -> DaySaving:
     """The demo's day: median saving of a 2 h run in CISO, from 01:00 local time, within 12 h.
+
+    With room for the usual two hours alone. The shipped workload keeps room for its P95, so that its
+    own median is another day's, and a little less: 34.4 % on 2021-09-14, where this day has 35.6 %.
 
     Raises:
         DataMissing: As `saving_by_day`.
     """
     return median_day(
-        saving_by_day(context, "CISO", time(1), timedelta(hours=2), timedelta(hours=12))
+        saving_by_day(context, "CISO", time(1), ENRICHMENT.usual, ENRICHMENT.deadline)
     )

@@ -8,12 +8,20 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from greenops.adapters.packaged import packaged
 from greenops.config import Settings
 from greenops.domain.grid import Factors, SeriesKind, Signal
 from greenops.errors import DataMissing, MixedQuantities, UsageError
 from greenops.grid.regions import RegionTable
 from greenops.pipeline.grid import GridContext, load_grid
-from greenops.pipeline.savings_by_day import demo_day, median_day, saving_by_day, submitted
+from greenops.pipeline.policies import read_policies
+from greenops.pipeline.savings_by_day import (
+    ENRICHMENT,
+    demo_day,
+    median_day,
+    saving_by_day,
+    submitted,
+)
 from greenops.testing.clock import FakeClock
 from greenops.testing.grid import START, FakeGrid
 
@@ -49,6 +57,13 @@ def test_the_run_ends_by_the_deadline():
     assert day.oracle_saving == pytest.approx(0.5)
 
 
+def test_a_start_leaves_room_for_the_p95_run():
+    (day,) = savings(FakeGrid({"Z": CAME}), longest=3 * HOUR)
+
+    assert day.chosen_start == START + 2 * HOUR
+    assert day.oracle_saving == pytest.approx(0.5)
+
+
 def test_a_wrong_forecast_gives_a_negative_saving():
     (day,) = savings(
         FakeGrid({"Z": [9, 10, 30, 10, 10, *([10] * 19)]}, {"Z": [9, 9, 1, *([9] * 21)]})
@@ -71,6 +86,8 @@ def test_a_gap_a_strange_zone_or_a_deadline_too_short_is_said():
         savings(FakeGrid({"Y": CAME}))
     with pytest.raises(UsageError, match="GO0311"):
         savings(FakeGrid({"Z": CAME}), duration=5 * HOUR)
+    with pytest.raises(UsageError, match="GO0311"):
+        savings(FakeGrid({"Z": CAME}), longest=5 * HOUR)
 
 
 @pytest.mark.feature("A4")
@@ -142,3 +159,27 @@ def test_the_demo_day_is_the_median_of_all_days(shipped):
 
     assert sum(each.saving < day.saving for each in days) == 90
     assert 0.35 < day.saving < 0.37
+
+
+def test_the_shipped_workload_saves_a_third_on_its_median_day_and_on_the_demo_day(shipped):
+    asked = (time(1), ENRICHMENT.usual, ENRICHMENT.deadline)
+    days = saving_by_day(shipped, "CISO", *asked, longest=ENRICHMENT.p95)
+
+    middle, demo = median_day(days), demo_day(shipped).day
+    played = next(each for each in days if each.day == demo)
+    assert (middle.day, round(middle.saving, 3)) == (date(2021, 9, 14), 0.344)
+    assert round(played.saving, 3) == 0.356
+    assert sum(each.saving < played.saving for each in days) == 96
+    assert all(each.chosen_start + ENRICHMENT.p95 <= _deadline(each) for each in days)
+
+
+def _deadline(day):
+    return day.baseline_start + ENRICHMENT.deadline
+
+
+def test_the_enrichment_that_is_reckoned_with_is_the_shipped_one():
+    shipped = read_policies(packaged("policies")).workloads["nightly-enrichment"]
+
+    assert shipped.duration_s == ENRICHMENT.usual.total_seconds()
+    assert shipped.duration_p95_s == ENRICHMENT.p95.total_seconds()
+    assert shipped.limits.deadline_within == ENRICHMENT.deadline

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from greenops.domain.energy import Boundary, EnergyReading, MeterInfo, Method
 from greenops.errors import AdapterUnavailable, AdapterUnsupported
-from greenops.units import Joules, Seconds, Watts
+from greenops.units import NS_PER_S, Joules, Seconds, Watts
 
 if TYPE_CHECKING:
     from greenops.ports import EnergyMeter
@@ -18,6 +19,18 @@ UNCERTAINTY: Final = 0.05
 """Relative 90 % half width. Source: NVML documentation, +-5 % of the board's power reading."""
 UPDATE_PERIOD: Final = Seconds(0.1)
 """Time between two steps of the energy counter. Source: Zeus, `monitor/energy.py`: about every 100 ms."""
+USERS_EVERY_NS: Final = NS_PER_S
+"""Time between two lists of the processes on a board [ns]."""
+HOST_PIDS: Final = 0xEFFFFFFC
+"""Inode of the kernel's first namespace of process ids. Source: Linux, include/linux/proc_ns.h."""
+
+
+def _sees_host_pids() -> bool:
+    """In a container process ids are not those that the driver tells."""
+    try:
+        return Path("/proc/self/ns/pid").stat().st_ino == HOST_PIDS
+    except OSError:
+        return False
 
 
 class NvmlMeter:
@@ -26,10 +39,14 @@ class NvmlMeter:
     Args:
         library: The `pynvml` module, initialised.
         handle: NVML's handle of the device.
+        host_pids: True where this process's id is the one that the driver knows; none asks the kernel.
     """
 
-    def __init__(self, library: Any, handle: Any) -> None:
+    def __init__(self, library: Any, handle: Any, host_pids: bool | None = None) -> None:
         self._library, self._handle = library, handle
+        self._host_pids = _sees_host_pids() if host_pids is None else host_pids
+        self._known_users: Mapping[int, float | None] | None = None
+        self._ask_users_ns = self._sampled_us = 0
         self._open = True
         self._info = MeterInfo(
             name="nvml",
@@ -67,7 +84,34 @@ class NvmlMeter:
             raise AdapterUnavailable(
                 "GO0710", f"nvml device `{self._info.device}` cannot be read: {error}"
             ) from error
-        return EnergyReading(self._info.device, time.monotonic_ns(), Joules(millijoules / 1000))
+        now = time.monotonic_ns()
+        return EnergyReading(self._info.device, now, Joules(millijoules / 1000), self._users(now))
+
+    def _users(self, now: int) -> Mapping[int, float | None] | None:
+        # The driver takes longer to list processes than to read a counter, and they seldom change.
+        if self._host_pids and now >= self._ask_users_ns:
+            self._ask_users_ns = now + USERS_EVERY_NS
+            self._known_users = self._ask_users()
+        return self._known_users
+
+    def _ask_users(self) -> Mapping[int, float | None] | None:
+        library, handle = self._library, self._handle
+        try:
+            running = [each.pid for each in library.nvmlDeviceGetComputeRunningProcesses(handle)]
+        except (library.NVMLError, AttributeError):
+            return None
+        try:
+            samples = library.nvmlDeviceGetProcessUtilization(handle, self._sampled_us)
+        except (library.NVMLError, AttributeError):
+            # Not known on this board, or nothing ran since the last time.
+            samples = []
+        sums: dict[int, list[int]] = {}
+        for each in samples:
+            self._sampled_us = max(self._sampled_us, each.timeStamp)
+            sums.setdefault(each.pid, []).append(each.smUtil)
+        return {
+            pid: sum(sums[pid]) / len(sums[pid]) / 100 if pid in sums else None for pid in running
+        }
 
     def close(self) -> None:
         """Give the library's reference back; twice is once."""

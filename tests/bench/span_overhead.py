@@ -83,24 +83,18 @@ def once(tracer: Tracer, spans: int = SPANS) -> float:
 
 
 def spans() -> dict[str, float]:
-    """The 10th percentile of interleaved rounds; a look whose work the round put off is in `full_looked_ratio`."""
+    """The 10th percentile of interleaved rounds; `full_cpu_ratio` is with the look that books the spans."""
     observers = [Observer(discover, clock=SystemClock(), clocks=each) for each in (False, True)]
     for observer in observers:
         observer.run()
     providers = [provider(None), *map(provider, observers)]
     tracers = [each.get_tracer("bench") for each in providers]
     times: list[list[float]] = [[], [], []]
-    looked: list[float] = []
     for _ in range(ROUNDS):
         for which in random.sample([0, 1, 2], 3):
             gc.collect()
             times[which].append(once(tracers[which]))
-    for _ in range(ROUNDS // 10):
-        gc.collect()
-        started = time.perf_counter()
-        once(tracers[2], MANY)
-        observers[1].look()
-        looked.append((time.perf_counter() - started) / MANY)
+    looked = [together(tracers[2], observers[1]) for _ in range(ROUNDS // 10)]
     for each in providers:
         each.shutdown()
     bare, deferred, full, all_in = (low(each) for each in (*times, looked))
@@ -108,8 +102,18 @@ def spans() -> dict[str, float]:
         "bare_span_us": bare * 1e6,
         "deferred_ratio": deferred / bare,
         "full_ratio": full / bare,
-        "full_looked_ratio": all_in / bare,
+        "full_cpu_ratio": all_in / bare,
     }
+
+
+def together(tracer: Tracer, observer: Observer) -> float:
+    """CPU time of a span and of its part of the look that books it [s]."""
+    observer.tick()
+    gc.collect()
+    started = time.thread_time()
+    once(tracer, MANY)
+    observer.tick()
+    return (time.thread_time() - started) / MANY
 
 
 def low(times: list[float]) -> float:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import os
 import signal
+import socket
 import subprocess
 import sys
 from importlib.util import find_spec
@@ -15,9 +17,10 @@ if TYPE_CHECKING:
 
     Parsers = argparse._SubParsersAction[argparse.ArgumentParser]  # noqa: SLF001
 
+ADDRESS: Final = "127.0.0.1"
 FLAGS: Final = {
     "server.headless": "true",
-    "server.address": "127.0.0.1",
+    "server.address": ADDRESS,
     "server.fileWatcherType": "none",
     "browser.gatherUsageStats": "false",
     "client.toolbarMode": "minimal",
@@ -49,7 +52,7 @@ def run(args: argparse.Namespace) -> int:
     """Serve until interrupted.
 
     Raises:
-        Unreachable: Streamlit or `app.py` is not installed.
+        Unreachable: Streamlit or `app.py` is not installed, or the port is taken.
     """
     from greenops.adapters.packaged import packaged
     from greenops.config import load_settings
@@ -57,7 +60,8 @@ def run(args: argparse.Namespace) -> int:
     need_streamlit()
     settings = load_settings(flags={"console_port": args.port})
     app = str(packaged("app.py"))
-    print(f"console: http://127.0.0.1:{settings.console_port}", file=sys.stderr)
+    need_port(settings.console_port)
+    print(f"console: http://{ADDRESS}:{settings.console_port}", file=sys.stderr)
     api = args.api or os.environ.get("GREENOPS_API") or f"http://127.0.0.1:{settings.api_port}"
     return start(command(app, settings.console_port), api)
 
@@ -76,6 +80,27 @@ def need_streamlit(module: str = "streamlit") -> None:
             f"the console needs `{module}`, which is not installed",
             fix="`pip install greenops-engine[console]`",
         )
+
+
+def need_port(port: int) -> None:
+    """Do nothing where `port` can be listened on: Streamlit's own words name no mend.
+
+    Raises:
+        Unreachable: Something else listens there, or it may not be used.
+    """
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((ADDRESS, port))
+        except OSError as error:
+            from greenops.errors import Unreachable
+
+            taken = error.errno == errno.EADDRINUSE
+            raise Unreachable(
+                "GO0501",
+                f"port {port} on {ADDRESS} {'is taken' if taken else f'cannot be used: {error.strerror}'}",
+                fix="end what listens there, or take another with `--port`",
+            ) from error
 
 
 def start(arguments: Sequence[str], api: str) -> int:

@@ -15,6 +15,7 @@ from requests.adapters import HTTPAdapter, Retry
 
 from greenops.adapters.packaged import packaged
 from greenops.cli import console
+from greenops.cli.main import main
 from greenops.errors import Unreachable
 from greenops.show.control import api_url
 
@@ -32,6 +33,23 @@ def test_the_console_listens_on_the_loopback_address_and_tells_nobody():
 def test_without_streamlit_the_console_says_how_to_install_it():
     with pytest.raises(Unreachable, match=r"GO0907 .*pip install greenops-engine\[console\]"):
         console.need_streamlit("streamlit_that_is_not_there")
+
+
+@pytest.mark.network
+def test_a_taken_port_is_one_line_and_exit_code_4(capsys):
+    pytest.importorskip("streamlit")
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+
+        code = main(["console", "--port", str(port)])
+
+    assert code == 4
+    assert capsys.readouterr().err == (
+        f"greenops: GO0501 port {port} on 127.0.0.1 is taken; "
+        "end what listens there, or take another with `--port`\n"
+    )
 
 
 @pytest.mark.slow

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from greenops.domain.console import DecisionRecord
+    from greenops.domain.decision import Verdict
 
 SHOWN = 20
 """Rejected candidates that a table shows; the JSON has all."""
@@ -78,10 +79,9 @@ def explain(record: DecisionRecord) -> str:
         lines.append(
             f"  {name:<14} {place.region} {place.pool or ''} {_time(place.start)}  {grams}  {cost}"
         )
-    messages = {v.candidate: v.messages for v in record.verdicts}
+    verdicts = {each.candidate: each for each in record.verdicts}
     for candidate, rules in list(made.rejected.items())[:SHOWN]:
-        said = messages.get(candidate, {})
-        whys = "; ".join(f"{rule}: {said[rule]}" if rule in said else rule for rule in rules)
+        whys = "; ".join(_why(rule, verdicts.get(candidate)) for rule in rules)
         lines.append(f"  rejected       {candidate}  {whys}")
     if len(made.rejected) > SHOWN:
         lines.append(f"  … and {len(made.rejected) - SHOWN} more; `-o json` has all")
@@ -89,6 +89,16 @@ def explain(record: DecisionRecord) -> str:
         f"  receipt        {r.target} {r.kind} {r.outcome}: {r.detail}" for r in record.receipts
     ]
     return "\n".join(lines)
+
+
+def _why(rule: str, verdict: Verdict | None) -> str:
+    """A rule that refused, and its author's sentence, or the figure that it lacked."""
+    from greenops.plan.wording import not_known
+
+    if verdict is None:
+        return rule
+    said = not_known(verdict.errors.get(rule, "")) or verdict.messages.get(rule)
+    return f"{rule}: {said}" if said else rule
 
 
 def _time(instant: Any) -> str:

@@ -3,9 +3,23 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from datetime import datetime
+from types import MappingProxyType
+from typing import Final
 
 from greenops.domain.decision import Candidate, Judgement
+
+FIGURES: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "carbon_g": "carbon",
+        "intensity": "intensity",
+        "cost_usd": "cost",
+        "energy_kwh": "energy",
+        "p95_ms": "latency",
+    }
+)
+"""A candidate's figures that may be absent, in a person's words."""
 
 
 def reason(
@@ -34,7 +48,7 @@ def reason(
     if chosen.id == baseline.id:
         if late:
             return "starts without further delay: its slack is gone"
-        return _best(judgement, considered) if won else _stays(judgement, considered)
+        return _best(judgement, considered) if won else _stays(baseline, judgement, considered)
     parts = [_move(chosen, baseline), _saving(chosen, baseline), _cost(chosen, baseline)]
     if deadline is not None and chosen.end is not None:
         spare = (deadline - chosen.end).total_seconds() / 3600
@@ -43,7 +57,17 @@ def reason(
     return ", ".join(part for part in parts if part)
 
 
-def _stays(judgement: Judgement, considered: int) -> str:
+def not_known(error: str) -> str | None:
+    """Which figure a rule lacked, for a person; none where it failed for another reason.
+
+    Args:
+        error: Why its expression could not be evaluated, as in `Verdict.errors`.
+    """
+    figure = FIGURES.get(error.removesuffix(" is absent").strip("`"))
+    return f"{figure} is not known" if figure and error.endswith(" is absent") else None
+
+
+def _stays(baseline: Candidate, judgement: Judgement, considered: int) -> str:
     if not judgement.policies:
         return "stays as it is: no policy applies to it"
     refused = Counter(rule for v in judgement.verdicts[1:] for rule in v.reasons)
@@ -51,10 +75,25 @@ def _stays(judgement: Judgement, considered: int) -> str:
         return "stays as it is: there is no other way to run it"
     if refused:
         rule, count = refused.most_common(1)[0]
-        return f"stays as it is: {rule} refuses {count} of {considered} other ways"
+        refuses = f"{rule} refuses {count} of {considered} other ways"
+        return f"stays as it is: {_lacking(rule, baseline, judgement)}{refuses}"
     if judgement.objective is None:
         return "stays as it is: no policy that applies has an objective"
     return _best(judgement, considered)
+
+
+def _lacking(rule: str, baseline: Candidate, judgement: Judgement) -> str:
+    """What a rule did not know of any way that it refused; empty where it knew, or of some."""
+    refused = [each for each in judgement.verdicts[1:] if rule in each.reasons]
+    whys = {not_known(each.errors.get(rule, "")) for each in refused}
+    why = whys.pop() if len(whys) == 1 else None
+    if why is None:
+        return ""
+    blind = baseline.intensity is None and baseline.carbon_g is None
+    if blind and why in {f"{FIGURES[name]} is not known" for name in ("carbon_g", "intensity")}:
+        zone = baseline.zone or baseline.region or "its place"
+        return f"no forecast for {zone}, so {why}, and "
+    return f"{why}, and "
 
 
 def _best(judgement: Judgement, considered: int) -> str:

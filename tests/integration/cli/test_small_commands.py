@@ -53,6 +53,15 @@ def test_plan_explains_a_decision_with_its_three_numbers(capsys, monkeypatch):
     ]
 
 
+def test_plan_says_that_carbon_is_not_known_where_nothing_is_foretold(capsys):
+    assert main(["plan", "nightly-enrichment"]) == 0
+
+    said = capsys.readouterr().out
+    assert "no forecast for CISO, so carbon is not known, and limit/maxCarbon refuses" in said
+    assert "limit/maxCarbon: carbon is not known" in said
+    assert "would not save" not in said
+
+
 def test_plan_gives_the_whole_record_as_json(capsys, monkeypatch):
     monkeypatch.setenv("GREENOPS_REPLAY", MORNING)
 

@@ -10,7 +10,7 @@ import pytest
 from greenops.domain.decision import Candidate, Judgement, Verdict
 from greenops.domain.workload import Limits
 from greenops.plan.wording import reason
-from greenops.units import Grams, Usd
+from greenops.units import Grams, GramsPerKwh, Usd
 
 NOW = datetime(2021, 10, 8, 8, 0, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -85,3 +85,38 @@ def test_staying_tells_what_held_it_back() -> None:
         "no policy": "stays as it is: no policy applies to it",
         "no objective": "stays as it is: no policy that applies has an objective",
     }
+
+
+def refused(**figures):
+    verdicts = [Verdict("baseline", allowed=True)]
+    for name, why in figures.items():
+        verdicts.append(
+            Verdict(
+                name, allowed=False, reasons=("limit/maxCarbon",), errors={"limit/maxCarbon": why}
+            )
+        )
+    return replace(JUDGED, verdicts=tuple(verdicts))
+
+
+def test_without_a_forecast_the_sentence_says_that_carbon_is_not_known():
+    blind = replace(HOME, zone="CISO", carbon_g=None)
+    judged = refused(a="`carbon_g` is absent", b="`carbon_g` is absent")
+
+    assert reason(blind, blind, judged, None, 2) == (
+        "stays as it is: no forecast for CISO, so carbon is not known, "
+        "and limit/maxCarbon refuses 2 of 2 other ways"
+    )
+
+
+def test_a_forecast_without_energy_is_not_blamed_for_the_carbon():
+    known = replace(HOME, carbon_g=None, intensity=GramsPerKwh(300))
+
+    said = reason(known, known, refused(a="`carbon_g` is absent"), None, 1)
+
+    assert said.startswith("stays as it is: carbon is not known, and limit/maxCarbon refuses 1")
+
+
+def test_a_rule_that_knew_the_figure_of_some_ways_is_told_as_it_stands():
+    said = reason(HOME, HOME, refused(a="`carbon_g` is absent", b=""), None, 2)
+
+    assert said == "stays as it is: limit/maxCarbon refuses 2 of 2 other ways"

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from greenops.errors import nearest
 from greenops.policy.ir import (
@@ -26,13 +25,14 @@ from greenops.policy.ir import (
     did_you_mean,
 )
 from greenops.policy.quantity import duration, instant
+from greenops.policy.zones import CALENDAR, zone
 
 Schema = Mapping[str, str]
 """Dotted field → CEL type: bool, int, double, string, timestamp, duration, list(…)."""
 Typed = tuple[Node, str]
 
 NUMBERS = frozenset({"int", "double"})
-ORDERED = NUMBERS | {"string", "timestamp", "duration"}
+COMPARED = NUMBERS | {"bool", "string", "timestamp", "duration"}
 MAX_PATTERN = 200
 """Longest regular expression, characters."""
 TIME_SUMS: dict[tuple[str, ...], str] = {
@@ -147,7 +147,7 @@ class _Checker:
                 return self.constant(node, typed)
             case "startsWith" | "endsWith" | "contains" | "matches":
                 return self.string_method(node, typed)
-            case "getHours" | "getMinutes" | "getDayOfWeek":
+            case name if name in CALENDAR:
                 return self.calendar(node, typed)
             case _:
                 return self.conversion(node, typed)
@@ -160,8 +160,7 @@ class _Checker:
     def comparison(self, node: Call, typed: list[Typed]) -> Typed:
         left, right = _balance(*typed)
         kinds = (left[1], right[1])
-        allowed = ORDERED | {"bool"} if node.name in {"==", "!="} else ORDERED
-        if kinds[0] != kinds[1] or kinds[0] not in allowed:
+        if kinds[0] != kinds[1] or kinds[0] not in COMPARED:
             raise _wrong(node.name, kinds, node.at, _number_fix(kinds))
         return _rebuilt(node, [left, right]), "bool"
 
@@ -253,15 +252,12 @@ class _Checker:
     def calendar(self, node: Call, typed: list[Typed]) -> Typed:
         if _kinds(typed) not in {("timestamp",), ("timestamp", "string")}:
             raise _wrong(node.name, _kinds(typed), node.at, "it takes a time zone's name")
-        zone = typed[1][0] if len(typed) > 1 else Const("string", "UTC")
-        if not isinstance(zone, Const):
+        named = typed[1][0] if len(typed) > 1 else Const("string", "UTC")
+        if not isinstance(named, Const):
             raise ExpressionError("GO0133", "the time zone must be a constant", node.at)
-        try:
-            ZoneInfo(str(zone.value))
-        except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-            raise ExpressionError(
-                "GO0132", f"unknown time zone `{zone.value}`", zone.at, "such as Europe/Paris"
-            ) from error
+        if zone(str(named.value)) is None:
+            fix = "such as Europe/Paris or +05:30"
+            raise ExpressionError("GO0132", f"unknown time zone `{named.value}`", named.at, fix)
         return _rebuilt(node, typed), "int"
 
     def conversion(self, node: Call, typed: list[Typed]) -> Typed:

@@ -85,11 +85,9 @@ def _bare(value: Any, of: str) -> Any:
             raise TypeError(f"no such overload: {of}")
 
 
-def _compare(compare: Callable[[Any, Any], bool], *, order: bool) -> Operator:
+def _compare(compare: Callable[[Any, Any], bool]) -> Operator:
     def compared(left: Any, right: Any) -> Any:
         of = _same(left, right)
-        if order and of == "bool":
-            raise TypeError("no such overload: bool")
         return cel.BoolType(compare(_bare(left, of), _bare(right, of)))
 
     return _strict(compared)
@@ -234,12 +232,12 @@ def _duration(value: Any) -> Any:
 
 
 OPERATORS: Final[dict[str, Operator]] = {
-    "_==_": _compare(operator.eq, order=False),
-    "_!=_": _compare(operator.ne, order=False),
-    "_<_": _compare(operator.lt, order=True),
-    "_<=_": _compare(operator.le, order=True),
-    "_>_": _compare(operator.gt, order=True),
-    "_>=_": _compare(operator.ge, order=True),
+    "_==_": _compare(operator.eq),
+    "_!=_": _compare(operator.ne),
+    "_<_": _compare(operator.lt),
+    "_<=_": _compare(operator.le),
+    "_>_": _compare(operator.gt),
+    "_>=_": _compare(operator.ge),
     "_+_": _arithmetic("+"),
     "_-_": _arithmetic("-"),
     "_*_": _arithmetic("*"),

@@ -26,6 +26,7 @@ from greenops.policy.ir import (
     walk,
 )
 from greenops.policy.strings import lift
+from greenops.policy.zones import CALENDAR
 
 MAX_TEXT: Final = 1_000
 """Longest expression, characters. Source: Google Cloud organization policy, custom constraints."""
@@ -41,7 +42,7 @@ FUNCTIONS: Final = frozenset({"size", "double", "ratio", "string", "timestamp", 
 METHODS: Final = frozenset(
     {
         *("startsWith", "endsWith", "contains", "matches", "size"),
-        *("getHours", "getMinutes", "getDayOfWeek", "getSeconds"),
+        *("getSeconds", *CALENDAR),
     }
 )
 BINARY: Final = {

@@ -7,6 +7,7 @@ import re
 from datetime import UTC, datetime, timedelta
 
 from greenops.policy.ir import Call, Const, Each, Has, If, ListOf, Local, Node, Var
+from greenops.policy.zones import CALENDAR
 
 METHODS = frozenset(
     {
@@ -14,10 +15,8 @@ METHODS = frozenset(
         "endsWith",
         "contains",
         "matches",
-        "getHours",
-        "getMinutes",
-        "getDayOfWeek",
         "getSeconds",
+        *CALENDAR,
     }
 )
 FUNCTIONS = frozenset({"size", "double", "ratio", "string"})

@@ -17,6 +17,7 @@ from greenops.policy.ir import ExpressionError
 from greenops.policy.kernel_plan import compiles
 from greenops.policy.parse import parse
 from greenops.policy.tables import ARROW, Tables
+from greenops.policy.zones import CALENDAR as PARTS
 
 pytest.importorskip("cel_expr_python")
 from cel_expr_python import cel as oracle  # type: ignore[import-untyped]
@@ -72,9 +73,9 @@ MATCHED = ['candidate.region.matches("^(eu|us)-.*$")', 'job.urgency.matches("a+"
 SEARCHED = [f"(<string>).{name}(<string>)" for name in ("startsWith", "endsWith", "contains")]
 LISTED = ["(<string> in job.regions)", '(<string> in ["a", "eu-north"])']
 MACROS = ["job.regions.all(r, <bool*>)", "job.regions.exists(r, <bool*>)"]
+IN_ZONES = ['getHours("Europe/Paris")', 'getDate("-09:30")', 'getDayOfYear("+14:00")']
 CALENDAR = [
-    f"(<timestamp>).{call}"
-    for call in ("getHours()", "getMinutes()", "getDayOfWeek()", 'getHours("Europe/Paris")')
+    f"(<timestamp>).{call}" for call in (*(f"{name}()" for name in sorted(PARTS)), *IN_ZONES)
 ]
 SHAPES: dict[str, list[list[str]]] = {
     "bool": [

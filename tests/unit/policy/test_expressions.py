@@ -59,7 +59,7 @@ def refusal(text, **options):
         ("candidate.cost_usd in [1, size(job.name)]", "GO0132", 0, "list"),
         ("[1, 'a'] == 1", "GO0132", 0, "one plain type"),
         ("[] == 1", "GO0132", 0, "one plain type"),
-        ("job.contains_personal_data < true", "GO0132", 0, ""),
+        ("job.allowed_regions < job.allowed_regions", "GO0132", 0, ""),
         ("now > timestamp('now')", "GO0132", 16, "2026"),
         ("now > timestamp(job.name)", "GO0133", 6, "constant"),
         ("now - now > duration('1d')", "GO0132", 21, "90m"),

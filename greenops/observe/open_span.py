@@ -12,7 +12,7 @@ from greenops.observe.device import share
 SHORT_NS: Final = 20_000
 """A stretch between two starts or ends that is worth no reading of the thread's CPU clock [ns].
 
-Source: docs/decisions/0009, measured: a reading costs 0.6 us, three per cent of this.
+Source: docs/decisions/0010, measured: a reading costs 0.6 us, three per cent of this.
 """
 MOST_CLAIMS: Final = 65_536
 """Stretches of a thread between two readings of its clock; only a driver that hangs lets so many gather."""

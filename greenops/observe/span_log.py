@@ -1,7 +1,7 @@
 """What a request pays for: a note of each start and end, read later by whoever looks at the meters.
 
 A note takes no lock and, for a stretch shorter than `SHORT_NS`, no system call: the thread's CPU clock is read only
-after a longer one, and at each look by the meter thread (docs/decisions/0009).
+after a longer one, and at each look by the meter thread (docs/decisions/0010).
 """
 
 from __future__ import annotations

@@ -133,10 +133,16 @@ def _grid() -> Finding:
 def _policies() -> Finding:
     from greenops.adapters.clock import SystemClock
     from greenops.config import load_settings
+    from greenops.pipeline.assemble import strange_regions
+    from greenops.pipeline.grid import load_grid
     from greenops.pipeline.policies import read_policies
     from greenops.policy.expiry import overdue, warnings
 
-    policies, now = read_policies(load_settings().policies), SystemClock.from_environment().now()
+    settings, clock = load_settings(), SystemClock.from_environment()
+    policies, now = read_policies(settings.policies), clock.now()
+    strange = strange_regions(policies, load_grid(settings, clock))
+    if strange:
+        return Finding("policies", "warn", strange[0])
     old = (*overdue(policies, now), *warnings(policies, now))
     if old:
         return Finding("policies", "warn", str(old[0]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -17,7 +18,8 @@ from greenops.adapters.state import StateDb
 from greenops.config import Settings
 from greenops.domain.console import Overview
 from greenops.domain.evidence import Verification
-from greenops.errors import AdapterUnavailable, DataMissing, GreenOpsError
+from greenops.domain.workload import Workload
+from greenops.errors import AdapterUnavailable, DataMissing, GreenOpsError, nearest
 from greenops.pipeline.decide import Decider
 from greenops.pipeline.engine import Engine, Parts, Telemetry
 from greenops.pipeline.evidence import open_ledger, verify
@@ -30,8 +32,11 @@ from greenops.pipeline.outbox import Outbox
 from greenops.pipeline.outcomes import OfTraces
 from greenops.pipeline.policies import read_policies
 from greenops.plugins import ACTUATORS, load, registered
+from greenops.policy import PolicySet
 from greenops.ports import Actuator, Clock
 from greenops.units import NS_PER_S
+
+log = logging.getLogger("greenops.loop")
 
 CHECK_EVERY_NS = 10 * NS_PER_S
 """How long a check of the ledger stands in for another [ns]."""
@@ -67,6 +72,8 @@ def assemble(
     """
     grid = load_grid(settings, clock)
     policies = read_policies(settings.policies)
+    for line in strange_regions(policies, grid):
+        log.warning("%s", line)
     fronts = read_fronts(settings.state / "routes.yaml")
     actuators = load_actuators(settings, clock)
     check_fronts(
@@ -115,6 +122,23 @@ def assemble(
         of_traces=of_traces,
     )
     return Control(engine, loop, ledger, db)
+
+
+def strange_regions(policies: PolicySet, grid: GridContext) -> list[str]:
+    """A line for each region of a workload that the grid does not know: such a run is not planned."""
+    return [
+        _strange(workload, region, grid)
+        for workload in policies.workloads.values()
+        for region in dict.fromkeys((workload.home_region, *workload.allowed_regions))
+        if region not in grid.regions
+    ]
+
+
+def _strange(workload: Workload, region: str, grid: GridContext) -> str:
+    near = nearest(region, grid.regions.by_id)
+    hint = f"did you mean `{near}`?" if near else "`greenops grid now` lists them"
+    where = f"{workload.source}: " if workload.source else ""
+    return f"GO0640 {where}`{workload.name}` names region `{region}`, which is not known; {hint}"
 
 
 def load_actuators(settings: Settings, clock: Clock) -> dict[str, Actuator]:

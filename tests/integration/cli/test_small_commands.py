@@ -7,6 +7,7 @@ import json
 import pytest
 
 from greenops.adapters.packaged import packaged
+from greenops.cli.doctor import look
 from greenops.cli.main import main
 from greenops.pipeline import meters
 
@@ -166,3 +167,21 @@ def test_the_version_is_said(capsys):
 
     assert end.value.code == 0
     assert capsys.readouterr().out.startswith("greenops ")
+
+
+def test_doctor_names_the_place_of_a_region_that_is_not_known(tmp_path, monkeypatch):
+    file = tmp_path / "night.yaml"
+    file.write_text(
+        "apiVersion: greenops.dev/v1alpha1\nkind: Workload\nmetadata: {name: night}\n"
+        "spec: {kind: batch, urgency: deferrable, homeRegion: us-wst-1, durationP95: 2h,\n"
+        "  energyKwh: 2, deadline: {within: 12h}, maxCost: {usd: 5}, maxCarbon: {intensity: 400}}\n"
+    )
+    monkeypatch.setenv("GREENOPS_POLICIES", str(file))
+
+    found = next(each for each in look() if each.what == "policies")
+
+    assert found.state == "warn"
+    assert found.detail.startswith(f"GO0640 {file}:")
+    assert found.detail.endswith(
+        "`night` names region `us-wst-1`, which is not known; did you mean `us-west-1`?"
+    )

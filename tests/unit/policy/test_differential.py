@@ -193,7 +193,7 @@ def compiled(text):
 
 @pytest.mark.slow
 @settings(
-    max_examples=300, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck)
+    max_examples=200, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck)
 )
 @given(expressions(), st.lists(rows(), min_size=3, max_size=3))
 def test_the_evaluator_agrees_with_the_reference_on_random_expressions(text, some_rows):
@@ -212,7 +212,7 @@ def test_the_evaluator_agrees_with_the_reference_on_random_expressions(text, som
 
 @pytest.mark.slow
 @settings(
-    max_examples=200, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck)
+    max_examples=150, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck)
 )
 @given(
     expressions(),
@@ -241,7 +241,7 @@ def test_kernels_agree_with_the_row_evaluator_on_random_tables(text, jobs, some_
 
 @pytest.mark.slow
 @settings(
-    max_examples=200, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck)
+    max_examples=150, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck)
 )
 @given(expressions())
 def test_canonical_text_is_its_own_canonical_text(text):

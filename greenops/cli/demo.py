@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from contextlib import suppress
 from typing import Any
 
 
@@ -23,7 +24,9 @@ def run(args: argparse.Namespace) -> int:
     from greenops.demo import shop
 
     def tell(line: str) -> None:
-        print(line, file=sys.stderr, flush=True)
+        # A terminal that is gone is no reason to leave a process behind.
+        with suppress(OSError):
+            print(line, file=sys.stderr, flush=True)
 
     def show(found: dict[str, Any]) -> None:
         if args.output == "json":

@@ -14,6 +14,7 @@ from types import TracebackType
 
 import requests
 
+from greenops.demo import leash
 from greenops.errors import Unreachable
 
 READY_WITHIN_S = 60.0
@@ -71,9 +72,14 @@ class Household:
         self.end(*[each.name for each in reversed(self.children)])
 
     def start(self, name: str, *argv: str, environ: Mapping[str, str] | None = None) -> Child:
-        """Start `python -m …` (or a path) under a name; its output goes to `<name>.log`."""
+        """Start `python -m …` (or a path) under a name; its output goes to `<name>.log`.
+
+        On Linux it gets SIGTERM, too, when the calling thread ends, as by a SIGKILL of the demo.
+        """
         log = self.logs / f"{name}.log"
         command = [*argv] if argv[0].startswith("/") else [sys.executable, "-m", *argv]
+        if sys.platform == "linux":
+            command = leash.on(command, os.getpid())
         with log.open("ab") as out:
             process = subprocess.Popen(  # noqa: S603  (our own modules)
                 command,

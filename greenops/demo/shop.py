@@ -25,6 +25,8 @@ from greenops.pipeline.evidence import verify
 
 Tell = Callable[[str], None]
 
+STOPS = (signal.SIGTERM, signal.SIGHUP)
+"""What ends the demo besides Ctrl-C; SIGHUP comes when its terminal closes."""
 SETTLE_WITHIN_S = 15.0
 """Longest wait for the last spans and receipts to reach the lake and the ledger [s]."""
 
@@ -203,7 +205,7 @@ def run(
     Raises:
         Unreachable: A process of the demo did not start or went away.
     """
-    signal.signal(signal.SIGTERM, _stop)
+    _listen()
     wall = SystemClock().wall()
     state = (settings.state / "demo" / f"{wall:%Y%m%d-%H%M%S}").absolute()
     state.mkdir(parents=True)
@@ -221,7 +223,17 @@ def run(
             _keep_console(house, url, tell)
 
 
+def _listen() -> None:
+    for number in STOPS:
+        # What is ignored stays so: `nohup greenops demo` outlives its terminal.
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, _stop)
+
+
 def _stop(_number: int, _frame: object) -> None:
+    # A terminal that closes may tell it twice, which must not break off the end of the processes.
+    for number in STOPS:
+        signal.signal(number, signal.SIG_IGN)
     # Leaving by an exception ends every process that was started.
     raise KeyboardInterrupt
 

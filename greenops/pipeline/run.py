@@ -38,6 +38,7 @@ from greenops.pipeline.run_report import (
     keep_receipt,
     leave_decision,
     leave_receipt,
+    silent,
 )
 from greenops.pipeline.waiting import Say, wait
 from greenops.ports import Clock
@@ -299,10 +300,11 @@ def _carry_out(
         action_id=hold.action_id,
         pid=pid,
     )
-    keep_receipt(folder, made, tell)
+    kept = keep_receipt(folder, made, tell)
     code = command.wait()
     made = replace(made, ended_at=clock.now(), exit_code=code)
-    keep_receipt(folder, made, tell)
+    # What could not be kept at the start has been told.
+    keep_receipt(folder, made, tell if kept else silent)
     leave_receipt(made, run.server, settings, tell)
     return code
 

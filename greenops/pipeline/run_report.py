@@ -80,12 +80,18 @@ def leave_decision(record: DecisionRecord, settings: Settings, tell: Say) -> Non
         tell(f"{error}; the ledger may lack this decision")
 
 
-def keep_receipt(folder: RunFolder, made: RunReceipt, tell: Say) -> None:
-    """Write down how the run went so far."""
+def keep_receipt(folder: RunFolder, made: RunReceipt, tell: Say) -> bool:
+    """Write down how the run went so far; whether that is kept."""
     try:
         folder.keep_receipt(made)
     except OSError as error:
         tell(f"GO0601 receipt of `{made.run_key}` cannot be kept: {error.strerror or error}")
+        return False
+    return True
+
+
+def silent(_line: str) -> None:
+    """Tell nobody, where the same was told before."""
 
 
 def leave_receipt(

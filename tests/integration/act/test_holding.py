@@ -325,6 +325,14 @@ def test_a_claim_that_cannot_be_looked_for_does_not_stop_the_command(house):
     assert any("GO0601 state cannot be written (File name too long)" in said for said in house.said)
 
 
+def test_a_receipt_that_cannot_be_kept_is_told_once(house):
+    house.settings.state.write_text("no folder")
+
+    assert house.run(command=("sh", "-c", "exit 3")) == 3
+
+    assert len([said for said in house.said if "receipt of `night/1` cannot be kept" in said]) == 1
+
+
 def test_a_stop_while_it_is_being_decided_calls_the_run_off(house, tmp_path):
     class Slow(FakeLoop):
         def submit(self, request):

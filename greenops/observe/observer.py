@@ -115,6 +115,11 @@ class Observer:
         """What is measured."""
         return self._meters.infos
 
+    @property
+    def idle(self) -> Idle:
+        """Who answers for idle energy; the value of `greenops.idle.policy` is its policy."""
+        return self._idle
+
     def run(self) -> None:
         """Start the meter thread; twice is once."""
         if self._running or self._closed:

@@ -99,3 +99,18 @@ def test_an_unsampled_span_is_not_kept_for_an_exporter() -> None:
     log.tell(spans)
 
     assert not spans.waiting[1].keep
+
+
+def test_tokens_are_told_for_a_span_that_is_open_or_waits() -> None:
+    log, spans = SpanLog(lambda _: None), OpenSpans()
+    log.started(span(1))
+    log.counted(1, read=30)
+    log.counted(1, written=2)
+    log.ended(span(1))
+    log.counted(1, written=1)
+    log.counted(9, written=1)
+    log.counted(1, written=-5)
+
+    log.tell(spans)
+
+    assert (spans.waiting[1].read, spans.waiting[1].written) == (30, 3)

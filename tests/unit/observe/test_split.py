@@ -240,3 +240,34 @@ def test_idle_energy_stays_idle_where_nothing_ran() -> None:
     board.tick(4.0)
 
     assert board.part(Category.IDLE) == pytest.approx(0.4)
+
+
+def test_where_no_threads_clock_can_be_read_spans_share_by_wall_time() -> None:
+    books = Attribution([info("cpu")])
+    books.tick(Tick(0, 0, {"cpu": EnergyReading("cpu", 0, Joules(0.0))}, 0, 0, {}))
+    books.spans.start(1, "a", None, 1, None, 0)
+    books.spans.start(2, "a", None, 2, None, 0)
+    books.spans.end(2, None, 50 * MS, thread=2)
+    reading = EnergyReading("cpu", 100 * MS, Joules(3.0))
+
+    books.tick(Tick(100 * MS, 0, {"cpu": reading}, 100 * MS, 100 * MS, {}))
+    books.spans.end(1, None, 100 * MS, thread=1)
+    (done,) = books.tick(Tick(100 * MS, 0, {"cpu": reading}, 100 * MS, 100 * MS, {}))
+
+    assert done.energy is not None
+    assert done.energy.self_j == pytest.approx(2.0)
+    assert done.energy.attribution == "wall_share"
+    assert joules(books.devices["cpu"].parts[Category.ATTRIBUTED]) == pytest.approx(3.0)
+
+
+def test_a_service_of_one_operation_learns_nothing() -> None:
+    board = Board(info("cpu"))
+    board.start(1, "only")
+    for _ in range(400):
+        board.cpu[1] += 50 * MS
+        board.tick(5.0)
+    board.books.learn(0)
+
+    rates = board.books.splitters["cpu"].rates
+    assert rates is not None
+    assert not rates.learned

@@ -6,6 +6,7 @@ arguments: cumulative nanoseconds of CPU time and of the monotonic clock.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum, auto
@@ -26,6 +27,8 @@ from greenops.observe.shares import Shares
 from greenops.observe.split import Split, splitter
 from greenops.observe.times import Tick, Times
 from greenops.units import Joules
+
+_log = logging.getLogger(__name__)
 
 __all__ = ["Attribution", "Finished", "Tick"]
 
@@ -102,9 +105,14 @@ class Attribution:
 
     def learn(self, at_ns: int) -> None:
         """Fit the rates of operations where it is time; takes milliseconds, and no lock but the looker's own."""
-        for each in self.splitters.values():
-            if each.rates is not None and each.rates.due(at_ns):
+        for device, each in self.splitters.items():
+            if each.rates is None or not each.rates.due(at_ns):
+                continue
+            try:
                 each.rates.fit(at_ns)
+            except (ArithmeticError, ImportError, ValueError):
+                _log.warning("GO0703 rates of `%s` are not learned", device, exc_info=True)
+                each.rates = None
 
     def close(self) -> None:
         """No more ticks: energy of spans that are still open becomes unattributed."""

@@ -271,3 +271,22 @@ def test_a_service_of_one_operation_learns_nothing() -> None:
     rates = board.books.splitters["cpu"].rates
     assert rates is not None
     assert not rates.learned
+
+
+def test_rates_that_cannot_be_fitted_are_given_up_and_nothing_else(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    board = Board(info("cpu"))
+    rates = board.books.splitters["cpu"].rates
+    assert rates is not None
+    monkeypatch.setattr(rates, "due", lambda _: True)
+    monkeypatch.setattr(type(rates), "_sums", lambda _: 1 / 0)
+
+    board.books.learn(0)
+    board.start(1)
+    board.cpu[1] += 50 * MS
+    board.tick(5.0)
+
+    assert "GO0703" in caplog.text
+    assert board.books.splitters["cpu"].rates is None
+    assert board.part(Category.ATTRIBUTED) == pytest.approx(0.5)

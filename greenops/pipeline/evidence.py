@@ -88,7 +88,7 @@ def verify(
     key = load_key(public_key or state / KEYS / PUBLIC)
     if mirror is not None and not mirror.is_dir():
         raise DataMissing("GO0405", "no such folder of checkpoints", at=Location(str(mirror)))
-    notes = [note for _, note in _checkpoints(state, mirror).notes()]
+    notes = _checkpoints(state, mirror).notes()
     with path.open("rb") as lines:
         return verify_ledger(lines, notes, Notary(key, keys.verify), _published(grid))
 

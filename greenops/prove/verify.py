@@ -20,7 +20,7 @@ LONGEST: Final = 500
 
 def verify_ledger(
     lines: Iterable[bytes],
-    checkpoints: Iterable[str],
+    checkpoints: Iterable[tuple[str, str]],
     notary: Notary,
     published: Published | None = None,
 ) -> Verification:
@@ -28,7 +28,8 @@ def verify_ledger(
 
     Args:
         lines: As stored, newline included; hashes are over these bytes.
-        checkpoints: Signed notes, from the ledger's folder and wherever copies are kept.
+        checkpoints: Signed notes, from the ledger's folder and wherever copies are kept: the file
+            of each, and its text.
         notary: Holds the public key, pinned outside the ledger.
         published: What inputs are compared with; none: they are taken as they stand.
 
@@ -36,8 +37,8 @@ def verify_ledger(
         What was found; never raises for what the bytes hold.
     """
     check = _Check(published)
-    for number, note in enumerate(checkpoints, 1):
-        check.open(number, note, notary)
+    for file, note in checkpoints:
+        check.open(_told(file), note, notary)
     for number, line in enumerate(lines, 1):
         check.read(number, line)
     return check.result()
@@ -47,7 +48,8 @@ def verify_ledger(
 class _Check:
     published: Published | None = None
     chain: Chain = field(default_factory=Chain)
-    wanted: dict[int, bytes] = field(default_factory=dict)
+    wanted: dict[int, tuple[bytes, str]] = field(default_factory=dict)
+    """Root at a size, and the checkpoint that vouches for it."""
     problems: list[str] = field(default_factory=list)
     applied: dict[tuple[str, ...], int] = field(default_factory=dict)
     outcomes: dict[tuple[str, ...], int] = field(default_factory=dict)
@@ -57,17 +59,18 @@ class _Check:
     signed: int = 0
     recomputed: int = 0
 
-    def open(self, number: int, note: str, notary: Notary) -> None:
+    def open(self, file: str, note: str, notary: Notary) -> None:
         """Remember what a checkpoint vouches for."""
         self.notes += 1
         try:
             size, root = notary.open(note)
         except ValueError as error:
-            self.problems.append(f"checkpoint {number} {error}")
+            self.problems.append(f"checkpoint {file} {error}")
             return
-        if self.wanted.setdefault(size, root) != root:
+        first, other = self.wanted.setdefault(size, (root, file))
+        if first != root:
             self.problems.append(
-                f"checkpoint {number} contradicts another one: two roots for {size} entries"
+                f"checkpoint {file} contradicts {other}: two roots for {size} entries"
             )
 
     def read(self, number: int, line: bytes) -> None:
@@ -77,10 +80,11 @@ class _Check:
         wanted = self.wanted.get(number)
         if wanted is None:
             return
-        if wanted == self.chain.root():
+        root, file = wanted
+        if root == self.chain.root():
             self.signed = number
         else:
-            self.problems.append(f"line {number} ends a ledger that its checkpoint did not see")
+            self.problems.append(f"line {number} ends a ledger that checkpoint {file} did not see")
 
     def _faults(self, number: int, line: bytes) -> Iterator[str]:
         stored = line.removesuffix(b"\n")
@@ -115,7 +119,8 @@ class _Check:
         seen = max(self.wanted, default=0)
         if seen > self.entries:
             self.problems.append(
-                f"line {self.entries} is the last, but a checkpoint saw {seen} entries: cut off"
+                f"line {self.entries} is the last, but checkpoint {self.wanted[seen][1]} saw "
+                f"{seen} entries: cut off"
             )
         if self.entries and not self.wanted:
             self.problems.append("no checkpoint vouches for any line: nothing is signed")

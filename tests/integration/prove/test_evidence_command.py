@@ -190,7 +190,8 @@ def test_a_missing_folder_of_checkpoints_exits_3(state, tmp_path, capsys):
 
 
 def test_a_damaged_checkpoint_is_a_problem_not_a_crash(state, capsys):
-    (state / "ledger" / "checkpoints" / "000002.txt").write_bytes(b"\xff\x00rubbish")
+    damaged = state / "ledger" / "checkpoints" / "000002.txt"
+    damaged.write_bytes(b"\xff\x00rubbish")
 
     assert greenops("--state", state) == 1
-    assert "checkpoint 2 " in capsys.readouterr().out
+    assert f"checkpoint {damaged} " in capsys.readouterr().out

@@ -104,13 +104,18 @@ def items(runs=2):
         yield EntryKind.OUTCOME, plain(an_outcome(n))
 
 
+def sealed(size: int, root: bytes, file: str | None = None) -> tuple[str, str]:
+    """A checkpoint as it is kept: its file and its text."""
+    return file or f"{size:06d}.txt", NOTARY.seal(size, root)
+
+
 def written(bodies, every=3):
     """Lines and checkpoints as a writer would leave them."""
     chain, lines, notes = Chain(), [], []
     for n, (kind, body) in enumerate(bodies):
         lines.append(chain.add(kind, body, T0 + n * HOUR)[1] + b"\n")
         if chain.size % every == 0:
-            notes.append(NOTARY.seal(chain.size, chain.root()))
+            notes.append(sealed(chain.size, chain.root()))
     return lines, notes
 
 
@@ -213,8 +218,8 @@ def test_a_chain_that_was_hashed_again_is_found_by_its_checkpoint():
     made, _ = rehashed(LINES, edit)
 
     assert problems(made) == (
-        "line 3 ends a ledger that its checkpoint did not see",
-        "line 6 ends a ledger that its checkpoint did not see",
+        "line 3 ends a ledger that checkpoint 000003.txt did not see",
+        "line 6 ends a ledger that checkpoint 000006.txt did not see",
     )
 
 
@@ -226,7 +231,7 @@ def test_a_number_changed_by_the_holder_of_the_key_is_found_by_computing_it_agai
 
     made, chain = rehashed(LINES, edit)
 
-    found = problems(made, [NOTARY.seal(chain.size, chain.root())])
+    found = problems(made, [sealed(chain.size, chain.root())])
 
     assert len(found) == 2
     assert all(problem.startswith("line 3 its `avoided.") for problem in found)
@@ -239,7 +244,7 @@ def test_a_decision_changed_by_the_holder_of_the_key_is_found_by_its_bytes():
 
     made, chain = rehashed(LINES, edit)
 
-    assert problems(made, [NOTARY.seal(chain.size, chain.root())]) == (
+    assert problems(made, [sealed(chain.size, chain.root())]) == (
         "line 1 its decision record does not have the bytes that its hash names",
     )
 
@@ -287,15 +292,16 @@ def test_another_key_vouches_for_nothing():
     found = problems(LINES, NOTES, stranger)
 
     assert len(found) == 3
+    assert found[0].startswith("checkpoint 000003.txt ")
     assert found[-1] == "no checkpoint vouches for any line: nothing is signed"
 
 
 def test_two_checkpoints_that_contradict_are_a_problem():
-    forged = NOTARY.seal(3, bytes(32))
+    forged = sealed(3, bytes(32), "forged.txt")
 
     found = problems(LINES, [*NOTES, forged])
 
-    assert found == ("checkpoint 3 contradicts another one: two roots for 3 entries",)
+    assert found == ("checkpoint forged.txt contradicts 000003.txt: two roots for 3 entries",)
 
 
 def test_lines_after_the_last_checkpoint_are_not_called_signed():
@@ -324,7 +330,7 @@ def test_time_may_jump_between_two_replays():
     chain = Chain()
     lines = [chain.add(EntryKind.KEY, {}, T0 + hours * HOUR)[1] + b"\n" for hours in (5, 1)]
 
-    assert problems(lines, [NOTARY.seal(2, chain.root())]) == ()
+    assert problems(lines, [sealed(2, chain.root())]) == ()
 
 
 def signed(bodies, published=None):

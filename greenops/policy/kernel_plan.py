@@ -32,6 +32,8 @@ def _taken(node: Node, schema: Mapping[str, str]) -> bool:
             return not _is_text(first, schema)  # joined texts are in no vocabulary
         case Call(name=name):
             return name in TAKEN
+        case If():
+            return not any(_gives_list(each, schema) for each in (node.then, node.other))
         case Var(path=path):
             kind = schema.get(".".join(path), "")
             return not kind.startswith("list(") or _is_list(node, schema)
@@ -53,6 +55,13 @@ def _is_text(node: Node, schema: Mapping[str, str]) -> bool:
             return True
         case _:
             return isinstance(node, Local)
+
+
+def _gives_list(node: Node, schema: Mapping[str, str]) -> bool:
+    """A list that is chosen has no column; only lists that stand where they are asked have."""
+    return isinstance(node, ListOf) or (
+        isinstance(node, Var) and schema.get(".".join(node.path), "").startswith("list(")
+    )
 
 
 def _is_list(node: Node, schema: Mapping[str, str]) -> bool:

@@ -213,9 +213,15 @@ def test_plain_texts_and_other_units_are_read_as_declared():
     assert not found.mismatches
 
 
-def test_joined_texts_do_not_compile():
-    joined = parse('(candidate.region + "x") == "eu-westx"')
-
-    expression = compile_node(joined, FIELDS, message=True)
+@pytest.mark.parametrize(
+    "text",
+    [
+        '(candidate.region + "x") == "eu-westx"',
+        "size(job.interruptible ? job.allowed_regions : job.allowed_regions) > 0",
+        'size(["a", "b"]) == 2',
+    ],
+)
+def test_what_has_no_column_does_not_compile(text):
+    expression = compile_node(parse(text), FIELDS, message=True)
 
     assert not compiles(expression.node, FIELDS)

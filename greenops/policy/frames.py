@@ -7,7 +7,7 @@ A value that names the job alone is worked out once per job; one of a candidate'
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import numpy as np
@@ -45,11 +45,13 @@ class Chunk:
     Attributes:
         rows: Candidates, a slice of the table.
         jobs: Their jobs: a slice where they run evenly, else one index per row.
+        places: Frame → where each candidate's value stands in it, as far as it was asked.
     """
 
     rows: slice
     jobs: slice | Values
     shape: tuple[int, int]
+    places: dict[Frame, Values] = field(default_factory=dict, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,12 +105,18 @@ class Layout:
         """A hoisted value, spread to its frame, brought to the candidates of a chunk."""
         if frame.coded is None:
             return column.at(chunk.jobs) if frame.job else column
-        codes = self.codes[frame.coded][chunk.rows].reshape(chunk.shape)
+        if frame not in chunk.places:
+            chunk.places[frame] = self._places(frame, chunk, frame.coded)
+        places = chunk.places[frame]
+        ok = None if column.ok is None else column.ok.ravel().take(places)
+        return Column(column.kind, column.values.ravel().take(places), ok)
+
+    def _places(self, frame: Frame, chunk: Chunk, coded: str) -> Values:
+        codes = self.codes[coded][chunk.rows].reshape(chunk.shape).astype(np.int64)
         if frame.job:
-            starts = np.arange(self.jobs, dtype=np.int64)[chunk.jobs] * self.sizes[frame.coded]
-            codes = codes + starts.reshape(-1, 1)
-        ok = None if column.ok is None else column.ok.ravel().take(codes)
-        return Column(column.kind, column.values.ravel().take(codes), ok)
+            starts = np.arange(self.jobs, dtype=np.int64)[chunk.jobs] * self.sizes[coded]
+            codes += starts.reshape(-1, 1)
+        return codes
 
 
 def _at_size(column: Column, shape: tuple[int, int]) -> Column:

@@ -105,6 +105,11 @@ def _size(frame: Frame, tables: Tables) -> int:
 
 def frame_of(node: Node, tables: Tables) -> Frame:
     """The smallest frame that tells the node."""
+    return frame_over(node, [frame_of(each, tables) for each in children(node)], tables)
+
+
+def frame_over(node: Node, inside: list[Frame], tables: Tables) -> Frame:
+    """The same where the frames of the nodes directly inside are known."""
     match node:
         case Var(path=path) | Has(path=path):
             name = ".".join(path)
@@ -112,7 +117,6 @@ def frame_of(node: Node, tables: Tables) -> Frame:
         case Local():
             return JOB
         case _:
-            inside = (frame_of(each, tables) for each in children(node))
             return reduce(tables.layout.joined, inside, ONE)
 
 

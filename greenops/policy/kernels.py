@@ -21,11 +21,11 @@ from greenops.policy.columns import (
     disjunction,
 )
 from greenops.policy.frames import JOB, Chunk, Frame
-from greenops.policy.ir import Call, Const, Each, Has, If, ListOf, Local, Node, Var, children, walk
+from greenops.policy.ir import Call, Const, Each, Has, If, ListOf, Local, Node, Var, children
 from greenops.policy.kernel_calls import JOINED, WITH_TEXT, called, with_text
 from greenops.policy.kernel_lists import member, members_of
 from greenops.policy.kernel_numbers import EPOCH, MICROSECOND
-from greenops.policy.kernel_plan import frame_of, grouped, placeless, with_children
+from greenops.policy.kernel_plan import frame_over, grouped, placeless, with_children
 from greenops.policy.tables import Lists, Tables
 from greenops.policy.text import canonical
 
@@ -66,8 +66,10 @@ class Kernels:
         node = with_children(node, tuple(self._intern(each) for each in children(node)))
         known = self.interned.setdefault(node, node)
         if id(known) not in self.frames:
-            self.frames[id(known)] = frame_of(known, self.tables)
-            if any(isinstance(each, Local) for each in walk(known)):
+            inside = [id(each) for each in children(known)]
+            frames = [self.frames[each] for each in inside]
+            self.frames[id(known)] = frame_over(known, frames, self.tables)
+            if isinstance(known, Local) or not self.in_macro.isdisjoint(inside):
                 self.in_macro.add(id(known))
         return known
 

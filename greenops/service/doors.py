@@ -20,6 +20,8 @@ from greenops.service.otlp import http_app, start_grpc, taken
 
 GRACE_S: Final = 3.0
 """How long open requests may take to end when the doors close [s]."""
+BACKLOG: Final = 2048
+"""Connections that may wait to be taken; uvicorn's own default."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,11 +62,14 @@ class Doors:
             for each in held:
                 each.close()
             raise
+        for each in held:
+            each.listen(BACKLOG)
         apps = (
             api(self._control, self._telemetry.page, settings.host),
             http_app(self._intake),
         )
-        for app, listening in zip(apps, held, strict=True):
+        # The API last: whoever is told there that all is well may send to every other port.
+        for app, listening in reversed(list(zip(apps, held, strict=True))):
             self._servers.append(_serve(app, listening))
         numbers = [each.getsockname()[1] for each in held]
         self.ports = Ports(numbers[0], port, numbers[1])

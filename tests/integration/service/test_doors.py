@@ -27,6 +27,7 @@ from greenops.config import Settings
 from greenops.domain.action import Outcome, Receipt
 from greenops.errors import AdapterUnavailable, Unreachable
 from greenops.pipeline.footprint import Footprint
+from greenops.service import doors
 from greenops.service.doors import Doors
 from greenops.service.intake import Intake
 from greenops.service.metrics import Telemetry
@@ -216,6 +217,22 @@ def test_a_message_that_cannot_be_written_down_is_not_acknowledged(house):
     assert b"GO0410" in answer.content
 
 
+def test_every_port_takes_connections_before_the_first_one_answers(tmp_path, monkeypatch):
+    made, serve, seen = House(tmp_path), doors._serve, []
+
+    def slowly(app, listening):
+        seen.append(listening.getsockname()[1])
+        with socket.create_connection(listening.getsockname(), timeout=5):
+            return serve(app, listening)
+
+    monkeypatch.setattr(doors, "_serve", slowly)
+
+    made.doors.open()
+
+    made.doors.close()
+    assert seen == [made.doors.ports.otlp_http, made.doors.ports.api]
+
+
 @pytest.mark.parametrize("setting", ["api_port", "otlp_http_port", "otlp_grpc_port"])
 def test_a_taken_port_is_one_line_that_names_it_and_nothing_stays_open(tmp_path, setting):
     with socket.socket() as other:
@@ -224,10 +241,10 @@ def test_a_taken_port_is_one_line_that_names_it_and_nothing_stays_open(tmp_path,
         port = other.getsockname()[1]
         made = House(tmp_path)
         settings = replace(made.settings, **{setting: port})
-        doors = Doors(settings, made.intake, made.control, made.telemetry)
+        closed = Doors(settings, made.intake, made.control, made.telemetry)
 
         with pytest.raises(Unreachable, match=f"port {port} .* is taken; .*{setting.upper()}"):
-            doors.open()
+            closed.open()
 
     made.telemetry.close()
 

@@ -2,8 +2,8 @@
 
 EcoLogits is a peer and no dependency. Where it is not installed its key is left out; to get it:
 
-    python -m venv /tmp/peer && /tmp/peer/bin/pip install ecologits
-    PYTHONPATH=$(echo /tmp/peer/lib/python3.*/site-packages) python tests/bench/language_model.py --json
+    python -m venv .peers && .peers/bin/pip install ecologits
+    PYTHONPATH=$(echo .peers/lib/python3.*/site-packages) python tests/bench/language_model.py --json
 """
 
 from __future__ import annotations

@@ -119,7 +119,7 @@ def main() -> int:
     else:
         sys.stdout.writelines(line(name, value) for name, value in found.items())
         sys.stdout.writelines(f"{name:28} not measured\n" for name in absent)
-    return 1 if missed else 0
+    return 1 if missed or absent else 0
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 One rule over 1,000 jobs x 8 regions x 125 slots, against DuckDB, cel-python and Google's C++ runtime;
 then random expressions on random rows against the C++ runtime. DuckDB is no dependency of ours:
 
-    pip install --target /tmp/duckdb duckdb; PYTHONPATH=/tmp/duckdb python tests/bench/policy.py
+    pip install --target .peers duckdb; PYTHONPATH=.peers python tests/bench/policy.py
 """
 
 # ruff: noqa: T201  (a benchmark prints)

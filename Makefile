@@ -7,6 +7,8 @@ COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --generat
   --no-emit-index-url --no-header --upgrade
 
 .PHONY: demo test check bench soak peers locks format clean
+# What `make demo` prints is the demo's; the first run of it sets up as silently as the next.
+.SILENT: $(VENV)/.uv $(VENV)/.demo
 
 demo: $(VENV)/.demo  ## the shop, one day in a minute, then the console
 	@$(BIN)/greenops demo $(ARGS)

@@ -1,6 +1,6 @@
 """Puts our processor and exporters into a tracer provider; private fields of the SDK stay here and in `join`.
 
-Checked against opentelemetry-sdk 1.45.2: a batch processor keeps its exporter in
+Checked against opentelemetry-sdk 1.43.0 to 1.45.2: a batch processor keeps its exporter in
 `_batch_processor._exporter`, a simple one in `span_exporter`, a provider its processors, in order, in
 `_active_span_processor._span_processors`.
 """

@@ -126,7 +126,7 @@ greenops.init(service="shop", region="eu-central-1")
 provider = trace.get_tracer_provider()
 assert isinstance(provider, TracerProvider)
 assert provider.resource.attributes["service.name"] == "shop"
-assert type(provider.sampler).__name__ == "AlwaysRecordSampler"
+assert type(provider.sampler).__name__ == "RecordDropped"
 wrapped = greenops.wrap(memory)
 provider.add_span_processor(BatchSpanProcessor(wrapped))
 with greenops.operation("work"):

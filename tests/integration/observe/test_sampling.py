@@ -10,18 +10,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor, TracerProvider
+from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor, TracerProvider, sampling
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.sdk.trace.sampling import (
     ALWAYS_OFF,
     ALWAYS_ON,
-    AlwaysRecordSampler,
     ParentBased,
     TraceIdRatioBased,
 )
 
-from greenops.observe.unsampled import Unsampled
+from greenops.observe.unsampled import RecordDropped, Unsampled
 
 PROGRAM = """
 import hashlib, json, sys, time
@@ -154,7 +153,11 @@ def test_tracers_that_are_there_and_later_ones_record_until_it_is_undone() -> No
     assert seen.get_finished_spans() == ()
 
 
-@pytest.mark.parametrize("sampler", [ALWAYS_ON, AlwaysRecordSampler(ALWAYS_OFF)])
+# The SDK's own is there from 1.45 on.
+OF_THE_SDK = getattr(sampling, "AlwaysRecordSampler", RecordDropped)
+
+
+@pytest.mark.parametrize("sampler", [ALWAYS_ON, RecordDropped(ALWAYS_OFF), OF_THE_SDK(ALWAYS_OFF)])
 def test_a_sampler_that_drops_nothing_is_left_alone(sampler: Any) -> None:
     provider = TracerProvider(sampler=sampler, shutdown_on_exit=False)
     provider.add_span_processor(Everything())

@@ -1,8 +1,9 @@
-"""Processor packages through Linux perf events, `power/energy-pkg/`: RAPL in 64 bits, without files to poll."""
+"""Packages and memory through Linux perf events, `power/energy-pkg/` and `energy-ram`: RAPL in 64 bits."""
 
 from __future__ import annotations
 
 import ctypes
+import logging
 import os
 import platform
 import struct
@@ -19,9 +20,14 @@ if TYPE_CHECKING:
     from greenops.ports import EnergyMeter
 
 SYS: Final = Path("/sys")
+PMU: Final = "bus/event_source/devices/power"
 EVENT: Final = "energy-pkg"
-UNCERTAINTY: Final = 0.05
-"""Relative 90 % half width; the counter is the one RAPL's powercap shows."""
+MEMORY: Final = "energy-ram"
+"""Memory beside a package, which the package's event does not hold; servers have it."""
+UNCERTAINTY: Final = {EVENT: 0.05, MEMORY: 0.20}
+"""Relative 90 % half width; the counters are those RAPL's powercap shows, and their sources stand there."""
+NAMES: Final = {EVENT: ("package", "cpu"), MEMORY: ("dram", "memory")}
+"""Of the device, before its number, and of its kind."""
 UPDATE_PERIOD: Final = Seconds(0.001)
 """Time between two steps of the counter. Source: Intel SDM volume 3B, RAPL interfaces: about every 1 ms."""
 LARGEST: Final = Watts(1_000.0)
@@ -36,6 +42,8 @@ WIDTH: Final = 8
 """Bytes of one reading: an event without a `read_format` gives its 64-bit value alone."""
 MEND: Final = "grant `CAP_PERFMON` or set `kernel.perf_event_paranoid` to 0"
 ABSENT: Final = "virtual machines have none, a `.metal` instance has"
+
+_log = logging.getLogger(__name__)
 
 Opener = Callable[[int, int, int], int]
 """Opens the event of a PMU type and a config on one CPU, for all processes; gives a descriptor or raises OSError."""
@@ -62,24 +70,26 @@ def open_event(pmu: int, config: int, cpu: int) -> int:
 
 
 class PerfMeter:
-    """One package, read on one of its CPUs. Stability: beta.
+    """One package or the memory beside it, read on one of its CPUs. Stability: beta.
 
     Args:
         fd: Descriptor of the event; the meter closes it.
         package: Number of the package.
         scale: Joules of one count.
+        event: `energy-pkg` or `energy-ram`.
     """
 
-    def __init__(self, fd: int, package: int, scale: float) -> None:
+    def __init__(self, fd: int, package: int, scale: float, event: str = EVENT) -> None:
         self._fd: int | None = fd
         self._scale = scale
+        device, kind = NAMES[event]
         self._info = MeterInfo(
             name="perf",
-            device=f"package-{package}",
-            device_kind="cpu",
+            device=f"{device}-{package}",
+            device_kind=kind,
             method=Method.MEASURED,
             boundary=Boundary.CHIP,
-            uncertainty=UNCERTAINTY,
+            uncertainty=UNCERTAINTY[event],
             rated_power=LARGEST,
             update_period=UPDATE_PERIOD,
         )
@@ -119,44 +129,57 @@ class PerfMeter:
 
 
 def discover(root: Path = SYS, opener: Opener = open_event) -> Sequence[EnergyMeter]:
-    """One meter for each package.
+    """One meter for each package, then one for the memory beside each where the processor counts it.
+
+    The other events of the PMU are not read: cores and graphics are in the package, and `energy-psys` contains it.
 
     Raises:
         AdapterUnsupported: This machine has no such event.
         AdapterUnavailable: The kernel does not let this process open it; tells the mend.
     """
-    pmu = root / "bus/event_source/devices/power"
+    found = _meters(root, opener, EVENT)
+    if (root / PMU / "events" / MEMORY).exists():
+        try:
+            found += _meters(root, opener, MEMORY)
+        except (AdapterUnsupported, AdapterUnavailable) as error:
+            _log.info("%s", error)
+    return found
+
+
+def _meters(root: Path, opener: Opener, event: str) -> list[EnergyMeter]:
+    """A meter of the event in each package, or none of them."""
+    pmu = root / PMU
     try:
-        kind, config, scale = int(_line(pmu / "type")), _config(pmu), _scale(pmu)
+        kind, config, scale = int(_line(pmu / "type")), _config(pmu, event), _scale(pmu, event)
         cpus = _cpus(_line(pmu / "cpumask"))
     except FileNotFoundError as error:
-        raise AdapterUnsupported("GO0713", f"no perf event `power/{EVENT}/`; {ABSENT}") from error
+        raise AdapterUnsupported("GO0713", f"no perf event `power/{event}/`; {ABSENT}") from error
     except (OSError, ValueError) as error:
-        raise AdapterUnsupported("GO0713", f"perf event `power/{EVENT}/`: {error}") from error
+        raise AdapterUnsupported("GO0713", f"perf event `power/{event}/`: {error}") from error
     found: list[EnergyMeter] = []
     try:
         for place, cpu in enumerate(cpus):
             fd = opener(kind, config, cpu)
-            found.append(PerfMeter(fd, _package(root, cpu, place), scale))
+            found.append(PerfMeter(fd, _package(root, cpu, place), scale, event))
     except OSError as error:
         for meter in found:
             meter.close()
         raise AdapterUnavailable(
-            "GO0713", f"perf event `power/{EVENT}/` cannot be opened: {error}", fix=MEND
+            "GO0713", f"perf event `power/{event}/` cannot be opened: {error}", fix=MEND
         ) from error
     return found
 
 
-def _config(pmu: Path) -> int:
+def _config(pmu: Path, event: str) -> int:
     """The event's number at the bits where `format/event` wants it."""
-    terms = dict(term.partition("=")[::2] for term in _line(pmu / "events" / EVENT).split(","))
+    terms = dict(term.partition("=")[::2] for term in _line(pmu / "events" / event).split(","))
     bits = _line(pmu / "format/event").removeprefix("config:")
     return int(terms.get("event", ""), 0) << int(bits.split("-")[0])
 
 
-def _scale(pmu: Path) -> float:
-    unit = _line(pmu / f"events/{EVENT}.unit")
-    scale = float(_line(pmu / f"events/{EVENT}.scale"))
+def _scale(pmu: Path, event: str) -> float:
+    unit = _line(pmu / f"events/{event}.unit")
+    scale = float(_line(pmu / f"events/{event}.scale"))
     if unit != "Joules" or not 0 < scale < 1:
         raise ValueError(f"unit `{unit}` with scale `{scale}` is not known")
     return scale

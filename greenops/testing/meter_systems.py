@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -20,9 +21,45 @@ def write_tree(root: Path, files: Mapping[str, str]) -> Path:
     return root
 
 
-def perf_tree(root: Path, *, cpumask: str = "0", **changed: str) -> Path:
-    """A fake of `/sys` with the `power` PMU of a server processor; `changed` replaces `event`, `scale` or `unit`."""
+def rapl_zone(root: Path, folder: str, zone: str, uj: int = 5_000_000, **files: str) -> Path:
+    """A fake powercap zone: its name, its counter and where that wraps; `files` are further ones, or other contents."""
+    usual = {"name": zone, "energy_uj": str(uj), "max_energy_range_uj": "262143328850"}
+    return write_tree(root / folder, usual | files)
+
+
+def rapl_tree(root: Path, packages: int = 1) -> Path:
+    """A fake of `/sys/class/powercap`: the zones of a server, overlapping as they do, each with a counter of its own."""
+    for number in range(packages):
+        place = f"intel-rapl:{number}"
+        rapl_zone(root, place, f"package-{number}", 100_000_000)
+        rapl_zone(root, f"{place}:0", "core", 60_000_000)
+        rapl_zone(root, f"{place}:1", "uncore", 10_000_000)
+        rapl_zone(root, f"{place}:2", "dram", 20_000_000)
+    rapl_zone(root, f"intel-rapl:{packages}", "psys", 300_000_000)
+    rapl_zone(root, "intel-rapl-mmio:0", "package-0", 100_000_000)
+    return root
+
+
+def perf_tree(
+    root: Path, *, cpumask: str = "0", memory: bool = False, psys: bool = False, **changed: str
+) -> Path:
+    """A fake of `/sys` with the `power` PMU of a processor.
+
+    Args:
+        root: Where it is made.
+        cpumask: One CPU of each package.
+        memory: With `energy-ram`, as servers have it.
+        psys: With `energy-psys`, as clients have it.
+        **changed: `event`, `scale` or `unit` of `energy-pkg`.
+    """
     pmu = "bus/event_source/devices/power"
+    more = {"energy-ram": "event=0x03"} if memory else {}
+    more |= {"energy-psys": "event=0x05"} if psys else {}
+    for name, event in more.items():
+        write_tree(
+            root / pmu / "events",
+            {name: event, f"{name}.scale": ENERGY_UNIT, f"{name}.unit": "Joules"},
+        )
     return write_tree(
         root,
         {
@@ -44,10 +81,13 @@ class FakePerf:
     Args:
         counts: What each reading gives.
         refuses: Error of every opening; none lets all be opened.
+        knows: Configs that can be opened; none knows all.
     """
 
-    def __init__(self, *counts: int, refuses: int | None = None) -> None:
-        self.counts, self.refuses = counts, refuses
+    def __init__(
+        self, *counts: int, refuses: int | None = None, knows: set[int] | None = None
+    ) -> None:
+        self.counts, self.refuses, self.knows = counts, refuses, knows
         self.opened: list[tuple[int, int, int]] = []
 
     def __call__(self, pmu: int, config: int, cpu: int) -> int:
@@ -58,6 +98,8 @@ class FakePerf:
         """
         if self.refuses is not None:
             raise OSError(self.refuses, os.strerror(self.refuses))
+        if self.knows is not None and config not in self.knows:
+            raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
         self.opened.append((pmu, config, cpu))
         reading, writing = os.pipe()
         os.write(writing, b"".join(count.to_bytes(8, "little") for count in self.counts))

@@ -20,7 +20,14 @@ from greenops.adapters.meter_log import MeterLog
 from greenops.domain.energy import EnergyReading
 from greenops.pipeline.polled_meter import PolledMeter
 from greenops.ports import EnergyMeter
-from greenops.testing.meter_systems import FakeAmdSmi, FakeNvml, FakePerf, perf_tree, write_tree
+from greenops.testing.meter_systems import (
+    FakeAmdSmi,
+    FakeNvml,
+    FakePerf,
+    perf_tree,
+    rapl_tree,
+    write_tree,
+)
 from greenops.testing.meters import SyntheticMeter, check_energy_meter
 from greenops.units import Joules
 
@@ -30,15 +37,19 @@ def modeled(folder: Path) -> EnergyMeter:
 
 
 def rapl(folder: Path) -> EnergyMeter:
-    zone = folder / "intel-rapl:0"
-    zone.mkdir()
-    for name, text in (("name", "package-0"), ("energy_uj", "1"), ("max_energy_range_uj", "9")):
-        (zone / name).write_text(text)
-    return powercap.discover(folder)[0]
+    return powercap.discover(rapl_tree(folder))[0]
+
+
+def rapl_memory(folder: Path) -> EnergyMeter:
+    return powercap.discover(rapl_tree(folder))[-1]
 
 
 def perf(folder: Path) -> EnergyMeter:
     return perf_events.discover(perf_tree(folder), FakePerf(0, 2**32))[0]
+
+
+def perf_memory(folder: Path) -> EnergyMeter:
+    return perf_events.discover(perf_tree(folder, memory=True), FakePerf(0, 2**32))[-1]
 
 
 def counting(folder: Path) -> EnergyMeter:
@@ -94,7 +105,9 @@ MAKERS = [
     modeled,
     by_design_power,
     rapl,
+    rapl_memory,
     perf,
+    perf_memory,
     counting,
     sampling,
     amd,

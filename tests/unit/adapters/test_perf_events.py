@@ -26,6 +26,30 @@ def test_each_package_is_a_meter_in_the_unit_that_the_kernel_names(tmp_path: Pat
         meter.close()
 
 
+def test_memory_is_read_beside_each_package_and_the_platform_never(tmp_path: Path) -> None:
+    kernel = FakePerf(2**32)
+
+    meters = discover(perf_tree(tmp_path, cpumask="0,24", memory=True, psys=True), kernel)
+
+    assert [(meter.info.device, meter.info.device_kind) for meter in meters] == [
+        ("package-0", "cpu"),
+        ("package-1", "cpu"),
+        ("dram-0", "memory"),
+        ("dram-1", "memory"),
+    ]
+    assert kernel.opened == [(23, 2, 0), (23, 2, 24), (23, 3, 0), (23, 3, 24)]
+    for meter in meters:
+        meter.close()
+
+
+def test_memory_whose_event_the_kernel_refuses_leaves_the_packages(tmp_path: Path) -> None:
+    kernel = FakePerf(0, knows={2})
+
+    meters = discover(perf_tree(tmp_path, cpumask="0,24", memory=True), kernel)
+
+    assert [meter.info.device for meter in meters] == ["package-0", "package-1"]
+
+
 def test_packages_without_a_topology_are_counted(tmp_path: Path) -> None:
     meters = discover(perf_tree(tmp_path, cpumask="3-4"), FakePerf(0))
 

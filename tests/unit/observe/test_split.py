@@ -290,3 +290,29 @@ def test_rates_that_cannot_be_fitted_are_given_up_and_nothing_else(
     assert "GO0703" in caplog.text
     assert board.books.splitters["cpu"].rates is None
     assert board.part(Category.ATTRIBUTED) == pytest.approx(0.5)
+
+
+def test_memory_is_shared_by_cpu_time_beside_the_package_and_counted_once() -> None:
+    package, memory = info("cpu"), info("memory")
+    books = Attribution([package, memory], Idle())
+    counters = {"cpu": 0.0, "memory": 0.0}
+
+    def tick(now_ms: int, cpu: dict[int, int]) -> list[Finished]:
+        readings = {
+            each: EnergyReading(each, now_ms * MS, Joules(joules))
+            for each, joules in counters.items()
+        }
+        used = sum(cpu.values())
+        return books.tick(Tick(now_ms * MS, 0, readings, used, used, cpu))
+
+    tick(0, {})
+    books.spans.start(1, "a", None, 1, 0, 0)
+    books.spans.start(2, "b", None, 2, 0, 0)
+    counters |= {"cpu": 8.0, "memory": 4.0}
+    tick(100, {1: 75 * MS, 2: 25 * MS})
+    books.spans.end(1, 75 * MS, 100 * MS)
+    books.spans.end(2, 25 * MS, 100 * MS)
+    got = {each.key: each.energy for each in tick(200, {})}
+
+    assert {key: each and each.self_j for key, each in got.items()} == {1: 9.0, 2: 3.0}
+    assert {key: joules(each.measured) for key, each in books.devices.items()} == counters

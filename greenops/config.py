@@ -59,7 +59,7 @@ class Settings:
     metered_servers: str = ""
     """Hosts of language models whose own energy is metered, with commas between; no estimate for them."""
     span_parts: str = ""
-    """More on spans, with commas between: `network`, `flops`, `per_unit`."""
+    """More on spans, with commas between: words of `SPAN_PARTS`."""
     embodied_g: float = 0.0
     """Emissions of making one machine [gCO2e]; above 0 spans carry their part of it."""
     embodied_lifetime_years: float = 4.0
@@ -77,7 +77,11 @@ CHOICES: Mapping[str, tuple[str, ...]] = {
     "language_model_tier": ("", "small", "medium", "large"),
 }
 """Settings that take one of a few words."""
-SPAN_PARTS = ("network", "flops", "per_unit")
+SPAN_PARTS = (
+    *("range", "cost", "total", "devices", "attribution"),
+    *("network", "flops", "per_unit"),
+)
+"""Words of `span_parts`: what spans say more of their own energy, and of calls and items."""
 AMOUNTS = ("embodied_g", "embodied_lifetime_years", "embodied_vcpus")
 """Settings that are not negative, and finite."""
 

@@ -77,6 +77,7 @@ def environment(state: Path, policies: Path, ports: Ports, replay: Replay) -> di
         "GREENOPS_STATE": str(state),
         "GREENOPS_POLICIES": str(policies),
         "GREENOPS_METER_LOG": str(state / "meters"),
+        "GREENOPS_SPAN_PARTS": "cost",
         "GREENOPS_API": ports.api_url,
         "GREENOPS_API_PORT": str(ports.api),
         "GREENOPS_OTLP_GRPC_PORT": str(ports.otlp_grpc),

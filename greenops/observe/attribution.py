@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum, auto
 from math import hypot
 
@@ -42,6 +42,7 @@ class Finished:
         unknown: Why there is none.
         cpu_ns: CPU time of its own, its part of native threads included [ns].
         periods: Its own energy by period [J].
+        devices: Its own energy by device [quanta].
     """
 
     key: int
@@ -49,6 +50,7 @@ class Finished:
     unknown: Unknown | None
     cpu_ns: int
     periods: Mapping[int, Joules]
+    devices: Mapping[str, int] = field(default_factory=dict)
 
 
 class Known(Enum):
@@ -190,7 +192,7 @@ class Attribution:
             attribution=span.rule,
         )
         periods = {period: joules(quanta) for period, quanta in span.periods.items()}
-        return Finished(span.key, energy, None, span.used_ns, periods)
+        return Finished(span.key, energy, None, span.used_ns, periods, span.devices)
 
 
 def _explain(span: OpenSpan, split: Split, at: int, quanta: int) -> None:

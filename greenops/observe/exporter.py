@@ -12,14 +12,15 @@ from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 from opentelemetry.trace import SpanKind
 
-from greenops.domain.energy import Method, Unknown
+from greenops.domain.energy import Unknown
 from greenops.domain.factors import FactorTable
 from greenops.observe import attributes as names
 from greenops.observe.attribution import Finished
 from greenops.observe.emissions import Price, instant, price
-from greenops.observe.enriched import Attributes, EnrichedSpan
+from greenops.observe.enriched import Attributes, EnrichedSpan, SharedResource
 from greenops.observe.observer import PERIOD_S, Observer
-from greenops.observe.span_parts import SpanParts, installed
+from greenops.observe.own_energy import Stated, own_energy
+from greenops.observe.span_parts import Part, SpanParts
 from greenops.units import Joules, seconds
 
 if TYPE_CHECKING:
@@ -43,8 +44,7 @@ class EnergySpanExporter(SpanExporter):
         region: Cloud region where neither span nor resource names one.
         workload: `greenops.workload` where the resource has none.
         instance: `service.instance.id` where the resource has none.
-        total: Adds `greenops.energy.total`.
-        parts: What spans carry beyond their own energy; none for what is installed in the process.
+        parts: What spans carry beyond their own energy and carbon; none for nothing.
         after_shutdown: Called once the inner exporter has everything.
     """
 
@@ -58,15 +58,15 @@ class EnergySpanExporter(SpanExporter):
         region: str | None = None,
         workload: str | None = None,
         instance: Callable[[], str] | None = None,
-        total: bool = False,
         parts: SpanParts | None = None,
         after_shutdown: Callable[[], None] | None = None,
     ) -> None:
         self.inner = inner
         self._observer, self._factors, self._clock = observer, factors, clock
         self._region, self._workload, self._instance = region, workload, instance
-        self._total, self._after_shutdown = total, after_shutdown
-        self._parts = installed() if parts is None else parts
+        self._after_shutdown = after_shutdown
+        self._parts = SpanParts() if parts is None else parts
+        self._stated = Stated.of(())
         self._resource: tuple[Resource, str, str, Resource] | None = None
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
@@ -92,6 +92,8 @@ class EnergySpanExporter(SpanExporter):
         keys = [span.context.span_id for span in spans if span.context]
         self._observer.settle(keys)
         table = self._factors()
+        # A forked child has meters of its own.
+        self._stated = Stated.of(self._observer.meters)
         return [self._enrich_one(span, table) for span in spans]
 
     def _enrich_one(self, span: ReadableSpan, table: FactorTable) -> ReadableSpan:
@@ -106,30 +108,31 @@ class EnergySpanExporter(SpanExporter):
 
     def _numbers(self, span: ReadableSpan, table: FactorTable) -> Attributes:
         more: Attributes = {}
-        end = self._simulated(span.end_time or 0)
+        start, end = self._simulated(span.start_time or 0), self._simulated(span.end_time or 0)
         if self._clock.replay is not None and end is not None:
             more[names.TIME] = end.isoformat().replace("+00:00", "Z")
         found = self._observer.take(span.context.span_id if span.context else 0)
-        self._add_parts(more, span, found, table)
+        self._add_parts(more, span, found, table, end)
         if found.energy is None:
             more[names.ENERGY_UNKNOWN] = str(found.unknown)
             return more
-        more[names.ENERGY_SELF] = found.energy.self_j
-        more[names.ENERGY_LOW] = found.energy.low_j
-        more[names.ENERGY_HIGH] = found.energy.high_j
-        if self._total:
-            more[names.ENERGY_TOTAL] = found.energy.total_j
-        if found.energy.method is not self._method():
-            more[names.ENERGY_METHOD] = str(found.energy.method)
-        self._add_price(more, self._price(span, found, found.energy.self_j, table))
-        more.update(self._elsewhere(span, table))
+        more.update(own_energy(found.energy, found, self._stated, self._parts.asked))
+        home = self._home(span.resource)
+        region = _region_of(span) or home
+        self._add_price(more, _price(table, region, found, found.energy.self_j, start, end))
+        if region is not None and region != home:
+            more.update(_place(table, region))
         return more
 
     def _add_parts(
-        self, more: Attributes, span: ReadableSpan, found: Finished, table: FactorTable
+        self,
+        more: Attributes,
+        span: ReadableSpan,
+        found: Finished,
+        table: FactorTable,
+        at: datetime | None,
     ) -> None:
         try:
-            at = self._simulated(span.end_time or 0)
             parts, reasons = self._parts.of(span, found, table, at)
         except Exception:  # noqa: BLE001 - a part that fails must not cost the span its own energy
             _log.warning("GO0732 span `%s` goes out without its parts", span.name, exc_info=True)
@@ -138,34 +141,19 @@ class EnergySpanExporter(SpanExporter):
         for reason in reasons:
             self._observer.count_unknown(reason)
 
-    def _price(
-        self, span: ReadableSpan, found: Finished, energy: Joules, table: FactorTable
-    ) -> Price:
-        start, end = self._simulated(span.start_time or 0), self._simulated(span.end_time or 0)
-        if start is None or end is None:
-            return Price(None, NO_TIME, None, NO_TIME)
-        return price(
-            table,
-            self._region_of(span),
-            energy,
-            cpu=seconds(found.cpu_ns),
-            start=start,
-            end=end,
-            periods={
-                datetime.fromtimestamp(p * PERIOD_S, UTC): e for p, e in found.periods.items()
-            },
-        )
+    def _add_price(self, more: Attributes, found: Price) -> None:
+        self._add(more, names.CARBON_SELF, found.carbon, names.CARBON_UNKNOWN, found.carbon_unknown)
+        if Part.COST in self._parts.asked:
+            self._add(more, names.COST_SELF, found.cost, names.COST_UNKNOWN, found.cost_unknown)
 
-    def _add_price(self, more: Attributes, cost: Price) -> None:
-        for name, value, missing, why in (
-            (names.CARBON_SELF, cost.carbon, names.CARBON_UNKNOWN, cost.carbon_unknown),
-            (names.COST_SELF, cost.cost, names.COST_UNKNOWN, cost.cost_unknown),
-        ):
-            if value is not None:
-                more[name] = value
-            elif why is not None:
-                more[missing] = why
-                self._observer.count_unknown(why)
+    def _add(
+        self, more: Attributes, name: str, value: float | None, missing: str, why: str | None
+    ) -> None:
+        if value is not None:
+            more[name] = value
+        elif why is not None:
+            more[missing] = why
+            self._observer.count_unknown(why)
 
     def _simulated(self, ns: int) -> datetime | None:
         # Whoever ends a span may give any number as its time, and a replay may lead out of the calendar.
@@ -175,24 +163,9 @@ class EnergySpanExporter(SpanExporter):
         except (ValueError, OverflowError, OSError):
             return None
 
-    def _region_of(self, span: ReadableSpan) -> str | None:
-        # On an outgoing call the region is that of the service called: the work here is done at home.
-        own = None if span.kind in OUTGOING else (span.attributes or {}).get(names.CLOUD_REGION)
-        return str(own) if own else self._home(span.resource)
-
     def _home(self, resource: Resource) -> str | None:
         found = resource.attributes.get(names.CLOUD_REGION)
         return str(found) if found else self._region
-
-    def _elsewhere(self, span: ReadableSpan, table: FactorTable) -> Attributes:
-        region = self._region_of(span)
-        if region is None or region == self._home(span.resource):
-            return {}
-        return _place(table, region)
-
-    def _method(self) -> Method | None:
-        methods = [info.method for info in self._observer.meters]
-        return max(methods, key=list(Method).index) if methods else None
 
     def _enriched(self, resource: Resource, table: FactorTable) -> Resource:
         instance = self._instance() if self._instance else ""
@@ -200,18 +173,21 @@ class EnergySpanExporter(SpanExporter):
         if kept and kept[0] is resource and kept[1:3] == (table.version, instance):
             return kept[3]
         more = self._constants(resource, table, instance)
-        full = resource.merge(Resource(more))
+        full = SharedResource(resource.merge(Resource(more)))
         self._resource = (resource, table.version, instance, full)
         return full
 
     def _constants(self, resource: Resource, table: FactorTable, instance: str) -> Attributes:
-        more: Attributes = {names.FACTORS_VERSION: table.version}
-        meters = self._observer.meters
-        method = self._method()
-        if method is not None:
-            more[names.ENERGY_METHOD] = str(method)
+        more: Attributes = {
+            names.FACTORS_VERSION: table.version,
+            names.IDLE_POLICY: self._observer.idle.policy.value,
+        }
+        meters, stated = self._observer.meters, self._stated
+        if stated.method is not None:
+            more[names.ENERGY_METHOD] = stated.method.value
             more[names.ENERGY_SOURCE] = ",".join(sorted({info.name for info in meters}))
-            more[names.ENERGY_UNCERTAINTY] = max(info.uncertainty for info in meters)
+        if stated.uncertainty is not None:
+            more[names.ENERGY_UNCERTAINTY] = stated.uncertainty
         region = self._home(resource)
         if region is not None:
             more.update(_place(table, region))
@@ -223,6 +199,33 @@ class EnergySpanExporter(SpanExporter):
             if value and name not in resource.attributes:
                 more[name] = value
         return more
+
+
+def _region_of(span: ReadableSpan) -> str | None:
+    # On an outgoing call the region is that of the service called: the work here is done at home.
+    own = None if span.kind in OUTGOING else (span.attributes or {}).get(names.CLOUD_REGION)
+    return str(own) if own else None
+
+
+def _price(
+    table: FactorTable,
+    region: str | None,
+    found: Finished,
+    energy: Joules,
+    start: datetime | None,
+    end: datetime | None,
+) -> Price:
+    if start is None or end is None:
+        return Price(None, NO_TIME, None, NO_TIME)
+    return price(
+        table,
+        region,
+        energy,
+        cpu=seconds(found.cpu_ns),
+        start=start,
+        end=end,
+        periods={datetime.fromtimestamp(p * PERIOD_S, UTC): e for p, e in found.periods.items()},
+    )
 
 
 def _place(table: FactorTable, region: str) -> Attributes:

@@ -23,6 +23,7 @@ from greenops.observe.exporter import EnergySpanExporter
 from greenops.observe.observer import Observer
 from greenops.observe.pools import Pools
 from greenops.observe.processor import EnergySpanProcessor
+from greenops.observe.span_parts import SpanParts
 from greenops.observe.steps import Steps
 from greenops.observe.unsampled import Unsampled
 
@@ -59,6 +60,7 @@ class Session:
         service: `service.name` where the provider is made here.
         workload: `greenops.workload` where the resource has none.
         region: `cloud.region` where neither span nor resource has one.
+        parts: What spans carry beyond their own energy and carbon; none for nothing.
         record_unsampled: Spans that the sampler drops are recorded, so that their energy is theirs.
         meter_steps: asyncio is metered per step of a coroutine, and work in thread pools is followed.
     """
@@ -72,11 +74,12 @@ class Session:
         service: str | None = None,
         workload: str | None = None,
         region: str | None = None,
+        parts: SpanParts | None = None,
         record_unsampled: bool = True,
         meter_steps: bool = True,
     ) -> None:
         self._factors, self._clock = factors, clock
-        self._region = region
+        self._region, self._parts = region, parts
         self._instance = Instance()
         self._ended = threading.Lock()
         self._flushed = False
@@ -138,6 +141,7 @@ class Session:
             region=self._region,
             workload=self._workload,
             instance=self._instance,
+            parts=self._parts,
             after_shutdown=self._shut_down,
         )
 

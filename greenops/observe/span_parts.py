@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.trace import SpanKind
@@ -27,6 +28,23 @@ MOST_BYTES = 10**18
 """Most bytes that a call may say; all networks together carry that in hours."""
 
 
+class Part(StrEnum):
+    """What someone may opt into: the words of the setting `span_parts`."""
+
+    RANGE = "range"
+    """`greenops.energy.low` and `.high`, also where the Resource's uncertainty says as much."""
+    COST = "cost"
+    TOTAL = "total"
+    DEVICES = "devices"
+    """Own energy by kind of device."""
+    ATTRIBUTION = "attribution"
+    """The rule that shared most of the energy."""
+    NETWORK = "network"
+    FLOPS = "flops"
+    PER_UNIT = "per_unit"
+    """Energy per output token and per item."""
+
+
 @dataclass(frozen=True, slots=True)
 class Network:
     """Range of what a gigabyte takes on its way [kWh]."""
@@ -42,7 +60,7 @@ class SpanParts:
         calls: Estimates calls of language models; none leaves them out.
         machine: Adds `greenops.carbon.embodied`.
         network: Adds the range of the network's energy to outgoing calls.
-        per_unit: Adds energy per output token and per item.
+        asked: What someone opted into.
     """
 
     def __init__(
@@ -51,10 +69,11 @@ class SpanParts:
         *,
         machine: Machine | None = None,
         network: Network | None = None,
-        per_unit: bool = False,
+        asked: Iterable[Part] = (),
     ) -> None:
         self._calls, self._machine, self._network = calls, machine, network
-        self._per_unit = per_unit
+        self.asked = frozenset(asked)
+        """What spans carry of their own energy, too; the exporter writes it."""
         self._places = Places()
 
     def of(
@@ -75,7 +94,7 @@ class SpanParts:
             more[names.CARBON_EMBODIED] = embodied_of(self._machine, seconds(own.cpu_ns))
         if self._network is not None:
             more.update(self._carried(span, self._network))
-        if self._per_unit:
+        if Part.PER_UNIT in self.asked:
             more.update(_units(span, own, remote))
         return more, remote.reasons
 
@@ -112,17 +131,3 @@ def _units(span: ReadableSpan, own: Finished, remote: Remote) -> Attributes:
     if counted and own.energy is not None:
         more[names.ENERGY_PER_ITEM] = own.energy.self_j / items  # type: ignore[operator]
     return more
-
-
-_installed: Callable[[], SpanParts] | None = None
-
-
-def install(parts: Callable[[], SpanParts] | None) -> None:
-    """Say what exporters of this process add from now on; none for nothing."""
-    global _installed  # noqa: PLW0603 - one instrumentation per process, as OpenTelemetry has one provider
-    _installed = parts
-
-
-def installed() -> SpanParts:
-    """What exporters add that were not told."""
-    return SpanParts() if _installed is None else _installed()

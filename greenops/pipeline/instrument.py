@@ -99,10 +99,8 @@ def _start(service: str | None, workload: str | None, region: str | None) -> Ses
     from greenops.adapters.clock import SystemClock
     from greenops.observe.detector import region_here, workload_here
     from greenops.observe.session import Session
-    from greenops.observe.span_parts import install
     from greenops.pipeline.span_parts import span_parts
 
-    install(span_parts)
     workload = workload or workload_here(os.environ)
     name = service or os.environ.get("OTEL_SERVICE_NAME") or workload or "service"
     return Session(
@@ -112,6 +110,7 @@ def _start(service: str | None, workload: str | None, region: str | None) -> Ses
         service=service,
         workload=workload,
         region=region or region_here(os.environ),
+        parts=span_parts(),
         record_unsampled=not _says("GREENOPS_RECORD_UNSAMPLED", "false"),
         meter_steps=not _says("GREENOPS_METER_STEPS", "false"),
     )

@@ -19,9 +19,6 @@ if TYPE_CHECKING:
     from greenops.observe.span_parts import Network, SpanParts
 
 OFF: Final = "off"
-NETWORK: Final = "network"
-FLOPS: Final = "flops"
-PER_UNIT: Final = "per_unit"
 VARIABLES: Final = (
     "LANGUAGE_MODEL_CALLS",
     "LANGUAGE_MODEL_TIER",
@@ -54,16 +51,17 @@ def build(settings: Settings) -> SpanParts:
     Raises:
         InvalidFile: The file of own language models is not one.
     """
-    from greenops.observe.span_parts import SpanParts
+    from greenops.observe.span_parts import Part, SpanParts
 
     table = _table(settings.language_models)
-    chosen = settings.span_parts.split(",")
-    asked = {each.strip() for each in chosen}
+    words = {each.strip() for each in settings.span_parts.split(",")}
+    asked = frozenset(each for each in Part if each.value in words)
+    off, flops = settings.language_model_calls == OFF, Part.FLOPS in asked
     return SpanParts(
-        None if settings.language_model_calls == OFF else _calls(settings, table, FLOPS in asked),
+        None if off else _calls(settings, table, flops),
         machine=_machine(settings),
-        network=_network(table) if NETWORK in asked else None,
-        per_unit=PER_UNIT in asked,
+        network=_network(table) if Part.NETWORK in asked else None,
+        asked=asked,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -168,6 +169,7 @@ def _span_row(span: Span, resource: Mapping[str, Any], simulated: Simulated) -> 
         return own.get(name, resource.get(name))
 
     energy = _number(own.get(names.ENERGY_SELF))
+    low, high = _range(energy, own, resource)
     end = _instant(span.end_time_unix_nano)
     home = resource.get(names.CLOUD_REGION)
     # On an outgoing call the region is that of the service called.
@@ -186,8 +188,8 @@ def _span_row(span: Span, resource: Mapping[str, Any], simulated: Simulated) -> 
         end=end,
         time=_time(own.get(names.TIME)) or simulated(end),
         energy_j=None if energy is None else Joules(energy),
-        energy_low_j=_joules(own.get(names.ENERGY_LOW)),
-        energy_high_j=_joules(own.get(names.ENERGY_HIGH)),
+        energy_low_j=low,
+        energy_high_j=high,
         carbon_g=_grams(own.get(names.CARBON_SELF)),
         cost_usd=_usd(own.get(names.COST_SELF)),
         method=_text(either(names.ENERGY_METHOD)) if energy is not None else None,
@@ -198,6 +200,21 @@ def _span_row(span: Span, resource: Mapping[str, Any], simulated: Simulated) -> 
         attributes={k: json.dumps(v) for k, v in own.items() if k not in MAPPED},
     )
     return sound(row)
+
+
+def _range(
+    energy: float | None, own: Mapping[str, Any], resource: Mapping[str, Any]
+) -> tuple[Joules | None, Joules | None]:
+    """Ends of the 90 % range [J]: as the span says, else as its resource says for all of its spans."""
+    low, high = _joules(own.get(names.ENERGY_LOW)), _joules(own.get(names.ENERGY_HIGH))
+    if energy is None or low is not None or high is not None:
+        return low, high
+    doubt = _number(resource.get(names.ENERGY_UNCERTAINTY))
+    method = resource.get(names.ENERGY_METHOD)
+    # The resource's uncertainty is that of its method, and of no other.
+    if doubt is None or not 0 <= doubt < math.inf or own.get(names.ENERGY_METHOD, method) != method:
+        return None, None
+    return Joules(max(0.0, energy * (1 - doubt))), Joules(energy * (1 + doubt))
 
 
 def _kind(number: int) -> str:

@@ -17,7 +17,8 @@ from greenops.adapters.language_model_file import shipped, version
 from greenops.demo.chat import ChatClient
 from greenops.domain.energy import Category
 from greenops.observe import attributes as names
-from greenops.observe import remote_call, span_parts
+from greenops.observe import remote_call
+from greenops.observe.span_parts import SpanParts
 from greenops.pipeline.footprint import Footprint
 from greenops.pipeline.remote_energy import remote_energy
 from greenops.pipeline.span_parts import span_parts as from_environment
@@ -45,12 +46,10 @@ def start(meter: SyntheticMeter) -> Iterator[Start]:
     made: list[Service] = []
 
     def begin(environ: Mapping[str, str] | None = None, **more: Any) -> Service:
-        span_parts.install(lambda: from_environment(environ or {}))
-        made.append(Service(lambda: [meter], **more))
+        made.append(Service(lambda: [meter], parts=from_environment(environ or {}), **more))
         return made[-1]
 
     yield begin
-    span_parts.install(None)
     for each in made:
         each.provider.shutdown()
 
@@ -142,7 +141,7 @@ def test_what_a_call_draws_elsewhere_reaches_the_lake_and_no_sum_of_metered_ener
 
     (calls,) = remote_energy(rows)
     (metered,) = footprint.services()
-    assert (calls.calls, calls.energy) == (1, number(spans[0], names.ENERGY_REMOTE))
+    assert (calls.calls, calls.energy_j) == (1, number(spans[0], names.ENERGY_REMOTE))
     assert metered.energy_j == number(spans[0], names.ENERGY_SELF)
 
 
@@ -322,9 +321,8 @@ def test_what_the_provider_reports_beats_every_estimate(start: Start):
     assert remote(span)[names.ENERGY_REMOTE_METHOD] == "reported"
 
 
-def test_a_call_has_its_estimate_where_no_meter_reads(start: Start):
-    span_parts.install(lambda: from_environment({}))
-    service = Service(list)
+def test_a_call_has_its_estimate_where_no_meter_reads():
+    service = Service(list, parts=from_environment({}))
 
     span = called(service, CALL)
 
@@ -336,22 +334,18 @@ def test_calls_can_be_left_out(start: Start):
     assert remote(called(start({"GREENOPS_LANGUAGE_MODEL_CALLS": "off"}), CALL)) == {}
 
 
-def test_without_the_parts_installed_spans_carry_their_own_energy_alone(meter: SyntheticMeter):
+def test_without_parts_spans_carry_their_own_energy_alone(meter: SyntheticMeter):
     service = Service(lambda: [meter])
 
     assert remote(called(service, CALL)) == {}
 
 
 def test_a_part_that_fails_costs_the_span_no_energy(meter: SyntheticMeter, caplog):
-    class Failing(span_parts.SpanParts):
+    class Failing(SpanParts):
         def of(self, *_: object):
             raise RuntimeError("no")
 
-    span_parts.install(Failing)
-    try:
-        service = Service(lambda: [meter])
-    finally:
-        span_parts.install(None)
+    service = Service(lambda: [meter], parts=Failing())
 
     span = called(service, CALL)
 
@@ -424,9 +418,8 @@ def test_embodied_emissions_are_on_spans_only_where_they_were_asked_for(
 
 
 @pytest.mark.feature("H3")
-def test_embodied_emissions_need_no_meter(start: Start):
-    span_parts.install(lambda: from_environment({"GREENOPS_EMBODIED_G": "1000000"}))
-    service = Service(list)
+def test_embodied_emissions_need_no_meter():
+    service = Service(list, parts=from_environment({"GREENOPS_EMBODIED_G": "1000000"}))
     with service.tracer.start_as_current_span("a"):
         burn(SyntheticMeter(watts={"a": 1.0}), "a", 0.02)
 

@@ -27,6 +27,8 @@ from greenops.domain.factors import FactorTable, RegionFactors
 from greenops.domain.grid import Factors, IntensitySeries, SeriesKind, Signal
 from greenops.domain.replay import Replay
 from greenops.observe import attributes as names
+from greenops.observe.span_parts import SpanParts
+from greenops.service.rows import span_rows
 from greenops.testing.meters import SyntheticMeter
 from greenops.units import GramsPerKwh, Joules, emissions
 from tests.integration.observe.traced import Service, burn, number
@@ -56,6 +58,50 @@ def test_every_span_carries_energy_carbon_and_cost(service: Service, meter: Synt
     together = number(parent, names.ENERGY_SELF) + number(child, names.ENERGY_SELF)
     assert number(parent, names.ENERGY_TOTAL) == together
     assert number(child, names.COST_SELF) == pytest.approx(0.03 * 0.05 / 3600, rel=0.2)
+
+
+def test_by_default_a_span_carries_two_numbers_of_ours(meter: SyntheticMeter) -> None:
+    service = Service(lambda: [meter], parts=SpanParts())
+    with service.tracer.start_as_current_span("a"):
+        burn(meter, "a", 0.02)
+
+    (span,) = service.finish()
+
+    assert set(span.attributes or {}) == {names.ENERGY_SELF, names.CARBON_SELF}
+    assert span.resource.attributes[names.IDLE_POLICY] == "separate"
+
+
+def test_a_range_that_no_span_carries_reaches_the_lake_all_the_same(meter: SyntheticMeter) -> None:
+    service = Service(lambda: [meter], parts=SpanParts())
+    with service.tracer.start_as_current_span("a"):
+        burn(meter, "a", 0.02)
+    spans = service.finish()
+
+    (row,) = span_rows(encode_spans(spans), lambda wall: wall)
+
+    energy = number(spans[0], names.ENERGY_SELF)
+    assert (row.energy_low_j, row.energy_high_j) == pytest.approx((0.95 * energy, 1.05 * energy))
+
+
+def test_a_cost_that_nobody_asked_for_is_not_missed(meter: SyntheticMeter) -> None:
+    service = Service(lambda: [meter], region="nowhere", parts=SpanParts())
+    with service.tracer.start_as_current_span("a"):
+        burn(meter, "a", 0.01)
+
+    (span,) = service.finish()
+
+    assert not {names.COST_SELF, names.COST_UNKNOWN} & set(span.attributes or {})
+    assert set(service.points(names.METRIC_UNKNOWN)) == {"no_zone"}
+
+
+def test_energy_by_device_adds_up_to_that_of_the_span(service: Service, meter: SyntheticMeter):
+    with service.tracer.start_as_current_span("a"):
+        burn(meter, "a", 0.02)
+
+    (span,) = service.finish()
+
+    assert number(span, names.ENERGY_OF_KIND["cpu"]) == number(span, names.ENERGY_SELF) > 0
+    assert (span.attributes or {})[names.ENERGY_ATTRIBUTION] == "cpu_time"
 
 
 @pytest.mark.feature("J2")

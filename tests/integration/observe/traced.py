@@ -28,6 +28,7 @@ from greenops.observe.exporter import EnergySpanExporter
 from greenops.observe.host import Host
 from greenops.observe.observer import PATIENCE_S, Observer
 from greenops.observe.processor import EnergySpanProcessor
+from greenops.observe.span_parts import Part, SpanParts
 from greenops.ports import EnergyMeter
 from greenops.testing.meters import SyntheticMeter
 from greenops.units import GramsPerKwh, Usd
@@ -65,6 +66,7 @@ class Service:
         limits: SpanLimits | None = None,
         simple: bool = False,
         patience_s: float = PATIENCE_S,
+        parts: SpanParts | None = None,
     ) -> None:
         self.spans = InMemorySpanExporter()
         clock = SystemClock(replay)
@@ -81,7 +83,12 @@ class Service:
             self.provider,
             EnergySpanProcessor(self.observer),
             lambda inner: EnergySpanExporter(
-                inner, self.observer, lambda: table, clock=clock, total=True, workload="w"
+                inner,
+                self.observer,
+                lambda: table,
+                clock=clock,
+                workload="w",
+                parts=SpanParts(asked=Part) if parts is None else parts,
             ),
         )
         self.observer.run()

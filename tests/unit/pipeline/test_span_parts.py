@@ -8,7 +8,7 @@ import pytest
 
 from greenops.config import PREFIX, SPAN_PARTS, Settings, load_settings
 from greenops.errors import UsageError
-from greenops.pipeline import span_parts
+from greenops.observe.span_parts import Part
 from greenops.pipeline.span_parts import VARIABLES
 from greenops.pipeline.span_parts import span_parts as from_environment
 
@@ -17,13 +17,13 @@ def test_calls_to_elsewhere_are_estimated_and_all_else_is_asked_for():
     parts = from_environment({})
 
     assert parts._calls is not None
-    assert (parts._machine, parts._network, parts._per_unit) == (None, None, False)
+    assert (parts._machine, parts._network, parts.asked) == (None, None, frozenset())
 
 
 def test_every_part_can_be_asked_for():
     parts = from_environment(
         {
-            "GREENOPS_SPAN_PARTS": "network, flops ,per_unit",
+            "GREENOPS_SPAN_PARTS": "range, cost,total,devices,attribution,network, flops ,per_unit",
             "GREENOPS_EMBODIED_G": "1200000",
             "GREENOPS_EMBODIED_VCPUS": "48",
             "GREENOPS_LANGUAGE_MODEL_CALLS": "off",
@@ -36,7 +36,7 @@ def test_every_part_can_be_asked_for():
     assert parts._machine.lifetime == 4 * 365.25 * 86_400
     assert parts._network is not None
     assert (parts._network.low, parts._network.high) == (0.001, 0.06)
-    assert parts._per_unit
+    assert parts.asked == set(Part)
 
 
 @pytest.mark.parametrize(
@@ -69,9 +69,9 @@ def test_every_setting_it_reads_is_a_setting():
     known = {f"{PREFIX}{name.upper()}" for name in Settings.__dataclass_fields__}
 
     assert {PREFIX + each for each in VARIABLES} <= known
-    assert set(SPAN_PARTS) == {span_parts.NETWORK, span_parts.FLOPS, span_parts.PER_UNIT}
+    assert tuple(Part) == SPAN_PARTS
 
 
 def test_a_part_that_does_not_exist_names_those_that_do(tmp_path):
-    with pytest.raises(UsageError, match="may name `network`, `flops`, `per_unit`, not `x`"):
+    with pytest.raises(UsageError, match=r"may name `range`, `cost`, .*, `per_unit`, not `x`"):
         load_settings({"GREENOPS_SPAN_PARTS": "x"}, tmp_path)

@@ -138,6 +138,59 @@ def test_a_span_whose_energy_cannot_be_says_so_and_keeps_nothing_derived_from_it
     assert (row.method, row.unknown, row.cost_usd) == (None, "out_of_range", 0.2)
 
 
+def test_a_span_without_a_range_has_that_of_its_resource():
+    resource = {"greenops.energy.uncertainty": 0.2, "greenops.energy.method": "modeled"}
+
+    row = one({"greenops.energy.self": 1.5}, resource)
+
+    assert (row.energy_low_j, row.energy_high_j) == pytest.approx((1.2, 1.8))
+
+
+def test_a_range_of_its_own_stands_before_that_of_the_resource():
+    own = {"greenops.energy.self": 1.5, "greenops.energy.low": 0.5, "greenops.energy.high": 2.5}
+
+    row = one(own, {"greenops.energy.uncertainty": 0.2})
+
+    assert (row.energy_low_j, row.energy_high_j) == (0.5, 2.5)
+
+
+def test_half_a_range_is_not_made_whole():
+    row = one(
+        {"greenops.energy.self": 1.5, "greenops.energy.high": 2.5},
+        {"greenops.energy.uncertainty": 0.2},
+    )
+
+    assert (row.energy_low_j, row.energy_high_j) == (None, 2.5)
+
+
+def test_energy_that_may_be_twice_as_much_may_be_none():
+    row = one({"greenops.energy.self": 1.5}, {"greenops.energy.uncertainty": 1.5})
+
+    assert (row.energy_low_j, row.energy_high_j) == (0.0, 3.75)
+
+
+@pytest.mark.parametrize(
+    ("own", "resource"),
+    [
+        ({"greenops.energy.self": 1.5}, {}),
+        ({"greenops.energy.self": 1.5}, {"greenops.energy.uncertainty": "wide"}),
+        ({"greenops.energy.self": 1.5}, {"greenops.energy.uncertainty": True}),
+        ({"greenops.energy.self": 1.5}, {"greenops.energy.uncertainty": -0.2}),
+        ({"greenops.energy.self": 1.5}, {"greenops.energy.uncertainty": float("nan")}),
+        ({"greenops.energy.self": 1.5}, {"greenops.energy.uncertainty": float("inf")}),
+        ({"greenops.energy.unknown": "no_meter"}, {"greenops.energy.uncertainty": 0.2}),
+        (
+            {"greenops.energy.self": 1.5, "greenops.energy.method": "estimated"},
+            {"greenops.energy.uncertainty": 0.2, "greenops.energy.method": "measured"},
+        ),
+    ],
+)
+def test_a_range_that_nobody_told_is_absent(own, resource):
+    row = one(own, resource)
+
+    assert (row.energy_low_j, row.energy_high_j) == (None, None)
+
+
 def test_another_number_that_cannot_be_is_absent_alone():
     row = one({"greenops.energy.self": 1.5, "greenops.cost.self": -1.0})
 

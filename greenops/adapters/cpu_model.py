@@ -76,6 +76,7 @@ class CpuModelMeter:
             rated_power=Watts(power.full * vcpus),
             idle_power=Watts(power.idle * vcpus),
             update_period=UPDATE_PERIOD,
+            note=_believed(power, vcpus),
         )
 
     @property
@@ -172,6 +173,15 @@ def discover_tdp(
     """
     text = _cpuinfo(cpuinfo)
     return _meter(_told(environ) or named_power(text) or typical_power(), text, stat)
+
+
+def _believed(power: CpuPower, vcpus: int) -> str:
+    """What the model takes this machine for, so that whoever knows better can tell it."""
+    one = vcpus == 1
+    return (
+        f"taken for {vcpus} vCPU{'' if one else 's'} of {power.name or 'a typical processor'}, "
+        f"{power.idle:.2f} W at rest to {power.full:.2f} W in full{'' if one else ' each'}"
+    )
 
 
 def _meter(power: CpuPower, cpuinfo: str, stat: Path) -> Sequence[EnergyMeter]:

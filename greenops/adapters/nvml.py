@@ -23,6 +23,15 @@ USERS_EVERY_NS: Final = NS_PER_S
 """Time between two lists of the processes on a board [ns]."""
 HOST_PIDS: Final = 0xEFFFFFFC
 """Inode of the kernel's first namespace of process ids. Source: Linux, include/linux/proc_ns.h."""
+MODULE: Final = "GH200"
+"""Part of a name whose counter is of the module. Source: Zeus, pull request 172: Grace Hopper's counts processor and memory too."""
+OF_MODULE: Final = "counts the whole module, with its processor and memory"
+LINKED: Final = (
+    "linked to a processor (C2C), whose energy the counter may hold too: NVML does not say"
+)
+PARTITIONED: Final = (
+    "MIG is on: counts the whole board, whose instances share it as its processes do"
+)
 
 
 def _sees_host_pids() -> bool:
@@ -48,17 +57,37 @@ class NvmlMeter:
         self._known_users: Mapping[int, float | None] | None = None
         self._ask_users_ns = self._sampled_us = 0
         self._open = True
+        is_module = MODULE in _text(library.nvmlDeviceGetName(handle))
         self._info = MeterInfo(
             name="nvml",
             device=_text(library.nvmlDeviceGetUUID(handle)),
             device_kind="gpu",
             method=Method.MEASURED,
-            boundary=Boundary.CHIP,
+            boundary=Boundary.MODULE if is_module else Boundary.CHIP,
             uncertainty=UNCERTAINTY,
             rated_power=self._rated(),
             update_period=UPDATE_PERIOD,
+            note=self._note(is_module=is_module),
         )
         self.read()
+
+    def _note(self, *, is_module: bool) -> str | None:
+        notes = [OF_MODULE] if is_module else [LINKED] if self._is_linked() else []
+        if self._is_partitioned():
+            notes.append(PARTITIONED)
+        return "; ".join(notes) or None
+
+    def _is_linked(self) -> bool:
+        try:
+            return bool(self._library.nvmlDeviceGetC2cModeInfoV(self._handle).isC2cEnabled)
+        except (self._library.NVMLError, AttributeError):
+            return False
+
+    def _is_partitioned(self) -> bool:
+        try:
+            return bool(self._library.nvmlDeviceGetMigMode(self._handle)[0])
+        except (self._library.NVMLError, AttributeError):
+            return False
 
     def _rated(self) -> Watts | None:
         try:

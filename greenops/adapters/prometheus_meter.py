@@ -194,7 +194,9 @@ def discover(
             "GO0715", "no page to read", fix=f"set `{URL}` to the `/metrics` page of an exporter"
         )
     if not _is_http(url):
-        raise AdapterUnsupported("GO0715", f"`{URL}` must be an http address")
+        raise AdapterUnsupported(
+            "GO0715", f"`{URL}` must be an http address, as `http://localhost:28282/metrics`"
+        )
     page = Page(url, fetch or get)
     _, samples = page.samples()
     found: dict[tuple[str, str], list[PrometheusMeter]] = {}

@@ -130,7 +130,9 @@ def discover(
             fix=f"set `{URL}` to the address of the machine's chassis",
         )
     if not _is_http(url):
-        raise AdapterUnsupported("GO0716", f"`{URL}` must be an http address")
+        raise AdapterUnsupported(
+            "GO0716", f"`{URL}` must be an http address, as `https://bmc/redfish/v1/Chassis/1`"
+        )
     fetch = fetch or _fetcher(url, environ)
     resources = {each: fetch(each) for each in ("EnvironmentMetrics", "Power")}
     for given in PROPERTIES:

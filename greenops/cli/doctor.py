@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from greenops.pipeline.meters import Asked
+    from greenops.ports import EnergyMeter
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +60,8 @@ def look() -> Iterator[Finding]:
             yield from found if isinstance(found, list) else [found]
         except (GreenOpsError, OSError) as error:
             yield Finding(what, "fail", str(error))
+        except Exception as error:  # noqa: BLE001 - a damaged installation may raise anything
+            yield Finding(what, "fail", f"{error!r}; the installation may be damaged")
 
 
 def _settings() -> Finding:
@@ -85,15 +88,20 @@ def _meters() -> list[Finding]:
 
 
 def _chosen(said: Sequence[Asked]) -> Finding:
+    import os
+
+    from greenops.pipeline.meters import METERS
+
     found = [meter.info for asked in said for meter in asked.chosen]
     if not found:
-        return Finding("meters", "fail", "no meter: energy will be unknown")
+        limited = f"; `{METERS}` leaves out the others" if os.environ.get(METERS) else ""
+        return Finding("meters", "fail", f"no meter: energy will be unknown{limited}")
     named = ", ".join(f"{i.name} {i.device} ({i.method}, ±{i.uncertainty:.0%})" for i in found)
     modelled = [info.name for info in found if info.method == "modeled"]
     if not modelled:
         return Finding("meters", "ok", named)
     hint = "; a meter would be closer: see the lines below"
-    if "tdp_model" in modelled:
+    if "tdp_model" in modelled and not os.environ.get("GREENOPS_CPU_TDP"):
         hint += ", or tell the processor's watts: `GREENOPS_CPU_TDP=280/128`"
     return Finding("meters", "warn", named + hint)
 
@@ -102,16 +110,34 @@ def _source(asked: Asked) -> Finding:
     """One source of meters: what is used of it, or why nothing is and what would change that."""
     import os
 
-    from greenops.adapters import prometheus_meter, redfish
-
     what = f"meter {asked.source}"
     if asked.chosen:
-        used = ", ".join(f"{m.info.device} ({m.info.device_kind})" for m in asked.chosen)
+        used = ", ".join(map(_used, asked.chosen))
         return Finding(what, "ok", f"used: {used}" + (f"; not {asked.why}" if asked.why else ""))
-    wanted = {"redfish": redfish.URL, "prometheus": prometheus_meter.URL}.get(asked.source)
-    state = "warn" if wanted is not None and os.environ.get(wanted) else "skip"
+    wanted = _setting(asked.source)
+    is_set = wanted is not None and bool(os.environ.get(wanted))
+    why = asked.why or "nothing found"
     then = f"; {asked.mend}" if asked.mend else ""
-    return Finding(what, state, f"{asked.why or 'nothing found'}{then}")
+    if is_set and asked.source == "tdp_model":
+        then = f"; `{wanted}` is not used: `GREENOPS_METERS=tdp_model` would use it alone" + then
+    return Finding(what, "warn" if is_set else "skip", f"{why}{then}")
+
+
+def _used(meter: EnergyMeter) -> str:
+    info = meter.info
+    note = f": {info.note}" if info.note else ""
+    return f"{info.device} ({info.device_kind}){note}"
+
+
+def _setting(source: str) -> str | None:
+    """The variable by which a person asks for a source."""
+    from greenops.adapters import cpu_model, prometheus_meter, redfish
+
+    return {
+        "redfish": redfish.URL,
+        "prometheus": prometheus_meter.URL,
+        "tdp_model": cpu_model.TDP,
+    }.get(source)
 
 
 def _grid() -> Finding:

@@ -26,6 +26,8 @@ class Boundary(StrEnum):
     """What a number covers; different boundaries are different quantities and never add."""
 
     CHIP = "chip"
+    MODULE = "module"
+    """A processor, an accelerator and the memory of both on one board, as on NVIDIA's GH200."""
     NODE = "node"
     SITE = "site"
 
@@ -56,6 +58,7 @@ class MeterInfo:
         rated_power: Largest plausible power [W]; none where unknown.
         idle_power: Power with nothing running [W]; none where it must be learned.
         update_period: Time between two steps of the counter [s]; a look sees whole steps only.
+        note: What a person must know to read it, as `greenops doctor` tells; none where the rest says all.
     """
 
     name: str
@@ -68,6 +71,7 @@ class MeterInfo:
     rated_power: Watts | None = None
     idle_power: Watts | None = None
     update_period: Seconds = SLOWEST_UPDATE
+    note: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -93,6 +93,7 @@ class Formula:
         """A server with a meter; where only output was told apart, its figure holds the input too."""
         site = {
             Boundary.CHIP: self.figures["stack"],
+            Boundary.MODULE: 1.0,
             Boundary.NODE: 1.0,
             Boundary.SITE: 0.0,
         }[measured.boundary]

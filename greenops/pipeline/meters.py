@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from greenops import plugins
-from greenops.domain.energy import MeterInfo
+from greenops.domain.energy import Boundary, MeterInfo
 from greenops.errors import GreenOpsError, UsageError, nearest
 from greenops.pipeline.polled_meter import SELDOM, PolledMeter
 
@@ -104,7 +104,7 @@ def _wanted(
 
 
 def _ask(name: str, load: Callable[[], Discover], taken: Sequence[MeterInfo]) -> Asked:
-    other = next((info for info in taken if info.device_kind in {"cpu", "host"}), None)
+    other = next((info for info in taken if _has_processor(info)), None)
     if name in OF_PROCESSOR and other is not None:
         return Asked(name, why=f"`{other.name}` measures the processor already")
     try:
@@ -115,6 +115,10 @@ def _ask(name: str, load: Callable[[], Discover], taken: Sequence[MeterInfo]) ->
     except Exception as error:  # noqa: BLE001 - a driver may raise anything when it loads
         _log.warning("GO0702 energy meters `%s` cannot be used", name, exc_info=True)
         return Asked(name, why=repr(error))
+
+
+def _has_processor(info: MeterInfo) -> bool:
+    return info.device_kind in {"cpu", "host"} or info.boundary is Boundary.MODULE
 
 
 def _choose(name: str, found: Sequence[EnergyMeter], taken: Sequence[MeterInfo]) -> Asked:
@@ -133,6 +137,8 @@ def _choose(name: str, found: Sequence[EnergyMeter], taken: Sequence[MeterInfo])
 
 
 def _what(clash: MeterInfo, info: MeterInfo) -> str:
+    if clash.boundary is Boundary.MODULE:
+        return "the whole module already, with its processor and memory"
     if clash.device_kind == info.device_kind:
         return f"the {info.device_kind} already"
     if info.device_kind == "host":
@@ -144,6 +150,9 @@ def overlap(one: MeterInfo, other: MeterInfo) -> bool:
     """Whether energy of one may be energy of the other too, so that both together would count it twice."""
     if one.device == other.device or "host" in {one.device_kind, other.device_kind}:
         return True
+    if Boundary.MODULE in {one.boundary, other.boundary}:
+        # Modules lie beside each other; each holds a processor, its memory and a board.
+        return one.name != other.name
     if one.device_kind != other.device_kind or one.name == other.name:
         return False
     return one.device_kind != "gpu" or frozenset({one.name, other.name}) not in BESIDE

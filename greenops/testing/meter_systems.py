@@ -6,6 +6,7 @@ import errno
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 ENERGY_UNIT = "2.3283064365386962890625e-10"
@@ -162,6 +163,12 @@ class FakeNvml:
         self.boards, self.driver, self.users = boards, driver, 0
         self.unlimited: set[int] = set()
         """Boards whose power cannot be limited."""
+        self.names: dict[int, str] = {}
+        """Names of boards that have one of their own."""
+        self.linked: set[int] = set()
+        """Boards with a processor beside them on a module."""
+        self.partitioned: set[int] = set()
+        """Boards with MIG on."""
 
     def nvmlInit(self) -> None:  # noqa: N802
         """Begin; fails without a driver."""
@@ -184,6 +191,20 @@ class FakeNvml:
     def nvmlDeviceGetUUID(self, handle: int) -> bytes:  # noqa: N802
         """Identity of a board."""
         return f"GPU-{handle}".encode()
+
+    def nvmlDeviceGetName(self, handle: int) -> str:  # noqa: N802
+        """Name of the product."""
+        return self.names.get(handle, "NVIDIA H100 80GB HBM3")
+
+    def nvmlDeviceGetC2cModeInfoV(self, handle: int) -> SimpleNamespace:  # noqa: N802
+        """Whether the board is linked to a processor; most boards do not know the question."""
+        if handle not in self.linked:
+            raise self.NVMLError("not supported")
+        return SimpleNamespace(isC2cEnabled=1)
+
+    def nvmlDeviceGetMigMode(self, handle: int) -> list[int]:  # noqa: N802
+        """Whether the board is partitioned, now and after a restart."""
+        return [int(handle in self.partitioned)] * 2
 
     def nvmlDeviceGetPowerManagementLimitConstraints(self, handle: int) -> list[int]:  # noqa: N802
         """Least and largest power that can be set [mW]."""

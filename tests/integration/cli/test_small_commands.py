@@ -130,6 +130,46 @@ def test_doctor_says_of_each_source_of_energy_why_it_is_used_or_not(capsys, monk
 
 
 @pytest.mark.network
+def test_doctor_says_what_a_model_takes_the_machine_for(capsys, monkeypatch):
+    monkeypatch.setenv("GREENOPS_METERS", "spec_model,tdp_model")
+    monkeypatch.setenv("GREENOPS_CPU_TDP", "280/128")
+
+    main(["doctor", "-o", "json"])
+    both = {each["what"]: each for each in json.loads(capsys.readouterr().out)}
+    monkeypatch.setenv("GREENOPS_METERS", "tdp_model")
+    main(["doctor", "-o", "json"])
+    told = {each["what"]: each for each in json.loads(capsys.readouterr().out)}
+
+    assert "W at rest to 2.19 W in full" in told["meter tdp_model"]["detail"]
+    assert "GREENOPS_CPU_TDP" not in told["meters"]["detail"].split("see the lines below")[1]
+    if both["meter spec_model"]["state"] == "ok":
+        assert both["meter tdp_model"]["state"] == "warn"
+        assert "`GREENOPS_CPU_TDP` is not used" in both["meter tdp_model"]["detail"]
+
+
+@pytest.mark.network
+def test_doctor_says_that_the_sources_that_are_set_leave_out_others(capsys, monkeypatch):
+    monkeypatch.setenv("GREENOPS_METERS", "redfish")
+
+    assert main(["doctor"]) == 4
+
+    assert (
+        "no meter: energy will be unknown; `GREENOPS_METERS` leaves out" in capsys.readouterr().out
+    )
+
+
+@pytest.mark.network
+def test_doctor_goes_on_where_a_check_raises_what_nobody_foresaw(capsys, monkeypatch):
+    monkeypatch.setattr("greenops.pipeline.meters.survey", lambda: 1 // 0)
+
+    assert main(["doctor"]) == 4
+
+    lines = capsys.readouterr().out.splitlines()
+    assert any(line.startswith("fail  meters") and "ZeroDivisionError" in line for line in lines)
+    assert any(line.split()[1] == "state" for line in lines)
+
+
+@pytest.mark.network
 def test_doctor_fails_where_sources_that_do_not_exist_are_set(capsys, monkeypatch):
     monkeypatch.setenv("GREENOPS_METERS", "rapI")
 

@@ -22,6 +22,30 @@ def test_each_board_with_a_counter_is_a_meter() -> None:
     assert library.users == 0
 
 
+def test_a_counter_of_a_whole_module_says_so() -> None:
+    library = FakeNvml({0: 1500, 1: 1500, 2: 1500})
+    library.names = {0: "NVIDIA GH200 480GB", 1: "NVIDIA GB200"}
+    library.linked = {0, 1}
+
+    hopper, blackwell, card = (meter.info for meter in discover(library))
+
+    assert [each.boundary for each in (hopper, blackwell, card)] == ["module", "chip", "chip"]
+    assert hopper.note == "counts the whole module, with its processor and memory"
+    assert blackwell.note is not None
+    assert "NVML does not say" in blackwell.note
+    assert card.note is None
+
+
+def test_a_partitioned_board_says_that_it_counts_all_its_instances() -> None:
+    library = FakeNvml({0: 1500})
+    library.partitioned = {0}
+
+    (meter,) = discover(library)
+
+    assert meter.info.note is not None
+    assert meter.info.note.startswith("MIG is on: counts the whole board")
+
+
 def test_a_machine_without_a_driver_has_no_meter() -> None:
     with pytest.raises(AdapterUnsupported, match="no NVIDIA driver"):
         discover(FakeNvml({}, driver=False))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from itertools import combinations
 from typing import Any
 
@@ -140,6 +141,25 @@ def test_a_processor_without_a_meter_is_modeled_beside_boards_with_one() -> None
     assert names(said) == ["GPU-a", "cpu"]
     assert (said["rapl"].why, said["rapl"].mend) == ("cannot be read", "let the service read it")
     assert said["tdp_model"].why == "`spec_model` measures the processor already"
+
+
+def test_modules_are_metered_side_by_side_and_nothing_that_lies_in_them() -> None:
+    boards = [Named("nvml", "GPU-a", "gpu"), Named("nvml", "GPU-b", "gpu")]
+    for board in boards:
+        board._info = replace(board.info, boundary=Boundary.MODULE)
+
+    said = asked(
+        nvml=boards,
+        rapl=[Named("rapl", "package-0", "cpu")],
+        hwmon=[Named("hwmon", "grace-cpu", "cpu"), Named("hwmon", "grace-dram", "memory")],
+        redfish=[Named("redfish", "redfish-1", "host")],
+        spec_model=[Named("spec_model", "cpu", "cpu")],
+    )
+
+    assert names(said) == ["GPU-a", "GPU-b"]
+    held = "`nvml` has the whole module already, with its processor and memory"
+    assert said["hwmon"].why == (f"`grace-cpu`: {held}; `grace-dram`: {held}")
+    assert said["rapl"].why == said["spec_model"].why == "`nvml` measures the processor already"
 
 
 def test_the_sources_that_are_set_are_asked_alone_in_that_order() -> None:

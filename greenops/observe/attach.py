@@ -2,7 +2,7 @@
 
 Checked against opentelemetry-sdk 1.43.0 to 1.45.2: a batch processor keeps its exporter in
 `_batch_processor._exporter`, a simple one in `span_exporter`, a provider its processors, in order, in
-`_active_span_processor._span_processors`.
+`_active_span_processor._span_processors`. Spans call that object's own `on_start` and `on_end`, on the service's thread.
 """
 
 # ruff: noqa: SLF001 - the SDK has no public way to put a processor first or to reach exporters
@@ -23,6 +23,8 @@ _log = logging.getLogger(__name__)
 
 EXPORTING: Final = (BatchSpanProcessor, SimpleSpanProcessor)
 """Processors of the SDK that hand spans to an exporter, and only sampled ones."""
+HOOKS: Final = ("on_start", "on_end", "shutdown", "force_flush")
+"""What a provider asks of its processors."""
 DEEPEST: Final = 8
 """Wrappers round wrappers that are looked into."""
 
@@ -54,8 +56,7 @@ class Attachment:
     def __init__(self, provider: TracerProvider, processor: SpanProcessor, wrap: Wrap) -> None:
         self._active: Any = provider._active_span_processor
         self._processor = processor
-        self.usable = not isinstance(self._active, ConcurrentMultiSpanProcessor)
-        """False where processors run on other threads: a span's CPU clock cannot be read there."""
+        self._first: dict[str, Any] = {}
         found = [leaf for each in self._active._span_processors for leaf in leaves(each)]
         self.queued = sum(map(_queue, found))
         """Spans that batch processors may hold back from their exporters."""
@@ -63,15 +64,30 @@ class Attachment:
         try:
             for slot in self._slots:
                 slot.put(slot.after)
-            if self.usable:
+            if isinstance(self._active, ConcurrentMultiSpanProcessor):
+                self._come_first()
+            else:
                 with self._active._lock:
                     self._active._span_processors = (processor, *self._active._span_processors)
         except Exception:
             self.undo()
             raise
 
+    def _come_first(self) -> None:
+        # It hands each call to threads of its own, where neither the clock nor the nesting is the span's. Tracers that
+        # were handed out hold the object itself, so our calls go before its own, on the thread that makes them.
+        for name in HOOKS:
+            both = _then(getattr(self._processor, name), getattr(self._active, name))
+            setattr(self._active, name, both)
+            self._first[name] = both
+
     def remove(self) -> None:
         """Take the processor out; exporters stay, so that later spans say that they were not observed."""
+        for name, both in self._first.items():
+            # What another tool put round ours calls it still, and ours takes no more notes.
+            if vars(self._active).get(name) is both:
+                delattr(self._active, name)
+        self._first.clear()
         with self._active._lock:
             self._active._span_processors = tuple(
                 each for each in self._active._span_processors if each is not self._processor
@@ -82,6 +98,14 @@ class Attachment:
         for slot in self._slots:
             slot.put(slot.before)
         self.remove()
+
+
+def _then(ours: Callable[..., object], theirs: Callable[..., Any]) -> Callable[..., Any]:
+    def both(*args: Any, **named: Any) -> Any:
+        ours(*args, **named)
+        return theirs(*args, **named)
+
+    return both
 
 
 def leaves(processor: SpanProcessor, depth: int = 0) -> Iterator[SpanProcessor]:

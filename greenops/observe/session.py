@@ -14,7 +14,6 @@ from opentelemetry import metrics
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace.export import SpanExporter
 
-from greenops.domain.energy import Unknown
 from greenops.domain.factors import FactorTable
 from greenops.observe import accounts, join
 from greenops.observe import attributes as names
@@ -112,12 +111,6 @@ class Session:
         processor = EnergySpanProcessor(self.observer)
         self._attachment = Attachment(self._traces, processor, self.wrap)
         self.observer.keep(QUEUES * self._attachment.queued)
-        if not self._attachment.usable:
-            self.observer.blind(Unknown.CLOCK_UNAVAILABLE)
-            _log.warning(
-                "GO0704 a concurrent span processor hides thread clocks; spans get no energy"
-            )
-            return
         if self._record_unsampled:
             self._unsampled = Unsampled(self._traces, processor)
         if self._steps is not None and self._pools is not None:

@@ -243,7 +243,7 @@ show()
 
 
 @pytest.mark.slow
-def test_a_concurrent_processor_is_told_apart(tmp_path: Path) -> None:
+def test_spans_of_a_concurrent_processor_carry_energy(tmp_path: Path) -> None:
     out = run(
         """
 from opentelemetry.sdk.trace import ConcurrentMultiSpanProcessor
@@ -261,7 +261,8 @@ show()
 
     ((_, attributes),) = json.loads(out)
 
-    assert attributes["greenops.energy.unknown"] == "clock_unavailable"
+    assert attributes["greenops.energy.self"] >= 0
+    assert "greenops.carbon.unknown" in attributes
 
 
 @pytest.mark.slow

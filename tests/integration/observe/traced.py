@@ -10,7 +10,12 @@ from pathlib import Path
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import ReadableSpan, SpanLimits, TracerProvider
+from opentelemetry.sdk.trace import (
+    ConcurrentMultiSpanProcessor,
+    ReadableSpan,
+    SpanLimits,
+    TracerProvider,
+)
 from opentelemetry.sdk.trace.export import (
     BatchSpanProcessor,
     SimpleSpanProcessor,
@@ -67,19 +72,25 @@ class Service:
         simple: bool = False,
         patience_s: float = PATIENCE_S,
         parts: SpanParts | None = None,
+        concurrent: bool = False,
     ) -> None:
         self.spans = InMemorySpanExporter()
         clock = SystemClock(replay)
         resource = Resource.create({names.CLOUD_REGION: region, names.SERVICE_NAME: "test"})
         self.provider = TracerProvider(
-            resource=resource, shutdown_on_exit=False, span_limits=limits
+            resource=resource,
+            shutdown_on_exit=False,
+            span_limits=limits,
+            active_span_processor=ConcurrentMultiSpanProcessor() if concurrent else None,
         )
+        self.early = self.provider.get_tracer("early")
+        """A tracer that was handed out before we came."""
         for each in (self.spans, exporter):
             if each is not None:
                 processor = SimpleSpanProcessor(each) if simple else BatchSpanProcessor(each)
                 self.provider.add_span_processor(processor)
         self.observer = Observer(meters, clock=clock, host=alone, patience_s=patience_s)
-        Attachment(
+        self.attachment = Attachment(
             self.provider,
             EnergySpanProcessor(self.observer),
             lambda inner: EnergySpanExporter(

@@ -1,4 +1,4 @@
-"""The thread that looks at the meters: ten times a second, when asked, and once more at the end."""
+"""The thread that looks at the meters: while spans run ten times a second, when asked, and once more at the end."""
 
 from __future__ import annotations
 
@@ -15,12 +15,17 @@ class MeterThread:
 
     Args:
         look: Takes one look; may hang, may raise.
-        interval_s: Time between two looks [s].
+        pause: Time until the next look [s]; given what ends it earlier.
         patience_s: How long a caller waits for a look [s].
     """
 
-    def __init__(self, look: Callable[[], object], interval_s: float, patience_s: float) -> None:
-        self._look, self._interval_s, self._patience_s = look, interval_s, patience_s
+    def __init__(
+        self,
+        look: Callable[[], object],
+        pause: Callable[[Callable[[], None]], float],
+        patience_s: float,
+    ) -> None:
+        self._look, self._pause, self._patience_s = look, pause, patience_s
         self._looked = threading.Condition()
         self._wake = threading.Event()
         self._asked = self._answered = 0
@@ -33,7 +38,7 @@ class MeterThread:
     def _loop(self) -> None:
         last = False
         while not last:
-            self._wake.wait(self._interval_s)
+            self._wake.wait(self._pause(self._wake.set))
             self._wake.clear()
             last, asked = self._stop, self._asked
             try:
@@ -49,6 +54,11 @@ class MeterThread:
     def alive(self) -> bool:
         """True while it can be asked: it runs, and it is not the one that asks."""
         return self._thread is not threading.current_thread() and self._thread.is_alive()
+
+    @property
+    def asked(self) -> bool:
+        """True while somebody waits for a look, or the last one comes."""
+        return self._stop or self._asked != self._answered
 
     def ask(self, timeout_s: float) -> bool:
         """One more look that begins after this call; false where it does not end in time, or the last one hangs."""

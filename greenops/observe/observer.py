@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
 INTERVAL_S: Final = 0.1
 """Time between two looks [s]; RAPL and NVML give no more than this is worth."""
+QUIET_S: Final = 2.0
+"""The same while no span is open: the next start wakes the meter thread [s]. A look costs a third of a millisecond where
+caches are cold, and what it tells then is of nobody."""
 KEPT: Final = 8_192
 """Results kept for exporters at least; the oldest goes. Four queues of the SDK's batch processor at its default."""
 PATIENCE_S: Final = 2.0
@@ -125,7 +128,13 @@ class Observer:
         if self._running or self._closed:
             return
         self._running = True
-        self._thread = MeterThread(self.tick, self._interval_s, self._patience_s)
+        self._thread = MeterThread(self.tick, self._pause, self._patience_s)
+
+    def _pause(self, wake: Callable[[], None]) -> float:
+        """Time until the meter thread looks again [s]."""
+        if self._spans.open or self._spans.waiting or not self._log.rest(wake):
+            return self._interval_s
+        return max(QUIET_S, self._interval_s)
 
     def look(self, timeout_s: float = math.inf) -> bool:
         """One more look that begins after this call; false where a driver hangs.
@@ -187,8 +196,11 @@ class Observer:
     def _book(self, tick: Tick) -> bool:
         if self._closed:
             return False
-        # What came after the clocks were read belongs to the next look.
-        self._log.tell(self._spans, tick.at_ns)
+        # What came after the clocks were read belongs to the next look; so does the span whose start ended a rest.
+        thread = self._thread
+        asked = thread is None or thread.asked
+        until = tick.at_ns if asked else min(tick.at_ns, self._log.before_first)
+        self._log.tell(self._spans, until)
         finished = self._books.tick(tick)
         self._spans.shed()
         for each in finished:

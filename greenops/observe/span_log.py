@@ -45,6 +45,10 @@ class Tokens(NamedTuple):
     written: int
 
 
+Note = tuple[bool | None, int, int, int | None, Any]
+"""Start, end or neither; thread; monotonic clock [ns]; CPU clock, where it was read [ns]; what it is of."""
+
+
 class SpanLog:
     """Starts and ends of spans in the order in which they came.
 
@@ -55,17 +59,44 @@ class SpanLog:
 
     def __init__(self, know: Callable[[int], None], short_ns: int = SHORT_NS) -> None:
         self._know, self._short_ns = know, short_ns
+        self._wake: Callable[[], object] | None = None
         self.reset()
 
     def reset(self) -> None:
         """Forget all: a forked child has one thread, and none of its parent's notes."""
         self._here = threading.local()
-        self._notes: deque[tuple[bool | None, int, int, int | None, Any]] = deque(maxlen=MOST_NOTES)
-        self._note = self._notes.append
+        self._notes: deque[Note] = deque(maxlen=MOST_NOTES)
+        self._append: Callable[[Note], None] = self._notes.append
+        self._note = self._append
+        self._busy, self._woken_ns = True, NEVER_NS
 
     def close(self) -> None:
         """Take no more notes."""
-        self._note = deque[Any](maxlen=0).append
+        self._note = self._append = deque[Any](maxlen=0).append
+
+    def rest(self, wake: Callable[[], object]) -> bool:
+        """Ask to be woken by the next start; false where spans came since the notes were last told but one time."""
+        self._woken_ns = NEVER_NS
+        if self._busy:
+            return False
+        self._wake = wake
+        self._note = self._wait
+        # One that another thread noted a moment ago has woken nobody.
+        if self._notes and any(note[0] for note in self._notes.copy()):
+            self._note = self._append
+            return False
+        return True
+
+    def _wait(self, note: Note) -> None:
+        self._append(note)
+        if note[0] and self._wake is not None:
+            self._note, self._woken_ns = self._append, note[2]
+            self._wake()
+
+    @property
+    def before_first(self) -> int:
+        """The last moment before the start that ended a rest [ns]: what was drawn till then is not of its span."""
+        return self._woken_ns - 1
 
     def _enter(self) -> Lane:
         # Asking the kernel for a thread's id costs a system call, so each thread asks once.
@@ -122,6 +153,7 @@ class SpanLog:
     def tell(self, spans: OpenSpans, until_ns: int = NEVER_NS) -> None:
         """Tell of all starts and ends up to an instant, each once; the caller locks."""
         notes, later = self._notes, []
+        self._busy = False
         for _ in range(len(notes)):
             note = notes.popleft()
             started, thread, at_ns, cpu_ns, span = note
@@ -132,6 +164,7 @@ class SpanLog:
             elif started is None:
                 spans.switch(thread, span, cpu_ns, at_ns)
             elif started:
+                self._busy = True
                 parent = span.parent
                 spans.start(
                     span.context.span_id,

@@ -429,3 +429,20 @@ def test_the_region_of_a_called_service_is_not_where_the_caller_runs(
     energy = Joules(number(span, names.ENERGY_SELF))
     assert number(span, names.CARBON_SELF) == emissions(energy, GramsPerKwh(400.0), 1.2)
     assert names.GRID_ZONE not in (span.attributes or {})
+
+
+def test_what_a_board_drew_while_no_span_was_open_is_not_of_the_next_one() -> None:
+    board = SyntheticMeter(watts={"before": 100.0, "a": 50.0}, device="gpu-0", device_kind="gpu")
+    service = Service(lambda: [board])
+    time.sleep(0.3)  # the meter thread finds nothing to do, and rests
+    board.work("before", 10.0)
+
+    with service.tracer.start_as_current_span("a"):
+        time.sleep(0.15)  # its start wakes the meter thread
+        board.work("a", 1.0)
+    (span,) = service.finish()
+
+    assert number(span, names.ENERGY_SELF) == pytest.approx(board.truth["a"], rel=0.01)
+    assert service.points(names.METRIC_ENERGY)[Category.UNATTRIBUTED] == pytest.approx(
+        board.truth["before"], rel=0.01
+    )

@@ -114,3 +114,41 @@ def test_tokens_are_told_for_a_span_that_is_open_or_waits() -> None:
     log.tell(spans)
 
     assert (spans.waiting[1].read, spans.waiting[1].written) == (30, 3)
+
+
+def test_a_log_rests_once_nothing_started_and_the_next_start_wakes_whoever_looks() -> None:
+    log, spans, woken = SpanLog(lambda _: None), OpenSpans(), []
+    log.started(span(1))
+    log.ended(span(1))
+    log.tell(spans)
+    at_once = log.rest(lambda: woken.append(1))
+    log.tell(spans)
+
+    later = log.rest(lambda: woken.append(2))
+    log.switched(None)
+    log.started(span(2))
+    log.started(span(3))
+
+    assert (at_once, later, woken) == (False, True, [2])
+
+
+def test_the_start_that_ends_a_rest_comes_after_what_was_drawn_before_it() -> None:
+    log, spans = SpanLog(lambda _: None), OpenSpans()
+    log.tell(spans)
+    log.rest(lambda: None)
+    log.started(span(1))
+
+    log.tell(spans, log.before_first)
+    first = list(spans.open)
+    log.rest(lambda: None)
+    log.tell(spans, log.before_first)
+
+    assert (first, list(spans.open)) == ([], [1])
+
+
+def test_a_log_does_not_rest_while_a_start_waits_to_be_told() -> None:
+    log, spans = SpanLog(lambda _: None), OpenSpans()
+    log.tell(spans)
+    log.started(span(1))
+
+    assert not log.rest(lambda: None)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+from collections.abc import Sequence
 from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
@@ -13,7 +15,7 @@ from greenops.domain.language_model import (
     LanguageModelTable,
     Measured,
 )
-from greenops.domain.record import canonical, restore
+from greenops.domain.record import canonical, plain, restore
 from greenops.errors import InvalidFile, Location
 
 SHIPPED: Final = "language_models.json"
@@ -50,6 +52,35 @@ def with_own(table: LanguageModelTable, path: Path) -> LanguageModelTable:
     except (OSError, ValueError, TypeError, RecursionError) as error:
         raise InvalidFile("GO0731", f"not a table of language models: {error}", at=at) from error
     return whole
+
+
+def add_measured(table: LanguageModelTable, path: Path, rows: Sequence[Measured]) -> None:
+    """Put measurements into a file of one's own; older ones of the same model and server make room.
+
+    The file is made where there is none, and replaced as a whole: who reads it meanwhile sees the old or the new one.
+
+    Raises:
+        InvalidFile: The file is not one of language models, or cannot be written.
+    """
+    at = Location(str(path))
+    try:
+        own = json.loads(path.read_text("utf-8")) if path.exists() else {}
+        new = {(row.model, row.server) for row in rows}
+        kept = [
+            each
+            for each in own.get("measured", [])
+            if (each["model"], each.get("server")) not in new
+        ]
+        own["measured"] = [*kept, *plain(list(rows))]
+        draft = path.with_name(f".{path.name}.{os.getpid()}")
+        draft.write_text(json.dumps(own, indent=1, ensure_ascii=False) + "\n", "utf-8")
+        try:
+            with_own(table, draft)
+            draft.replace(path)
+        finally:
+            draft.unlink(missing_ok=True)
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        raise InvalidFile("GO0731", f"cannot take measurements: {error}", at=at) from error
 
 
 _EMPTY: Final[dict[str, list[object]]] = {

@@ -22,6 +22,7 @@ COMMANDS = (
     "dashboards",
     "evidence",
     "imports",
+    "meter_server",
     "console",
     "config",
     "doctor",

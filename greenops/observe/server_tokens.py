@@ -1,0 +1,260 @@
+"""What a token draws on an inference server, learned from its counters and a meter; the fit is that of `observe/rates.py`.
+
+    E = idle x time + J_in x (fresh + share x cached) + J_out x written + J_step x passes        [J] per tick
+
+The fit tells how the energy of busy ticks is split. Then all of it, idle draw while busy included, is laid on the tokens, so
+that the calls of a metered time add up to what its meter read in it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from math import hypot, inf
+from statistics import median
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from greenops.domain.model_server import TokenEnergy, Work
+from greenops.observe.rates import BLOCK, FOLDS, MOST_ROWS, Rates
+from greenops.units import Joules, Seconds, Watts
+
+if TYPE_CHECKING:
+    from greenops.observe.rate_doubts import Doubts
+
+READ_PRIOR: Final = 0.3
+"""Energy of a token read, relative to one written, before it is learned. Source: as in `observe/split.py`."""
+STEP_PRIOR: Final = 30.0
+"""Energy of a pass, relative to a token written, before it is learned: a pass reads the weights once for all that run.
+Source: 1.6 J against 0.045 J in tests/bench/gpu_batches.py; it sets the scale that the fit is pulled to, no more."""
+PASSES_PER_S: Final = 20.0
+"""Passes in a second of work, where the server does not count them; only the scale of a column, as `STEP_PRIOR`."""
+GATE: Final = 0.99
+"""Rates must take a hundredth off the error on ticks they were not fitted to. Source: as in `observe/split.py`."""
+ROW_STEPS: Final = 5
+"""A row lasts so many steps of the slowest counter, so that what comes late falls into the same row mostly."""
+LEAST_ROWS: Final = BLOCK * FOLDS
+"""Rows before input and output are told apart: one block to each fold."""
+NOT_APART: Final = 2.0
+"""Half width of the range, as a factor, where the split is `READ_PRIOR`: utilisation while reading, 0.2 to 0.6 about 0.4."""
+IDLE_S: Final = 5.0
+"""Time without work before idle power is believed [s]."""
+
+
+@dataclass(slots=True)
+class _Sum:
+    read: float = 0.0
+    cached: float = 0.0
+    wrote: float = 0.0
+    steps: float | None = None
+
+    def add(self, work: Work) -> None:
+        self.read += work.read
+        self.cached += work.cached
+        self.wrote += work.wrote
+        if work.steps is not None:
+            self.steps = (self.steps or 0.0) + work.steps
+
+    def work(self) -> Work:
+        return Work(self.read, self.cached, self.wrote, self.steps)
+
+
+class _Tick(NamedTuple):
+    """A tick with work: [J], [s], what was done, and what was written where passes tell it better than the count."""
+
+    energy: float
+    seconds: float
+    work: Mapping[str | None, Work]
+    batched: float | None
+
+
+class ServerTokens:
+    """Gathers ticks of one server and learns from them at the end. Not thread-safe. Stability: beta.
+
+    Args:
+        cached_share: Energy of a cached token as a part of one that is computed.
+        uncertainty: Of the meters, relative half width of the 90 % range.
+        idle: Power with nothing running, where a meter tells it [W].
+    """
+
+    def __init__(self, cached_share: float, uncertainty: float, idle: Watts | None = None) -> None:
+        self._cached, self._uncertainty, self._told_idle = cached_share, uncertainty, idle
+        self._busy: list[_Tick] = []
+        self._empty: list[tuple[float, float]] = []
+        self.gain: float | None = None
+
+    def record(
+        self,
+        energy: Joules,
+        seconds: float,
+        work: Mapping[str | None, Work],
+        running: float | None,
+        *,
+        at_end: bool = False,
+    ) -> None:
+        """One tick: what the meters counted in it, how long it was, and what the server did.
+
+        Args:
+            energy: Of all meters [J].
+            seconds: Length [s].
+            work: Per language model.
+            running: Requests in the batch, on average; none where the server does not tell.
+            at_end: Output is counted as a request ends: passes times requests say when it was written.
+        """
+        if running or any(each.read or each.wrote for each in work.values()):
+            steps = [each.steps for each in work.values()]
+            batched = None
+            if at_end and running is not None and len(steps) == 1 and steps[0] is not None:
+                batched = steps[0] * running
+            self._busy.append(_Tick(energy, seconds, dict(work), batched))
+        else:
+            self._empty.append((energy, seconds))
+
+    @property
+    def ticks(self) -> int:
+        """Ticks in which it worked."""
+        return len(self._busy)
+
+    @property
+    def busy(self) -> Seconds:
+        """Time in which it worked [s]."""
+        return Seconds(sum(tick.seconds for tick in self._busy))
+
+    @property
+    def energy(self) -> Joules:
+        """Drawn in that time [J]."""
+        return Joules(sum(tick.energy for tick in self._busy))
+
+    @property
+    def idle(self) -> Watts | None:
+        """Power with nothing running: seen, else told, else none [W]."""
+        if sum(seconds for _, seconds in self._empty) >= IDLE_S:
+            return Watts(median(energy / seconds for energy, seconds in self._empty))
+        return self._told_idle
+
+    def learn(self, row_s: float) -> list[TokenEnergy]:
+        """What was found, by language model; none of a model that wrote nothing.
+
+        Args:
+            row_s: Length of a row of the fit [s]; `row_seconds` gives it.
+        """
+        sums = self._sums()
+        # A long time has longer rows: the fit keeps no more of them.
+        rates, doubts = self._fit(max(row_s, self.busy / (MOST_ROWS - 1)))
+        found = [
+            self._of(model, work, len(sums), rates, doubts)
+            for model, work in sums.items()
+            if work.wrote
+        ]
+        modeled = sum(
+            each.input * self._computed(each.work) + each.output * each.work.wrote for each in found
+        )
+        # Law: tokens times their energy add up to what was metered while it worked.
+        scale = self.energy / modeled if modeled > 0 else 0.0
+        return [
+            replace(each, output=Joules(each.output * scale), input=Joules(each.input * scale))
+            for each in found
+        ]
+
+    def _sums(self) -> dict[str | None, Work]:
+        sums: dict[str | None, _Sum] = {}
+        for tick in self._busy:
+            for model, each in tick.work.items():
+                sums.setdefault(model, _Sum()).add(each)
+        return {model: each.work() for model, each in sums.items()}
+
+    def _fit(self, row_s: float) -> tuple[dict[str, float], Doubts | None]:
+        """Energy of a unit of use by column [J], and how well it is known; none where it was not learned."""
+        rows = self._rows(row_s)
+        energy = sum(drawn for drawn, _ in rows)
+        used = sum(sum(use.values()) for _, use in rows)
+        mean = energy / used if used > 0 else 0.0
+        fit = Rates(GATE)
+        for drawn, use in rows:
+            fit.record(drawn, use)
+        if len(rows) >= LEAST_ROWS:
+            # The only fit: no row before it has faded.
+            fit.fit(0)
+            self.gain = fit.gain
+        names = {name for _, use in rows for name in use}
+        rates = {name: mean * fit.learned.rate(name) for name in sorted(names)}
+        if not fit.learned:
+            return rates, None
+        from greenops.observe.rate_doubts import Doubts
+
+        return rates, Doubts(rows, rates)
+
+    def _rows(self, row_s: float) -> list[tuple[float, dict[str, float]]]:
+        """Energy without idle draw [J], and use, of ticks taken together; the last may be short and is left out."""
+        rows: list[tuple[float, dict[str, float]]] = []
+        idle = self.idle or 0.0
+        energy = length = 0.0
+        use: dict[str, float] = {}
+        for tick in self._busy:
+            energy += tick.energy - idle * tick.seconds
+            length += tick.seconds
+            for name, amount in self._use(tick).items():
+                use[name] = use.get(name, 0.0) + amount
+            if length >= row_s * 0.99 and energy > 0:
+                rows.append((energy, use))
+                energy, length, use = 0.0, 0.0, {}
+        return rows
+
+    def _use(self, tick: _Tick) -> dict[str, float]:
+        use: dict[str, float] = {}
+        for model, each in tick.work.items():
+            read, wrote, step = _columns(model)
+            use[read] = READ_PRIOR * self._computed(each)
+            use[wrote] = each.wrote if tick.batched is None else tick.batched
+            # Where passes are not counted, the time in which it worked stands for them.
+            passes = (
+                PASSES_PER_S * tick.seconds / len(tick.work) if each.steps is None else each.steps
+            )
+            use[step] = STEP_PRIOR * passes
+        return use
+
+    def _computed(self, work: Work) -> float:
+        return work.read - work.cached + self._cached * work.cached
+
+    def _of(
+        self,
+        model: str | None,
+        work: Work,
+        models: int,
+        rates: Mapping[str, float],
+        doubts: Doubts | None,
+    ) -> TokenEnergy:
+        read, wrote, step = _columns(model)
+        passes = PASSES_PER_S * self.busy / models if work.steps is None else work.steps
+        batched = [tick.batched for tick in self._busy if tick.batched is not None]
+        written = sum(batched) / work.wrote if batched else 1.0
+        # What a pass draws, whatever runs in it, falls to the tokens that it wrote.
+        parts = {wrote: written, step: STEP_PRIOR * passes / work.wrote}
+        output = sum(rates.get(name, 0.0) * part for name, part in parts.items())
+        reading = READ_PRIOR * rates.get(read, 0.0)
+        factor = NOT_APART
+        if doubts is not None:
+            widest = max(
+                _part(doubts.of(parts), output), _part(doubts.of({read: READ_PRIOR}), reading)
+            )
+            factor = min(NOT_APART, 1 + hypot(widest, self._uncertainty))
+        return TokenEnergy(model, Joules(output), Joules(reading), factor, factor < NOT_APART, work)
+
+
+def _part(doubt: float, value: float) -> float:
+    return doubt / value if value > 0 else inf
+
+
+def row_seconds(update: Seconds, lag: Seconds, tick_s: float) -> float:
+    """How long a row of the fit lasts [s].
+
+    Args:
+        update: Time between two steps of the slowest meter [s].
+        lag: Of the server's counters [s].
+        tick_s: Time between two looks [s].
+    """
+    return max(tick_s, ROW_STEPS * max(update, lag))
+
+
+def _columns(model: str | None) -> tuple[str, str, str]:
+    name = model or ""
+    return f"{name}\0prefill", f"{name}\0decode", f"{name}\0pass"

@@ -32,6 +32,29 @@ def test_design_powers_that_are_shipped_are_believed() -> None:
     assert refused(rows) == {}
 
 
+def test_each_design_power_was_read_twice() -> None:
+    data = shipped("cpu_tdp.json")
+
+    assert {row["reader"] for row in data["processors"]} == set(data["readers"])
+    assert all(reader["url"] and reader["date"] for reader in data["readers"].values())
+    assert data["left_out"].keys().isdisjoint(row["name"] for row in data["processors"])
+
+
+def test_a_table_whose_rows_upstream_made_wrong_is_refused_row_by_row() -> None:
+    good = [
+        Coefficient("EPYC 2nd Gen", "AuthenticAMD", 0.47, 1.69),
+        Coefficient("EPYC 3rd Gen", "AuthenticAMD", 0.46, 1.96),
+        Coefficient("EPYC 4th Gen", "AuthenticAMD", 0.74, 2.28),
+    ]
+    wrong = [
+        Coefficient("EPYC 5th Gen", "AuthenticAMD", 3.68, 8.96),
+        Coefficient("Graviton 4", "ARM", 0.47, 1.69),
+    ]
+
+    assert refused([*good, *wrong]).keys() == {"EPYC 5th Gen", "Graviton 4"}
+    assert refused(good) == {}
+
+
 def test_a_design_power_in_other_units_is_refused() -> None:
     rows = [Coefficient.of_tdp(row) for row in shipped("cpu_tdp.json")["processors"]]
     wrong = Coefficient.of_tdp(

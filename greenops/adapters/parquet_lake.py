@@ -48,7 +48,13 @@ ACCOUNTS: Final = pa.schema(
         ("start", INSTANT),
     ]
 )
-LATER: Final = frozenset({"start"})
+OF_A_REPLAY: Final = (
+    *(("submitted", INSTANT), ("deadline", INSTANT), ("chosen", pa.int32())),
+    *(("mode", WORD), ("held_out", pa.bool_()), ("workload_record", WORD), ("limits_record", WORD)),
+)
+"""What a replay asks of a decision, so that it need not read the whole record: the place of the choice
+among the candidates, and, as canonical JSON, the workload and the limits that were in force."""
+LATER: Final = frozenset({"start", *(name for name, _ in OF_A_REPLAY)})
 """Columns that files of earlier versions lack; absent there."""
 CANDIDATES: Final = pa.schema(
     [
@@ -70,6 +76,7 @@ DECISIONS: Final = pa.schema(
         *((name, pa.string()) for name in ("id", "job_id", "workload")),
         ("decided_at", INSTANT),
         ("record", pa.string()),
+        *OF_A_REPLAY,
     ]
 )
 
@@ -110,13 +117,10 @@ class ParquetLake:
         def candidate(row: Candidate, name: str) -> object:
             return made.id if name == "decision_id" else getattr(row, name)
 
-        def decision(row: DecisionRecord, name: str) -> object:
-            return canonical(row).decode() if name == "record" else getattr(row.decision, name)
-
         self._write(
             "candidates", CANDIDATES, record.candidates, lambda _row: day, candidate, made.id
         )
-        self._write("decisions", DECISIONS, [record], lambda _row: day, decision, made.id)
+        self._write("decisions", DECISIONS, [record], lambda _row: day, _of_decision, made.id)
 
     def _write(
         self,
@@ -139,23 +143,25 @@ class ParquetLake:
             table = pa.Table.from_arrays(columns, schema=schema)
             _replace(path, partial(pq.write_table, table, compression="zstd"))
 
-    def write_counters(self, energy: Mapping[tuple[str | None, str], float]) -> None:
-        """Keep what the energy counters showed, by workload and category [J].
+    def write_counters(self, shown: Mapping[tuple[str | None, str], float]) -> None:
+        """Keep what the counters showed, by workload and name or category of energy [J, g].
 
         Raises:
             Unreachable: The disk is full or gone; what was kept before is still there.
         """
-        rows = [[workload, category, joules] for (workload, category), joules in energy.items()]
-        text = json.dumps({"energy_j": rows}).encode()
+        rows = [[workload, name, value] for (workload, name), value in shown.items()]
+        text = json.dumps({"counters": rows}).encode()
         _replace(self._counters, lambda temporary: temporary.write_bytes(text))
 
     # -- reading
 
     def counters(self) -> dict[tuple[str | None, str], float]:
-        """What the energy counters showed last [J]; nothing where that is not known."""
+        """What the counters showed last [J, g]; nothing where that is not known."""
         try:
-            rows = json.loads(self._counters.read_bytes())["energy_j"]
-            found = {(workload, category): float(joules) for workload, category, joules in rows}
+            kept = json.loads(self._counters.read_bytes())
+            # Earlier versions kept energy alone.
+            rows = kept["counters"] if "counters" in kept else kept["energy_j"]
+            found = {(workload, name): float(value) for workload, name, value in rows}
         except FileNotFoundError:
             return {}
         except (OSError, ValueError, KeyError, TypeError):
@@ -163,7 +169,7 @@ class ParquetLake:
                 "GO0412 %s is damaged; counters begin at what the lake holds", self._counters
             )
             return {}
-        return {key: joules for key, joules in found.items() if credible(joules)}
+        return {key: value for key, value in found.items() if credible(value)}
 
     def spans(self, *, skip_damaged: bool = False) -> Iterator[SpanRow]:
         """Every span once, oldest day first; damaged files can be named in the log and skipped.
@@ -229,6 +235,24 @@ def _whole(paths: Iterable[Path], schema: pa.Schema, *, skip_damaged: bool) -> I
 def _values(row: object, name: str) -> object:
     found = getattr(row, name)
     return list(found.items()) if isinstance(found, Mapping) else found
+
+
+def _of_decision(row: DecisionRecord, name: str) -> object:
+    made, job = row.decision, row.job
+    match name:
+        case "record":
+            return canonical(row).decode()
+        case "submitted":
+            return job.submitted if job else None
+        case "chosen":
+            places = (at for at, each in enumerate(row.candidates) if each.id == made.chosen.id)
+            return next(places, None)
+        case "workload_record":
+            return canonical(job.workload).decode() if job else None
+        case "limits_record":
+            return canonical(made.limits).decode()
+        case _:
+            return getattr(made, name)
 
 
 def _replace(path: Path, write: Callable[[Path], object]) -> None:

@@ -9,6 +9,7 @@ from datetime import datetime
 from greenops.domain.action import Receipt
 from greenops.domain.decision import Candidate, Decision, Verdict
 from greenops.domain.evidence import AvoidedEmissions, Verification
+from greenops.domain.footprint import CacheSavings, Fleet, RemoteEnergy, TokenCurve
 from greenops.domain.workload import Job
 from greenops.units import Grams, GramsPerKwh, Joules, Usd
 
@@ -21,6 +22,10 @@ class ServiceFootprint:
         requests: Spans of kind SERVER, else root spans.
         energy_low_j, energy_high_j: 90 % range [J]; spans of one meter err together.
         method: The weakest method among its spans.
+        embodied_g: Its part of making the machines [gCO2e]; never in `carbon_g`.
+        network_low_j, network_high_j: Range of what carrying its bytes takes [J]; never in `energy_j`.
+        energy_j_per_item: Energy of the spans that tell `greenops.items`, by those [J].
+        energy_j_per_output_token: Energy of its own calls of language models, by their output [J].
     """
 
     service: str
@@ -36,6 +41,11 @@ class ServiceFootprint:
     energy_j_per_request: Joules | None
     carbon_g_per_request: Grams | None
     method: str | None
+    embodied_g: Grams | None = None
+    network_low_j: Joules | None = None
+    network_high_j: Joules | None = None
+    energy_j_per_item: Joules | None = None
+    energy_j_per_output_token: Joules | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +59,9 @@ class Overview:
         intensity: Region → carbon intensity now [gCO2e/kWh].
         routes: Route → backend → percent.
         replay: The replay in force, as its variable says; none for live data.
+        carbon: Category → emissions of that energy [gCO2e], location-based; absent where not known.
+        remote: Calls of language models served elsewhere; in no other number.
+        own_share: Emissions of GreenOps itself over the avoided ones [1]; none without a saving.
     """
 
     now: datetime
@@ -66,6 +79,12 @@ class Overview:
     receipts: int
     avoided: AvoidedEmissions | None
     ledger: Verification | None
+    carbon: Mapping[str, Grams] = field(default_factory=dict)
+    remote: tuple[RemoteEnergy, ...] = ()
+    fleet: Fleet | None = None
+    caches: tuple[CacheSavings, ...] = ()
+    curves: tuple[TokenCurve, ...] = ()
+    own_share: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,6 +31,7 @@ from greenops.pipeline.loop import Loop
 from greenops.pipeline.outbox import Outbox
 from greenops.pipeline.outcomes import OfTraces
 from greenops.pipeline.policies import read_policies
+from greenops.pipeline.spent import own_share
 from greenops.plugins import ACTUATORS, load, registered
 from greenops.policy import PolicySet
 from greenops.ports import Actuator, Clock
@@ -187,6 +188,7 @@ class View:
         """What is going on now."""
         seen, replay = self.footprint, self.clock.replay
         decisions, receipts = self.db.counts()
+        carbon, avoided = seen.carbon(), self.evidence.avoided()
         return Overview(
             now=self.clock.now(),
             replay=str(replay) if replay else None,
@@ -201,8 +203,14 @@ class View:
             routes=self._routes(),
             decisions=decisions,
             receipts=receipts,
-            avoided=self.evidence.avoided(),
+            avoided=avoided,
             ledger=self.checked.look(self._check, self.clock.monotonic_ns()),
+            carbon=carbon,
+            remote=seen.remote(),
+            fleet=seen.fleet(),
+            caches=seen.caches(),
+            curves=seen.curves(),
+            own_share=own_share(carbon, avoided),
         )
 
     def _routes(self) -> dict[str, Mapping[str, int]]:

@@ -5,65 +5,26 @@ from __future__ import annotations
 import math
 import threading
 from collections import defaultdict, deque
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
 
 from greenops.domain.console import ServiceFootprint
-from greenops.domain.energy import Category, Method
+from greenops.domain.energy import Category
+from greenops.domain.footprint import CacheSavings, Fleet, RemoteEnergy, TokenCurve
 from greenops.domain.spans import EnergyAccount, SpanRow
+from greenops.pipeline.cache_savings import CacheSums
+from greenops.pipeline.concurrency import Calls
 from greenops.pipeline.host_energy import OWN, Counters, HostDevice, Key
-from greenops.units import Grams, Joules, Usd
+from greenops.pipeline.lineage import Lineage
+from greenops.pipeline.more_counters import MoreCounters, is_energy
+from greenops.pipeline.remote_energy import RemoteSums
+from greenops.pipeline.service_sums import ServiceSums
+from greenops.pipeline.spent import Entrances, carbon_by_category
+from greenops.units import Grams, Joules
 
-SERVER = "SERVER"
 REMEMBERED_SPANS = 1_000_000
 """Spans whose repetition is noticed [1]; a sender repeats within minutes, not after a million."""
 REMEMBERED_RUNS = 10_000
 """Spans of decided runs that wait for their outcome [1]."""
-
-
-@dataclass(slots=True)
-class _Sum:
-    """A sum of what is known, and whether anything is."""
-
-    parts: list[float] = field(default_factory=list)
-
-    def add(self, value: float | None) -> None:
-        if value is not None:
-            self.parts.append(value)
-            if len(self.parts) > 4096:  # noqa: PLR2004  (fold, so that memory stays bounded)
-                self.parts = [math.fsum(self.parts)]
-
-    def value(self) -> float | None:
-        return math.fsum(self.parts) if self.parts else None
-
-
-@dataclass(slots=True)
-class _Requests:
-    """Requests, and how many of them have a known number: a mean is over those alone."""
-
-    count: int = 0
-    energy: int = 0
-    carbon: int = 0
-
-    def add(self, row: SpanRow) -> None:
-        self.count += 1
-        self.energy += row.energy_j is not None
-        self.carbon += row.carbon_g is not None
-
-
-@dataclass(slots=True)
-class _Service:
-    workload: str | None = None
-    regions: set[str] = field(default_factory=set)
-    servers: _Requests = field(default_factory=_Requests)
-    roots: _Requests = field(default_factory=_Requests)
-    spans: int = 0
-    energy: _Sum = field(default_factory=_Sum)
-    low: _Sum = field(default_factory=_Sum)
-    high: _Sum = field(default_factory=_Sum)
-    carbon: _Sum = field(default_factory=_Sum)
-    cost: _Sum = field(default_factory=_Sum)
-    methods: set[str] = field(default_factory=set)
 
 
 class Footprint:
@@ -71,9 +32,15 @@ class Footprint:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._services: defaultdict[str, _Service] = defaultdict(_Service)
+        self._services: defaultdict[str, ServiceSums] = defaultdict(ServiceSums)
+        self._entrances = Entrances()
+        self._lineage = Lineage()
+        self._remote = RemoteSums(self._lineage)
+        self._caches = CacheSums(self._lineage)
+        self._calls = Calls()
+        self._services_on: defaultdict[str, set[str]] = defaultdict(set)
         self._hosts: defaultdict[tuple[str, str], HostDevice] = defaultdict(HostDevice)
-        self._counters = Counters()
+        self._counters, self._more = Counters(), MoreCounters()
         self._seen: dict[int, None] = {}
         self._decided: deque[SpanRow] = deque(maxlen=REMEMBERED_RUNS)
         self.spans = 0
@@ -96,7 +63,9 @@ class Footprint:
                     fresh.append(row)
             for account in accounts:
                 # Without a host's name each process counts as a host of its own.
-                self._hosts[account.host or account.instance, account.device].take(account)
+                host = account.host or account.instance
+                self._hosts[host, account.device].take(account)
+                self._services_on[host].add(account.service)
         return fresh
 
     def _span(self, row: SpanRow) -> None:
@@ -105,20 +74,13 @@ class Footprint:
         self.spans_unknown += row.energy_j is None
         if row.decision_id is not None:
             self._decided.append(row)
-        service = self._services[row.service]
-        service.workload = service.workload or row.workload
-        service.regions.update([row.region] if row.region else [])
-        if row.kind == SERVER:
-            service.servers.add(row)
-        if row.parent_id is None:
-            service.roots.add(row)
-        service.spans += 1
-        service.methods.update([row.method] if row.method and row.energy_j is not None else [])
-        service.energy.add(row.energy_j)
-        service.low.add(row.energy_low_j)
-        service.high.add(row.energy_high_j)
-        service.carbon.add(row.carbon_g)
-        service.cost.add(row.cost_usd)
+        self._services[row.service].add(row)
+        self._entrances.add(row)
+        self._more.add(row)
+        key = self._lineage.add(row)
+        self._remote.add(key, row)
+        self._caches.add(key, row)
+        self._calls.add(row)
 
     def decided_spans(self) -> list[SpanRow]:
         """Spans of runs that a decision placed."""
@@ -128,7 +90,7 @@ class Footprint:
     def services(self) -> tuple[ServiceFootprint, ...]:
         """Each service so far, by name."""
         with self._lock:
-            return tuple(_service(name, self._services[name]) for name in sorted(self._services))
+            return tuple(self._services[name].footprint(name) for name in sorted(self._services))
 
     def energy(self) -> dict[str, Joules]:
         """Category → energy [J], over all hosts; the parts add up to what their meters read."""
@@ -146,11 +108,27 @@ class Footprint:
         with self._lock:
             return {key: Joules(joules) for key, joules in self._counters.show(exact).items()}
 
-    def resume(self, shown: Mapping[Key, float]) -> None:
-        """Go on from what `energy_by_workload` last gave before a start [J]."""
-        exact = self._energy()
+    def more_counters(self) -> dict[Key, float]:
+        """(Workload, name) → what rows carry beside metered energy [J, g]; `more_counters.series` reads the name.
+
+        No value is ever lower than it was.
+        """
+        carbon = self.carbon()
         with self._lock:
-            self._counters.resume(shown, exact)
+            return self._more.show(self._remote, carbon)
+
+    def counters(self) -> dict[Key, float]:
+        """All that must go on after a start."""
+        return {**self.energy_by_workload(), **self.more_counters()}
+
+    def resume(self, shown: Mapping[Key, float]) -> None:
+        """Go on from what `counters` last gave before a start [J, g]."""
+        exact, carbon = self._energy(), self.carbon()
+        energy = {key: value for key, value in shown.items() if is_energy(key)}
+        more = {key: value for key, value in shown.items() if not is_energy(key)}
+        with self._lock:
+            self._counters.resume(energy, exact)
+            self._more.resume(more, self._remote, carbon)
 
     def _energy(self) -> dict[Key, float]:
         found: defaultdict[Key, list[float]] = defaultdict(list)
@@ -159,6 +137,36 @@ class Footprint:
                 for key, joules in device.energy():
                     found[key].append(joules)
         return {key: math.fsum(parts) for key, parts in found.items()}
+
+    def carbon(self) -> dict[str, Grams]:
+        """Category → emissions of its energy [gCO2e], location-based; absent where they are not known."""
+        found: defaultdict[tuple[str, str], float] = defaultdict(float)
+        with self._lock:
+            for (host, _), device in self._hosts.items():
+                for (_, category), joules in device.energy():
+                    found[host, category] += joules
+            return carbon_by_category(found, self._services_on, self._services)
+
+    def remote(self) -> tuple[RemoteEnergy, ...]:
+        """What services drew elsewhere, by service and method."""
+        with self._lock:
+            return self._remote.services()
+
+    def caches(self) -> tuple[CacheSavings, ...]:
+        """What each cache saved."""
+        with self._lock:
+            return self._caches.caches()
+
+    def curves(self) -> tuple[TokenCurve, ...]:
+        """Energy per token by concurrency, of each pool that tells."""
+        with self._lock:
+            return self._calls.curves()
+
+    def fleet(self) -> Fleet:
+        """All of it against users and requests."""
+        energy, carbon = self.energy(), self.carbon()
+        with self._lock:
+            return self._entrances.fleet(energy, carbon)
 
     def attributed_share(self) -> float | None:
         """Attributed over dynamic energy of the reporting processes; none before any."""
@@ -177,35 +185,3 @@ class Footprint:
             return None
         on_spans = math.fsum(each.energy_j or 0.0 for each in self.services())
         return abs(energy.get(Category.ATTRIBUTED, 0.0) - on_spans) / accounted
-
-
-def _service(name: str, sums: _Service) -> ServiceFootprint:
-    requests = sums.servers if sums.servers.count else sums.roots
-    energy, carbon, cost = sums.energy.value(), sums.carbon.value(), sums.cost.value()
-    low, high = sums.low.value(), sums.high.value()
-    return ServiceFootprint(
-        service=name,
-        workload=sums.workload,
-        regions=tuple(sorted(sums.regions)),
-        requests=requests.count,
-        spans=sums.spans,
-        energy_j=None if energy is None else Joules(energy),
-        energy_low_j=None if low is None else Joules(low),
-        energy_high_j=None if high is None else Joules(high),
-        carbon_g=None if carbon is None else Grams(carbon),
-        cost_usd=None if cost is None else Usd(cost),
-        energy_j_per_request=Joules(energy / requests.energy)
-        if energy is not None and requests.energy
-        else None,
-        carbon_g_per_request=Grams(carbon / requests.carbon)
-        if carbon is not None and requests.carbon
-        else None,
-        method=weakest(list(sums.methods)),
-    )
-
-
-def weakest(methods: Sequence[str]) -> str | None:
-    """The least sure of some methods; none of none."""
-    order = [each.value for each in Method]
-    known = [each for each in methods if each in order]
-    return max(known, key=order.index, default=None)

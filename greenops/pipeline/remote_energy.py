@@ -2,103 +2,175 @@
 
 from __future__ import annotations
 
-import json
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Final
 
-from greenops.domain.spans import SpanRow, credible
+from greenops.domain.energy import Method
+from greenops.domain.footprint import RemoteEnergy
+from greenops.domain.spans import SpanRow
 from greenops.observe import attributes as names
-from greenops.units import Grams, Joules, total_grams, total_joules
+from greenops.pipeline.carried import number, output_tokens, text
+from greenops.pipeline.lineage import Lineage, keep
+from greenops.pipeline.sums import Sum
+from greenops.units import Grams, Joules
 
-SERVER = "SERVER"
-Key = tuple[str, str]
-"""Trace and span."""
+SERVER: Final = "SERVER"
+METHODS: Final = frozenset(str(each) for each in Method)
 
 
 @dataclass(frozen=True, slots=True)
-class RemoteEnergy:
-    """Calls of one service by one method, at the boundary of the site; never added to metered energy.
+class _Call:
+    service: str
+    workload: str | None
+    method: str
+    energy: float
+    low: float
+    high: float
+    carbon: float | None
+    tokens: int | None
 
-    Attributes:
-        calls: How many have energy.
-        energy: Their sum [J].
-        low: Sum of the lower ends [J]: the wide way, as if all were wrong alike.
-        high: Sum of the upper ends [J].
-        carbon: Emissions of those whose region is known [gCO2e]; none of none.
-        superseded: Calls left out because their server's own span has energy.
+
+@dataclass(slots=True)
+class _Group:
+    """Calls of one service, workload and method."""
+
+    calls: int = 0
+    superseded: int = 0
+    energy: Sum = field(default_factory=Sum)
+    low: Sum = field(default_factory=Sum)
+    high: Sum = field(default_factory=Sum)
+    carbon: Sum = field(default_factory=Sum)
+    with_carbon: int = 0
+    tokens: int = 0
+    of_tokens: Sum = field(default_factory=Sum)
+
+    def count(self, call: _Call, sign: int) -> None:
+        """Take a call in, or out again."""
+        self.calls += sign
+        self.energy.add(sign * call.energy)
+        self.low.add(sign * call.low)
+        self.high.add(sign * call.high)
+        if call.carbon is not None:
+            self.with_carbon += sign
+            self.carbon.add(sign * call.carbon)
+        if call.tokens is not None:
+            self.tokens += sign * call.tokens
+            self.of_tokens.add(sign * call.energy)
+
+
+class RemoteSums:
+    """Sums over rows as they come; a server's span takes its callers' estimates out, whichever comes first.
+
+    Args:
+        lineage: Which span lies above which; whoever owns it has added a row before it comes here.
     """
 
-    service: str
-    method: str
-    calls: int
-    energy: Joules
-    low: Joules
-    high: Joules
-    carbon: Grams | None
-    superseded: int
+    def __init__(self, lineage: Lineage) -> None:
+        self._lineage = lineage
+        self._groups: dict[tuple[str, str | None, str], _Group] = {}
+        self._calls: dict[int, _Call] = {}
+        self._served: dict[int, None] = {}
+        """Spans above a server's span that has energy of its own."""
+
+    def add(self, key: int, row: SpanRow) -> None:
+        """Take one row in, once."""
+        call = _call(row)
+        if call is not None:
+            served = key in self._served
+            keep(self._calls, key, call, self._lineage.remembered)
+            group = self._group(call)
+            if served:
+                group.superseded += 1
+            else:
+                group.count(call, 1)
+        if key in self._served or (row.kind == SERVER and row.energy_j is not None):
+            self._serve(key)
+
+    def _serve(self, key: int) -> None:
+        for above in self._lineage.upward(key):
+            if above in self._served:
+                return
+            keep(self._served, above, None, self._lineage.remembered)
+            call = self._calls.get(above)
+            if call is not None:
+                group = self._group(call)
+                group.count(call, -1)
+                group.superseded += 1
+
+    def _group(self, call: _Call) -> _Group:
+        return self._groups.setdefault((call.service, call.workload, call.method), _Group())
+
+    def services(self) -> tuple[RemoteEnergy, ...]:
+        """By service and method, in that order."""
+        merged: dict[tuple[str, str], list[_Group]] = {}
+        for (service, _, method), group in self._groups.items():
+            merged.setdefault((service, method), []).append(group)
+        return tuple(_sum(*key, merged[key]) for key in sorted(merged))
+
+    def by_workload(self) -> dict[tuple[str | None, str, str], float]:
+        """(Workload, metric, method) → sum so far [J, g]; may fall where a call turns out to be metered."""
+        found: dict[tuple[str | None, str, str], list[float]] = {}
+        for (_, workload, method), group in self._groups.items():
+            sums = {
+                names.METRIC_REMOTE: group.energy.total(),
+                names.METRIC_REMOTE_LOW: group.low.total(),
+                names.METRIC_REMOTE_HIGH: group.high.total(),
+            }
+            if group.with_carbon:
+                sums[names.METRIC_CARBON_REMOTE] = group.carbon.total()
+            for metric, amount in sums.items():
+                found.setdefault((workload, metric, method), []).append(amount)
+        return {key: sum(amounts) for key, amounts in found.items()}
 
 
 def remote_energy(rows: Iterable[SpanRow]) -> list[RemoteEnergy]:
     """Sums by service and method, in that order; the rows of a trace must all be there."""
     every = list(rows)
-    served = _served(every)
-    groups: defaultdict[tuple[str, str], list[SpanRow]] = defaultdict(list)
+    lineage = Lineage(max(1, len(every)))
+    sums = RemoteSums(lineage)
     for row in every:
-        if _number(row, names.ENERGY_REMOTE) is not None:
-            method = json.loads(row.attributes.get(names.ENERGY_REMOTE_METHOD, '"estimated"'))
-            groups[row.service, str(method)].append(row)
-    return [_sum(key, groups[key], served) for key in sorted(groups)]
+        sums.add(lineage.add(row), row)
+    return list(sums.services())
 
 
-def _served(rows: Iterable[SpanRow]) -> frozenset[Key]:
-    """Spans above a server's span that has energy of its own."""
-    above: dict[Key, Key] = {}
-    metered = []
-    for row in rows:
-        key = (row.trace_id, row.span_id)
-        if row.parent_id is not None:
-            above[key] = (row.trace_id, row.parent_id)
-        if row.kind == SERVER and row.energy_j is not None:
-            metered.append(key)
-    return frozenset(each for key in metered for each in _callers(key, above))
-
-
-def _callers(key: Key, above: Mapping[Key, Key]) -> Iterator[Key]:
-    # Whoever sends spans may send a circle.
-    seen = {key}
-    while (upper := above.get(key)) is not None and upper not in seen:
-        yield upper
-        seen.add(upper)
-        key = upper
-
-
-def _sum(key: tuple[str, str], rows: list[SpanRow], served: frozenset[Key]) -> RemoteEnergy:
-    counted = [row for row in rows if (row.trace_id, row.span_id) not in served]
-
-    def total(name: str) -> Joules:
-        return total_joules(Joules(_number(row, name) or 0.0) for row in counted)
-
-    grams = [_number(row, names.CARBON_REMOTE) for row in counted]
-    known = [Grams(each) for each in grams if each is not None]
-    return RemoteEnergy(
-        service=key[0],
-        method=key[1],
-        calls=len(counted),
-        energy=total(names.ENERGY_REMOTE),
-        low=total(names.ENERGY_REMOTE_LOW),
-        high=total(names.ENERGY_REMOTE_HIGH),
-        carbon=total_grams(known) if known else None,
-        superseded=len(rows) - len(counted),
+def _call(row: SpanRow) -> _Call | None:
+    energy = number(row, names.ENERGY_REMOTE)
+    if energy is None:
+        return None
+    method = text(row, names.ENERGY_REMOTE_METHOD)
+    low, high = (number(row, n) for n in (names.ENERGY_REMOTE_LOW, names.ENERGY_REMOTE_HIGH))
+    return _Call(
+        service=row.service,
+        workload=row.workload,
+        # A name of a method becomes a label of metrics: only those that there are.
+        method=method if method in METHODS else Method.ESTIMATED,
+        energy=energy,
+        low=energy if low is None else low,
+        high=energy if high is None else high,
+        carbon=number(row, names.CARBON_REMOTE),
+        tokens=output_tokens(row),
     )
 
 
-def _number(row: SpanRow, name: str) -> float | None:
-    text = row.attributes.get(name)
-    try:
-        value = None if text is None else json.loads(text)
-    except ValueError:
-        return None
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
-    return float(value) if credible(value) else None
+def _sum(service: str, method: str, groups: list[_Group]) -> RemoteEnergy:
+    def total(parts: Iterable[Sum]) -> float:
+        return max(0.0, sum(each.total() for each in parts))
+
+    with_carbon = sum(each.with_carbon for each in groups)
+    tokens = sum(each.tokens for each in groups)
+    return RemoteEnergy(
+        service=service,
+        method=method,
+        calls=sum(each.calls for each in groups),
+        energy_j=Joules(total(each.energy for each in groups)),
+        energy_low_j=Joules(total(each.low for each in groups)),
+        energy_high_j=Joules(total(each.high for each in groups)),
+        carbon_g=Grams(total(each.carbon for each in groups)) if with_carbon else None,
+        superseded=sum(each.superseded for each in groups),
+        calls_with_carbon=with_carbon,
+        output_tokens=tokens or None,
+        energy_j_per_output_token=Joules(total(each.of_tokens for each in groups) / tokens)
+        if tokens
+        else None,
+    )

@@ -144,7 +144,7 @@ class Intake:
                 log.warning("%s", error)
 
     def _keep_counters(self) -> None:
-        shown = self._footprint.energy_by_workload()
+        shown = self._footprint.counters()
         if shown != self._shown:
             self._lake.write_counters(shown)
             self._shown = shown

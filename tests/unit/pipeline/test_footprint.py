@@ -7,7 +7,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from greenops.domain.spans import EnergyAccount, SpanRow
-from greenops.pipeline.footprint import Footprint, weakest
+from greenops.pipeline.footprint import Footprint
+from greenops.pipeline.service_sums import weakest
 
 NOW = datetime(2021, 9, 17, 8, tzinfo=UTC)
 

@@ -55,8 +55,8 @@ def test_calls_add_up_by_service_and_method_and_ends_of_ranges_apart():
         ("shop", "estimated", 2),
         ("shop", "reported", 1),
     ]
-    assert (found[1].energy, found[1].low, found[1].high) == (20.0, 10.0, 40.0)
-    assert (found[1].carbon, found[2].carbon) == (0.5, None)
+    assert (found[1].energy_j, found[1].energy_low_j, found[1].energy_high_j) == (20.0, 10.0, 40.0)
+    assert (found[1].carbon_g, found[2].carbon_g) == (0.5, None)
 
 
 @pytest.mark.parametrize("between", [None, "http"])
@@ -70,7 +70,7 @@ def test_a_call_whose_server_has_energy_of_its_own_is_left_out(between):
 
     (found,) = remote_energy(rows)
 
-    assert (found.calls, found.energy, found.superseded) == (1, 10.0, 1)
+    assert (found.calls, found.energy_j, found.superseded) == (1, 10.0, 1)
 
 
 def test_a_server_without_energy_and_a_server_of_another_trace_leave_the_call_as_it_is():

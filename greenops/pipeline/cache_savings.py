@@ -1,0 +1,159 @@
+"""What caches saved, from spans that say what a look into one gave.
+
+The span of a look carries `greenops.cache.name` and `greenops.cache.outcome`. Its own energy is what the cache
+took; what lies below a miss is the making of what was not there:
+
+    avoided = hits x mean energy below a miss - energy of all looks (and of what lies below hits)
+
+A stale answer saved nothing: its look is a cost, and its making would have been without a cache, too. Spans without
+energy below a miss make the saving smaller, never larger.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Final
+
+from greenops.domain.footprint import CacheSavings
+from greenops.domain.spans import SpanRow
+from greenops.observe import attributes as names
+from greenops.pipeline.carried import text
+from greenops.pipeline.lineage import Lineage, keep
+from greenops.pipeline.sums import Sum
+from greenops.units import Grams, Joules
+
+LONGEST: Final = 200
+"""Longest name of a cache that is taken [characters]."""
+MOST_CACHES: Final = 1000
+"""Caches that are told apart [1]; a name with an id in it must not fill the memory."""
+
+
+class Outcome(StrEnum):
+    """What a look into a cache gave."""
+
+    HIT = "hit"
+    MISS = "miss"
+    STALE = "stale"
+
+
+@dataclass(slots=True)
+class _Amount:
+    """What looks of one cache took, in one unit."""
+
+    look: Sum = field(default_factory=Sum)
+    below_hits: Sum = field(default_factory=Sum)
+    made: Sum = field(default_factory=Sum)
+
+    def avoided(self, hits: int, misses: int) -> float | None:
+        making = self.made.total()
+        return hits * making / misses - self.cost() if misses and making else None
+
+    def cost(self) -> float:
+        return self.look.total() + self.below_hits.total()
+
+
+@dataclass(slots=True)
+class _Cache:
+    counts: dict[Outcome, int] = field(default_factory=lambda: dict.fromkeys(Outcome, 0))
+    energy: _Amount = field(default_factory=_Amount)
+    carbon: _Amount = field(default_factory=_Amount)
+    metered: bool = True
+    """Every look has energy."""
+    priced: bool = True
+    """Whatever of it has energy has carbon, too."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    cache: _Cache
+    outcome: Outcome
+
+
+Pair = tuple[float, float]
+"""Energy [J] and emissions [gCO2e]."""
+
+
+class CacheSums:
+    """Sums over rows as they come, in any order, within what `lineage` remembers."""
+
+    def __init__(self, lineage: Lineage) -> None:
+        self._lineage = lineage
+        self._caches: dict[tuple[str, str], _Cache] = {}
+        self._looks: dict[int, _Look] = {}
+        self._waiting: dict[int, Pair] = {}
+        """What lies below spans that have not come yet: children end first."""
+        self._unpriced: dict[int, None] = {}
+        """Such spans below which some energy has no carbon."""
+
+    def add(self, key: int, row: SpanRow) -> None:
+        """Take one row in, once."""
+        below = self._waiting.pop(key, (0.0, 0.0))
+        unpriced = self._unpriced.pop(key, False) is None
+        own = (row.energy_j or 0.0, row.carbon_g or 0.0)
+        unpriced |= row.energy_j is not None and row.carbon_g is None
+        look = self._look(row)
+        if look is not None:
+            keep(self._looks, key, look, self._lineage.remembered)
+            look.cache.counts[look.outcome] += 1
+            look.cache.energy.look.add(own[0])
+            look.cache.carbon.look.add(own[1])
+            look.cache.metered &= row.energy_j is not None
+            look.cache.priced &= not unpriced
+            _below(look, below)
+        self._hand_up(key, (own[0] + below[0], own[1] + below[1]), unpriced=unpriced)
+
+    def _hand_up(self, key: int, amount: Pair, *, unpriced: bool) -> None:
+        if not (amount[0] or amount[1] or unpriced):
+            return
+        for above in self._lineage.upward(key):
+            look = self._looks.get(above)
+            if look is not None:
+                _below(look, amount)
+                look.cache.priced &= not unpriced
+            if not self._lineage.knows(above):
+                before = self._waiting.get(above, (0.0, 0.0))
+                after = (before[0] + amount[0], before[1] + amount[1])
+                keep(self._waiting, above, after, self._lineage.remembered)
+                if unpriced:
+                    keep(self._unpriced, above, None, self._lineage.remembered)
+
+    def _look(self, row: SpanRow) -> _Look | None:
+        if names.CACHE_OUTCOME not in row.attributes:
+            return None
+        said = text(row, names.CACHE_OUTCOME)
+        name = (text(row, names.CACHE_NAME) or row.name)[:LONGEST]
+        known = (row.service, name) in self._caches
+        if said not in set(Outcome) or not (known or len(self._caches) < MOST_CACHES):
+            return None
+        return _Look(self._caches.setdefault((row.service, name), _Cache()), Outcome(said))
+
+    def caches(self) -> tuple[CacheSavings, ...]:
+        """Each cache so far, by service and name."""
+        return tuple(_savings(*key, self._caches[key]) for key in sorted(self._caches))
+
+
+def _below(look: _Look, amount: Pair) -> None:
+    for unit, part in ((look.cache.energy, amount[0]), (look.cache.carbon, amount[1])):
+        if look.outcome is Outcome.HIT:
+            unit.below_hits.add(part)
+        elif look.outcome is Outcome.MISS:
+            unit.made.add(part)
+
+
+def _savings(service: str, name: str, cache: _Cache) -> CacheSavings:
+    hits, misses, stale = (cache.counts[each] for each in Outcome)
+    energy = cache.energy.avoided(hits, misses) if cache.metered else None
+    carbon = cache.carbon.avoided(hits, misses) if cache.metered and cache.priced else None
+    making = cache.energy.made.total()
+    return CacheSavings(
+        service=service,
+        cache=name,
+        hits=hits,
+        misses=misses,
+        stale=stale,
+        energy_j=None if energy is None else Joules(energy),
+        carbon_g=None if carbon is None else Grams(carbon),
+        miss_j=Joules(making / misses) if misses and making else None,
+        cost_j=Joules(cache.energy.cost()) if cache.metered else None,
+    )

@@ -1,0 +1,61 @@
+"""Numbers that a row carries among its attributes; what cannot be is absent."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Final
+
+from greenops.domain.spans import SpanRow, credible
+from greenops.observe import attributes as names
+from greenops.observe.gen_ai import CALLS, OPERATION, OUTPUT
+
+MOST_COUNTED: Final = 1e9
+"""Most tokens or items that one span may tell [1]."""
+ELSEWHERE: Final = frozenset({names.ENERGY_REMOTE, names.ENERGY_REMOTE_UNKNOWN})
+
+
+def value(row: SpanRow, name: str) -> Any:
+    """An attribute as it was sent; none where it is absent or no JSON."""
+    text = row.attributes.get(name)
+    try:
+        return None if text is None else json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+
+
+def number(row: SpanRow, name: str) -> float | None:
+    """An amount [J, g]; none where it is absent or cannot be."""
+    found = value(row, name)
+    if isinstance(found, bool) or not isinstance(found, int | float):
+        return None
+    return float(found) if credible(found) else None
+
+
+def count(row: SpanRow, *spellings: str) -> int | None:
+    """A count by the first spelling that is there; none where it is no whole number above zero."""
+    for name in spellings:
+        if name in row.attributes:
+            found = number(row, name)
+            whole = found is not None and found == int(found) and 0 < found <= MOST_COUNTED
+            return int(found) if found is not None and whole else None
+    return None
+
+
+def output_tokens(row: SpanRow) -> int | None:
+    """Tokens that a call of a language model gave; none where the span does not tell."""
+    return count(row, *OUTPUT)
+
+
+def text(row: SpanRow, name: str) -> str | None:
+    """A word; none where it is absent, empty or no text."""
+    found = value(row, name)
+    return found if isinstance(found, str) and found else None
+
+
+def metered_tokens(row: SpanRow) -> int | None:
+    """Tokens whose energy is the span's own; none for calls to elsewhere and for what repeats a call's tokens."""
+    if row.energy_j is None or row.attributes.keys() & ELSEWHERE:
+        return None
+    operation = value(row, OPERATION)
+    told = operation is None or (isinstance(operation, str) and operation in CALLS)
+    return output_tokens(row) if told else None

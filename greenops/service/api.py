@@ -11,7 +11,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request
-from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from greenops.domain.action import Receipt
@@ -44,12 +44,12 @@ LOOPBACK: Final = ("127.0.0.1", "localhost", "[::1]")
 R = TypeVar("R")
 
 
-def api(control: ControlPlane, page: Callable[[], bytes], host: str) -> Starlette:
+def api(control: ControlPlane, page: Callable[[str], tuple[bytes, str]], host: str) -> Starlette:
     """The application.
 
     Args:
         control: Who answers.
-        page: Text of `/metrics`.
+        page: `/metrics` in the format that an `Accept` header asks for, and its content type.
         host: Address it listens on; on loopback, a foreign `Host` is refused, so that a web page
             cannot reach it through a name that resolves to this machine.
     """
@@ -73,9 +73,10 @@ def api(control: ControlPlane, page: Callable[[], bytes], host: str) -> Starlett
     async def healthz(_request: Request) -> Response:
         return JSONResponse({"status": "ok"})
 
-    async def metrics(_request: Request) -> Response:
-        text = await run_in_threadpool(page)
-        return PlainTextResponse(text, media_type="text/plain; version=0.0.4; charset=utf-8")
+    async def metrics(request: Request) -> Response:
+        asked = request.headers.get("accept", "")
+        text, content_type = await run_in_threadpool(page, asked)
+        return Response(text, headers={"content-type": content_type, "vary": "Accept"})
 
     allowed = [*LOOPBACK] if host in ("127.0.0.1", "localhost", "::1") else ["*"]
     return Starlette(

@@ -65,7 +65,7 @@ class Doors:
         for each in held:
             each.listen(BACKLOG)
         apps = (
-            api(self._control, self._telemetry.page, settings.host),
+            api(self._control, self._telemetry.answer, settings.host),
             http_app(self._intake),
         )
         # The API last: whoever is told there that all is well may send to every other port.

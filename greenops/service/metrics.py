@@ -11,32 +11,62 @@ from opentelemetry.metrics import CallbackOptions, Observation
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.resources import Resource
 from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.exposition import choose_encoder
 
 from greenops.domain.action import Receipt
 from greenops.domain.decision import Decision
 from greenops.domain.evidence import AvoidedEmissions
 from greenops.domain.spans import SpanRow
+from greenops.observe import attributes as names
+from greenops.pipeline.carried import count, metered_tokens, number, output_tokens
+from greenops.pipeline.more_counters import series
+from greenops.service.exemplars import Exemplars
 from greenops.service.rows import Refusal
 from greenops.units import GramsPerKwh, Joules
 
 JOULES: Final = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0)
 GRAMS: Final = (1e-7, 1e-6, 1e-5, 3e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 0.1, 1.0)
+PER_UNIT: Final = (1e-5, 1e-4, 1e-3, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
 """Bounds of the histograms; the SDK's own are for milliseconds."""
+ENERGY_PAGE: Final = "greenops_operation_energy_joules"
+CARBON_PAGE: Final = "greenops_operation_carbon_grams"
+"""Names of the histograms on the page."""
+MORE: Final = {
+    names.METRIC_EMBODIED: "g",
+    names.METRIC_REMOTE: "J",
+    names.METRIC_REMOTE_LOW: "J",
+    names.METRIC_REMOTE_HIGH: "J",
+    names.METRIC_CARBON_REMOTE: "g",
+    names.METRIC_NETWORK_LOW: "J",
+    names.METRIC_NETWORK_HIGH: "J",
+    names.METRIC_CARBON_IDLE: "g",
+    names.METRIC_CARBON_OVERHEAD: "g",
+}
+"""Counters beside metered energy, and their units: a name of its own for each, so that no sum mixes two."""
 NONE: Final = "none"
 
 Number = int | float
 
 
 class Telemetry:
-    """Counters and gauges of one `greenops serve`, on a registry of its own."""
+    """Counters and gauges of one `greenops serve`, on a registry of its own.
+
+    Args:
+        energy: (Workload, category) → metered energy [J].
+        residual: What spans and accounts disagree by [1].
+        coverage: Part of the spans that have energy [1].
+        more: (Workload, name) → what spans carry beside it [J, g]; `more_counters.series` reads the name.
+    """
 
     def __init__(
         self,
         energy: Callable[[], Mapping[tuple[str | None, str], Joules]],
         residual: Callable[[], float | None],
         coverage: Callable[[], float | None],
+        more: Callable[[], Mapping[tuple[str | None, str], float]] = dict,
     ) -> None:
         self._registry = CollectorRegistry()
+        self._exemplars = Exemplars(self._registry)
         reader = PrometheusMetricReader(scope_info_enabled=False, registry=self._registry)
         self._provider = MeterProvider(
             metric_readers=[reader], resource=Resource({"service.name": "greenops"})
@@ -51,6 +81,17 @@ class Telemetry:
         )
         self._operation_carbon = meter.create_histogram(
             "greenops.operation.carbon", "g", explicit_bucket_boundaries_advisory=GRAMS
+        )
+        self._per_token = meter.create_histogram(
+            names.ENERGY_PER_OUTPUT, "J", explicit_bucket_boundaries_advisory=PER_UNIT
+        )
+        self._per_item = meter.create_histogram(
+            names.ENERGY_PER_ITEM, "J", explicit_bucket_boundaries_advisory=PER_UNIT
+        )
+        self._remote_per_token = meter.create_histogram(
+            "greenops.energy.remote.per_output_token",
+            "J",
+            explicit_bucket_boundaries_advisory=PER_UNIT,
         )
         self._refused = meter.create_counter("greenops.otlp.refused", "{point}")
         self._decisions = meter.create_counter("greenops.decisions", "{decision}")
@@ -74,6 +115,11 @@ class Telemetry:
             ],
             "J",
         )
+        self._more, self._now = more, dict(more())
+        for name, unit in MORE.items():
+            self._count(name, unit)
+        self._avoided_g: float | None = None
+        self._observe("greenops.savings.own.ratio", self._own_share)
         self._observe("greenops.conservation.residual.ratio", residual)
         self._observe("greenops.coverage.ratio", coverage)
 
@@ -83,6 +129,23 @@ class Telemetry:
             return [] if value is None else [Observation(value)]
 
         self._meter.create_observable_gauge(name, [callback], "1")
+
+    def _count(self, name: str, unit: str) -> None:
+        def callback(_options: CallbackOptions) -> list[Observation]:
+            found = [(series(key), value) for key, value in self._now.items()]
+            return [
+                Observation(value, _labels(workload, method))
+                for (workload, metric, method), value in found
+                if metric == name
+            ]
+
+        self._meter.create_observable_counter(name, [callback], unit)
+
+    def _own_share(self) -> float | None:
+        """Emissions of GreenOps itself over the avoided ones [1]; none without a saving to set them against."""
+        own = self._now.get((None, names.METRIC_CARBON_OVERHEAD))
+        saved = self._avoided_g
+        return None if own is None or saved is None or saved <= 0 else own / saved
 
     def _set(self, name: str, unit: str, value: Number, **labels: str) -> None:
         if name not in self._gauges:
@@ -103,18 +166,34 @@ class Telemetry:
                 "greenops.region": row.region or NONE,
             }
             operation = {**labels, "greenops.operation": row.name}
+            span = (row.trace_id, row.span_id, row.end)
+            page = {name.replace(".", "_"): value for name, value in operation.items()}
             if row.energy_j is not None:
                 self._operation_energy.record(row.energy_j, operation)
+                self._exemplars.see(ENERGY_PAGE, JOULES, page, row.energy_j, span)
             if row.carbon_g is not None:
                 self._operation_carbon.record(row.carbon_g, operation)
+                self._exemplars.see(CARBON_PAGE, GRAMS, page, row.carbon_g, span)
                 self._carbon.add(row.carbon_g, labels)
             if row.cost_usd is not None:
                 self._cost.add(row.cost_usd, labels)
+            if row.attributes:
+                self._units(row, labels)
+
+    def _units(self, row: SpanRow, labels: Mapping[str, str]) -> None:
+        items, tokens = count(row, names.ITEMS), metered_tokens(row)
+        if items is not None and row.energy_j is not None:
+            self._per_item.record(row.energy_j / items, labels)
+        if tokens is not None and row.energy_j is not None:
+            self._per_token.record(row.energy_j / tokens, labels)
+        remote, told = number(row, names.ENERGY_REMOTE), output_tokens(row)
+        if remote is not None and told is not None:
+            self._remote_per_token.record(remote / told, labels)
 
     def refused(self, points: Mapping[Refusal, int]) -> None:
         """Data points of `greenops.energy` that were not taken."""
-        for reason, count in points.items():
-            self._refused.add(count, {"greenops.reason": reason})
+        for reason, number_of in points.items():
+            self._refused.add(number_of, {"greenops.reason": reason})
 
     def decision(self, decision: Decision, evaluations: int) -> None:
         """One decision was made, for which the policies judged so many candidates."""
@@ -148,6 +227,7 @@ class Telemetry:
 
     def savings(self, avoided: AvoidedEmissions) -> None:
         """Avoided emissions so far with their 90 % range [gCO2e]."""
+        self._avoided_g = avoided.estimate
         for bound in ("estimate", "low", "high"):
             self._set("greenops.savings", "g", getattr(avoided, bound), bound=bound)
 
@@ -162,8 +242,21 @@ class Telemetry:
 
     def page(self) -> bytes:
         """The page, in the Prometheus text format."""
+        self._now = dict(self._more())
         return generate_latest(self._registry)
+
+    def answer(self, accept: str) -> tuple[bytes, str]:
+        """The page in the format that a scraper asks for, and its content type; OpenMetrics has exemplars."""
+        # All counters of one page tell of one instant.
+        self._now = dict(self._more())
+        encode, content_type = choose_encoder(accept)
+        return encode(self._exemplars), content_type
 
     def close(self) -> None:
         """Let go of the reader."""
         self._provider.shutdown()
+
+
+def _labels(workload: str | None, method: str | None) -> dict[str, str]:
+    labels = {"greenops.workload": workload or NONE}
+    return labels if method is None else {**labels, names.ENERGY_REMOTE_METHOD: method}

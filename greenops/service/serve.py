@@ -33,7 +33,10 @@ def serve(settings: Settings, clock: Clock, tell: Callable[[str], None]) -> None
         signal.signal(number, lambda _number, _frame: stop.set())
     footprint = Footprint()
     telemetry = Telemetry(
-        footprint.energy_by_workload, footprint.residual, lambda: coverage(footprint)
+        footprint.energy_by_workload,
+        footprint.residual,
+        lambda: coverage(footprint),
+        footprint.more_counters,
     )
     lake = ParquetLake(settings.state / "lake")
     lake.prepare()

@@ -104,6 +104,93 @@ def test_an_older_paragraph_without_power_has_carbon_alone(tmp_path: Path) -> No
     assert row.service == "card"
 
 
+@pytest.mark.feature("K2")
+def test_the_first_paragraph_of_all_is_read(tmp_path: Path) -> None:
+    text = (
+        "A cumulative of 3 hours of computation was performed on hardware of type Tesla K80.\n\n"
+        "This emitted a total of 0.51 kg CO2eq of which 0 kg CO2eq were directly offset."
+    )
+    (tmp_path / "card.md").write_text(text)
+
+    (row,) = bring(tmp_path, "ml-impact", str(tmp_path / "card.md"))
+
+    assert row.carbon_g == pytest.approx(510)
+
+
+CARD = """
+Carbon emissions can be estimated using the Machine Learning Impact calculator.
+
+- **Hardware Type:** {hardware}
+- **Hours used:** {hours}
+- **Cloud Provider:** private
+- **Compute Region:** {region}
+- **Carbon Emitted:** {carbon}
+"""
+
+
+@pytest.mark.feature("K2")
+@pytest.mark.parametrize(
+    ("hours", "carbon", "seconds", "grams"),
+    [
+        ("576 GPU-hours", "~150 kg CO2", 576 * 3600, 150_000),
+        ("0.0013 h (again)", "0.0025 gCO2eq (0.045 Wh)", 4.68, 0.0025),
+        ("7,480,000 GPU hours", "1,900 tCO2eq", 7_480_000 * 3600, 1.9e9),
+        ("12", "3.5 metric tons of CO2", 12 * 3600, 3.5e6),
+    ],
+)
+def test_the_list_of_a_model_card_is_read(
+    hours: str, carbon: str, seconds: float, grams: float, tmp_path: Path
+) -> None:
+    (tmp_path / "README.md").write_text(
+        CARD.format(hardware="A100 80GB", hours=hours, region="europe-west4", carbon=carbon)
+    )
+
+    (row,) = bring(tmp_path, "ml-impact", str(tmp_path / "README.md"))
+
+    assert row.carbon_g == pytest.approx(grams)
+    assert (row.end - row.start).total_seconds() == pytest.approx(seconds, rel=1e-6)
+    assert (row.energy_j, row.unknown, row.method) == (None, "not_reported", "estimated")
+    assert row.region == "europe-west4"
+
+
+@pytest.mark.feature("K2")
+@pytest.mark.parametrize(
+    ("hours", "carbon", "wrong"),
+    [
+        ("[More Information Needed]", "5 kg", "Hours used"),
+        ("3 days", "5 kg", "Hours used"),
+        ("1,5", "5 kg", "Hours used"),
+        ("5", "Unknown", "Carbon Emitted"),
+        ("5", "120", "Carbon Emitted"),
+        ("5", "3 tons", "Carbon Emitted"),
+        ("5", "100 lbs", "Carbon Emitted"),
+    ],
+)
+def test_a_model_card_without_a_figure_of_one_meaning_is_refused(
+    hours: str, carbon: str, wrong: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "README.md").write_text(
+        CARD.format(hardware="Unknown", hours=hours, region="[More]", carbon=carbon)
+    )
+
+    assert main(["import", "ml-impact", str(tmp_path / "README.md"), "--state", str(tmp_path)]) == 2
+
+    said = capsys.readouterr().err
+    assert "GO0441" in said
+    assert f"`{wrong}`" in said
+
+
+@pytest.mark.feature("K2")
+def test_a_little_run_agrees_as_well_as_two_digits_let_it(tmp_path: Path) -> None:
+    text = (SAMPLES / "ml_impact.tex").read_text()
+    text = text.replace("0.27 kg", "0.03 kg").replace("100 hours", "1 hours")
+    (tmp_path / "little.tex").write_text(text.replace("6.75 kg", "0.01 kg"))
+
+    (row,) = bring(tmp_path, "ml-impact", str(tmp_path / "little.tex"))
+
+    assert row.carbon_g == pytest.approx(10)
+
+
 def test_a_run_that_wrote_its_sum_so_far_again_and_again_counts_once(tmp_path: Path) -> None:
     head, first, _ = (SAMPLES / "codecarbon.csv").read_text().splitlines()
     cells = first.split(",")

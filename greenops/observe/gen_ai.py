@@ -108,7 +108,7 @@ def tokens(said: Said) -> Tokens | CallUnknown:
     if None in given:
         return CallUnknown.NO_TOKENS
     parts = [_first(said, each) or 0 for each in (CACHE_READ, CACHE_CREATION, REASONING)]
-    counts = [_count(each) for each in (*given, *parts)]
+    counts = [count(each) for each in (*given, *parts)]
     if None in counts:
         return CallUnknown.BAD_TOKENS
     read, wrote, cached, created, reasoned = (each or 0 for each in counts)
@@ -116,7 +116,8 @@ def tokens(said: Said) -> Tokens | CallUnknown:
     return Tokens(fresh, cached, wrote + reasoned if reasoned > wrote else wrote)
 
 
-def _count(value: object) -> int | None:
+def count(value: object) -> int | None:
+    """A number of tokens; none where it is not whole, below zero, above `MOST_TOKENS` or no number."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     # A NaN fails both comparisons.

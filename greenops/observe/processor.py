@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from opentelemetry.sdk.trace import SpanProcessor
 
+from greenops.observe import counted_tokens
 from greenops.observe.observer import Observer
 
 
@@ -23,6 +24,7 @@ class EnergySpanProcessor(SpanProcessor):
         self.on_end = observer.span_ended  # type: ignore[method-assign]
         self._observer = observer
         self._on_shutdown = on_shutdown
+        counted_tokens.watch(observer)
 
     def shutdown(self) -> None:
         """Look once more, then close the books."""

@@ -66,6 +66,10 @@ class Settings:
     """How long a machine is expected to serve [years]."""
     embodied_vcpus: int = 0
     """All vCPUs of the machine that `embodied_g` is of; 0 takes those that the process sees."""
+    idle_policy: str = "separate"
+    """Who answers for what a device draws with nothing running: `separate` (nobody), `by_reservation`, `by_dynamic_share`."""
+    idle_reserved: float = 1.0
+    """Part of each device that an instrumented service reserved [1]; counts with `by_reservation`."""
 
 
 PREFIX = "GREENOPS_"
@@ -74,6 +78,7 @@ LARGEST_PORT = 65_535
 CHOICES: Mapping[str, tuple[str, ...]] = {
     "mode": ("recommend", "act"),
     "language_model_calls": ("elsewhere", "all", "off"),
+    "idle_policy": ("separate", "by_reservation", "by_dynamic_share"),
     "language_model_tier": ("", "small", "medium", "large"),
 }
 """Settings that take one of a few words."""
@@ -222,6 +227,8 @@ def _checked(name: str, value: Any, origin: object) -> Any:
         raise UsageError("GO0804", f"`{name}` must be {words}, not `{value}` (from {origin})")
     if name in AMOUNTS and not 0 <= value < math.inf:
         raise UsageError("GO0804", f"`{name}` must be 0 or more, not `{value}` (from {origin})")
+    if name == "idle_reserved" and not 0 <= value <= 1:
+        raise UsageError("GO0804", f"`{name}` must be 0 to 1, not `{value}` (from {origin})")
     if name == "embodied_lifetime_years" and value == 0:
         raise UsageError("GO0804", f"`{name}` must be above 0 (from {origin})")
     if name == "span_parts":

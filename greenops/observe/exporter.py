@@ -19,7 +19,7 @@ from greenops.observe.attribution import Finished
 from greenops.observe.emissions import Price, instant, price
 from greenops.observe.enriched import Attributes, EnrichedSpan, SharedResource
 from greenops.observe.observer import PERIOD_S, Observer
-from greenops.observe.own_energy import Stated, own_energy
+from greenops.observe.own_energy import WALL_SHARE, Stated, own_energy
 from greenops.observe.span_parts import Part, SpanParts
 from greenops.units import Joules, seconds
 
@@ -45,6 +45,7 @@ class EnergySpanExporter(SpanExporter):
         workload: `greenops.workload` where the resource has none.
         instance: `service.instance.id` where the resource has none.
         parts: What spans carry beyond their own energy and carbon; none for nothing.
+        clocks: As the observer's: false where spans shared CPU time by wall time, which is said of them.
         after_shutdown: Called once the inner exporter has everything.
     """
 
@@ -59,6 +60,7 @@ class EnergySpanExporter(SpanExporter):
         workload: str | None = None,
         instance: Callable[[], str] | None = None,
         parts: SpanParts | None = None,
+        clocks: bool = True,
         after_shutdown: Callable[[], None] | None = None,
     ) -> None:
         self.inner = inner
@@ -66,7 +68,7 @@ class EnergySpanExporter(SpanExporter):
         self._region, self._workload, self._instance = region, workload, instance
         self._after_shutdown = after_shutdown
         self._parts = SpanParts() if parts is None else parts
-        self._stated = Stated.of(())
+        self._clocks, self._stated = clocks, Stated.of(())
         self._resource: tuple[Resource, str, str, Resource] | None = None
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
@@ -93,7 +95,7 @@ class EnergySpanExporter(SpanExporter):
         self._observer.settle(keys)
         table = self._factors()
         # A forked child has meters of its own.
-        self._stated = Stated.of(self._observer.meters)
+        self._stated = Stated.of(self._observer.meters, clocks=self._clocks)
         return [self._enrich_one(span, table) for span in spans]
 
     def _enrich_one(self, span: ReadableSpan, table: FactorTable) -> ReadableSpan:
@@ -186,6 +188,8 @@ class EnergySpanExporter(SpanExporter):
         if stated.method is not None:
             more[names.ENERGY_METHOD] = stated.method.value
             more[names.ENERGY_SOURCE] = ",".join(sorted({info.name for info in meters}))
+        if not stated.clocks:
+            more[names.ENERGY_ATTRIBUTION] = WALL_SHARE
         if stated.uncertainty is not None:
             more[names.ENERGY_UNCERTAINTY] = stated.uncertainty
         region = self._home(resource)

@@ -19,6 +19,10 @@ WIDER: Final = 1.25
 Source: docs/decisions/0011.
 """
 
+WALL_SHARE: Final = "wall_share"
+BY_CLOCK: Final = ("cpu_time", "operation_rate")
+"""Rules that rest on the CPU clocks of threads."""
+
 
 @dataclass(frozen=True, slots=True)
 class Stated:
@@ -28,21 +32,25 @@ class Stated:
         method: How their energy came about; none without a meter.
         uncertainty: Relative half width of the 90 % range [1]; none where it cannot be told.
         kinds: Device to its `hw.type`.
+        clocks: False where no clock of a thread was read for a span: what the process used is measured, who of its spans
+            used it is a guess that nobody has put a range to.
     """
 
     method: Method | None
     uncertainty: float | None
     kinds: Mapping[str, str]
+    clocks: bool = True
 
     @classmethod
-    def of(cls, meters: Iterable[MeterInfo]) -> Stated:
+    def of(cls, meters: Iterable[MeterInfo], *, clocks: bool = True) -> Stated:
         """The weakest method and the widest range of the meters in use."""
         infos = list(meters)
-        return cls(
-            max((each.method for each in infos), key=list(Method).index, default=None),
-            max((each.uncertainty for each in infos), default=None),
-            {each.device: each.device_kind for each in infos},
-        )
+        kinds = {each.device: each.device_kind for each in infos}
+        if not infos:
+            return cls(None, None, kinds, clocks)
+        methods = [each.method for each in infos] + ([] if clocks else [Method.ESTIMATED])
+        widest = max(each.uncertainty for each in infos) if clocks else None
+        return cls(max(methods, key=list(Method).index), widest, kinds, clocks)
 
 
 def own_energy(
@@ -57,7 +65,7 @@ def own_energy(
         asked: What someone opted into.
     """
     more: Attributes = {names.ENERGY_SELF: energy.self_j}
-    if energy.method is not stated.method:
+    if stated.clocks and energy.method is not stated.method:
         more[names.ENERGY_METHOD] = energy.method.value
     if stated.uncertainty is not None and (
         Part.RANGE in asked or _wider(energy, stated.uncertainty)
@@ -68,7 +76,8 @@ def own_energy(
     if Part.TOTAL in asked:
         more[names.ENERGY_TOTAL] = energy.total_j
     if Part.ATTRIBUTION in asked:
-        more[names.ENERGY_ATTRIBUTION] = energy.attribution
+        guessed = not stated.clocks and energy.attribution in BY_CLOCK
+        more[names.ENERGY_ATTRIBUTION] = WALL_SHARE if guessed else energy.attribution
     if Part.DEVICES in asked:
         more.update(_by_kind(found.devices, stated.kinds))
     return more

@@ -19,6 +19,7 @@ from greenops.observe import accounts, join
 from greenops.observe import attributes as names
 from greenops.observe.attach import Attachment
 from greenops.observe.exporter import EnergySpanExporter
+from greenops.observe.idle import SEPARATE, Idle
 from greenops.observe.observer import Observer
 from greenops.observe.pools import Pools
 from greenops.observe.processor import EnergySpanProcessor
@@ -60,8 +61,11 @@ class Session:
         workload: `greenops.workload` where the resource has none.
         region: `cloud.region` where neither span nor resource has one.
         parts: What spans carry beyond their own energy and carbon; none for nothing.
+        idle: Who answers for idle energy.
         record_unsampled: Spans that the sampler drops are recorded, so that their energy is theirs.
         meter_steps: asyncio is metered per step of a coroutine, and work in thread pools is followed.
+        meter_clocks: Threads' clocks are read at starts and ends of spans; otherwise CPU time between two looks goes by
+            wall time, and spans say so.
     """
 
     def __init__(
@@ -74,8 +78,10 @@ class Session:
         workload: str | None = None,
         region: str | None = None,
         parts: SpanParts | None = None,
+        idle: Idle = SEPARATE,
         record_unsampled: bool = True,
         meter_steps: bool = True,
+        meter_clocks: bool = True,
     ) -> None:
         self._factors, self._clock = factors, clock
         self._region, self._parts = region, parts
@@ -85,7 +91,8 @@ class Session:
         self._exporters = 0
         self._traces = join.tracer_provider(service, workload, region)
         self._workload = workload or _text(self._traces.resource, names.WORKLOAD)
-        self.observer = Observer(meters, clock=clock)
+        self._meter_clocks = meter_clocks
+        self.observer = Observer(meters, clock=clock, idle=idle, clocks=meter_clocks)
         self._attachment: Attachment | None = None
         self._record_unsampled = record_unsampled
         self._unsampled: Unsampled | None = None
@@ -135,6 +142,7 @@ class Session:
             workload=self._workload,
             instance=self._instance,
             parts=self._parts,
+            clocks=self._meter_clocks,
             after_shutdown=self._shut_down,
         )
 

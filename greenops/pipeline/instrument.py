@@ -99,6 +99,7 @@ def _start(service: str | None, workload: str | None, region: str | None) -> Ses
     from greenops.adapters.clock import SystemClock
     from greenops.observe.detector import region_here, workload_here
     from greenops.observe.session import Session
+    from greenops.pipeline.service_settings import idle, switched_on
     from greenops.pipeline.span_parts import span_parts
 
     workload = workload or workload_here(os.environ)
@@ -111,8 +112,10 @@ def _start(service: str | None, workload: str | None, region: str | None) -> Ses
         workload=workload,
         region=region or region_here(os.environ),
         parts=span_parts(),
-        record_unsampled=not _says("GREENOPS_RECORD_UNSAMPLED", "false"),
-        meter_steps=not _says("GREENOPS_METER_STEPS", "false"),
+        idle=idle(),
+        record_unsampled=switched_on("GREENOPS_RECORD_UNSAMPLED"),
+        meter_steps=switched_on("GREENOPS_METER_STEPS"),
+        meter_clocks=switched_on("GREENOPS_METER_CLOCKS"),
     )
 
 

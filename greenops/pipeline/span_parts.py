@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from greenops.errors import GreenOpsError
+from greenops.pipeline.service_settings import service_settings
 
 if TYPE_CHECKING:
     from greenops.config import Settings
@@ -39,7 +40,7 @@ def span_parts(environ: Mapping[str, str] | None = None) -> SpanParts:
     from greenops.observe.span_parts import SpanParts
 
     try:
-        return build(_settings(os.environ if environ is None else environ))
+        return build(service_settings(VARIABLES, os.environ if environ is None else environ))
     except GreenOpsError as error:
         _log.warning("GO0730 spans carry their own energy alone: %s", error)
         return SpanParts()
@@ -63,17 +64,6 @@ def build(settings: Settings) -> SpanParts:
         network=_network(table) if Part.NETWORK in asked else None,
         asked=asked,
     )
-
-
-def _settings(environ: Mapping[str, str]) -> Settings:
-    # An instrumented service lives in anyone's folder: no file there is ours to read, nor is it its fault
-    # where a variable for another process is wrong.
-    from greenops.config import PREFIX, load_settings
-
-    ours = {
-        name: environ[name] for name in (PREFIX + each for each in VARIABLES) if name in environ
-    }
-    return load_settings(ours, Path(os.devnull))
 
 
 @cache

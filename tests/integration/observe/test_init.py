@@ -265,6 +265,67 @@ show()
     assert "greenops.carbon.unknown" in attributes
 
 
+CHOSEN = """
+join()
+greenops.init()
+with greenops.operation("work"):
+    sum(range(100000))
+trace.get_tracer_provider().force_flush()
+(span,) = memory.get_finished_spans()
+print(json.dumps([dict(span.resource.attributes), dict(span.attributes)]))
+"""
+
+
+@pytest.mark.slow
+def test_what_is_chosen_for_idle_energy_is_told_by_the_resource(tmp_path: Path) -> None:
+    out = run(
+        CHOSEN,
+        tmp_path,
+        GREENOPS_IDLE_POLICY="by_reservation",
+        GREENOPS_IDLE_RESERVED="0.5",
+        GREENOPS_SPAN_PARTS="attribution,cost",
+    )
+
+    resource, span = json.loads(out)
+
+    assert resource["greenops.idle.policy"] == "by_reservation"
+    assert resource["greenops.energy.uncertainty"] > 0
+    assert span["greenops.energy.attribution"] == "cpu_time"
+    assert span["greenops.cost.unknown"] == "no_region"
+
+
+@pytest.mark.slow
+def test_without_clocks_spans_say_that_they_shared_by_wall_time(tmp_path: Path) -> None:
+    out = run(CHOSEN, tmp_path, GREENOPS_METER_CLOCKS="false", GREENOPS_SPAN_PARTS="range")
+
+    resource, span = json.loads(out)
+
+    assert resource["greenops.energy.method"] == "estimated"
+    assert resource["greenops.energy.attribution"] == "wall_share"
+    assert "greenops.energy.uncertainty" not in resource
+    assert set(span) == {"greenops.energy.self", "greenops.carbon.unknown"}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("variable", "code"),
+    [
+        ("GREENOPS_IDLE_POLICY", "GO0734"),
+        ("GREENOPS_METER_CLOCKS", "GO0733"),
+        ("GREENOPS_SPAN_PARTS", "GO0730"),
+    ],
+)
+def test_a_wrong_choice_is_told_and_costs_the_service_nothing(
+    tmp_path: Path, variable: str, code: str
+) -> None:
+    out = run(CHOSEN, tmp_path, told=code, **{variable: "nonsense"})
+
+    resource, span = json.loads(out)
+
+    assert resource["greenops.idle.policy"] == "separate"
+    assert span["greenops.energy.self"] >= 0
+
+
 @pytest.mark.slow
 def test_importing_and_starting_brings_no_heavy_library(tmp_path: Path) -> None:
     out = run(

@@ -114,6 +114,23 @@ def test_a_metered_device_that_a_span_left_alone_gave_it_zero():
     assert found["greenops.energy.gpu.self"] == 0.0
 
 
+def test_without_clocks_the_share_is_an_estimate_of_no_known_range():
+    stated = Stated.of([CPU], clocks=False)
+
+    found = told(energy(), Part.RANGE, Part.ATTRIBUTION, stated=stated)
+
+    assert (stated.method, stated.uncertainty) == (Method.ESTIMATED, None)
+    assert found == {names.ENERGY_SELF: 2.0, names.ENERGY_ATTRIBUTION: "wall_share"}
+
+
+def test_a_rule_that_needs_no_clock_stays_what_it_is():
+    stated, alone = Stated.of([GPU], clocks=False), energy(attribution="token_weights")
+
+    found = told(alone, Part.ATTRIBUTION, stated=stated)
+
+    assert found[names.ENERGY_ATTRIBUTION] == "token_weights"
+
+
 def test_a_resource_states_the_weakest_method_and_the_widest_range_of_its_meters():
     model = replace(OTHER, method=Method.MODELED, uncertainty=0.36)
 

@@ -274,7 +274,7 @@ def test_what_a_provider_reports_stands_as_it_is():
         ("models/gemini-2.5-flash", "medium"),
         ("models/gemini-2.5-flash-lite", "small"),
         ("llama3.1:8b", "llama-3.1-8b"),
-        ("deepseek-chat", "deepseek-v3"),
+        ("deepseek-reasoner", "deepseek-chat"),
         ("  GPT-4O  ", "large"),
     ],
 )

@@ -8,8 +8,8 @@ import streamlit as st
 
 from greenops.domain.console import Overview
 from greenops.domain.evidence import Verification
+from greenops.show import beside, parts, tables
 from greenops.show import format as show
-from greenops.show import parts, tables
 from greenops.show.control import Control
 
 REFRESH_S: Final = 5.0
@@ -44,6 +44,7 @@ def _live(control: Control) -> None:
         "`not known` is never counted as 0."
     )
     _where(overview)
+    _beside(overview)
 
 
 def used(overview: Overview) -> dict[str, tuple[str, str | None]]:
@@ -64,7 +65,7 @@ def trust(overview: Overview) -> dict[str, tuple[str, str | None]]:
     return {
         "Conservation residual": (
             show.percent(overview.conservation_residual_ratio, 2),
-            "of metered energy; 0 % is exact",
+            "0 % is exact",
         ),
         "Spans with energy": (
             show.percent(overview.spans_with_energy / overview.spans if overview.spans else None),
@@ -72,12 +73,13 @@ def trust(overview: Overview) -> dict[str, tuple[str, str | None]]:
         ),
         "Attributed share": (
             show.percent(overview.attributed_share),
-            "of the services' dynamic energy",
+            "of dynamic energy",
         ),
         "Decisions and receipts": (
             f"{overview.decisions:,} and {overview.receipts:,}",
             ledger_line(overview.ledger),
         ),
+        "GreenOps itself": beside.own_line(overview),
     }
 
 
@@ -98,8 +100,11 @@ def _where(overview: Overview) -> None:
     with left:
         st.subheader("Energy by category")
         parts.table(
-            tables.energy_rows(overview), "Energy by category and its share", "Nothing metered yet."
+            tables.energy_rows(overview),
+            "Energy by category, its share and emissions",
+            "Nothing metered yet.",
         )
+        st.caption("CO2e off the spans: as much per joule as the spans on the same machine emit.")
     with middle:
         st.subheader(f"Intensity now ({kind})")
         parts.table(
@@ -113,6 +118,65 @@ def _where(overview: Overview) -> None:
             tables.route_rows(overview),
             "Routes and the share of each backend",
             "No routes are set.",
+        )
+
+
+def _beside(overview: Overview) -> None:
+    """Kinds that are in no figure above; those without data leave no empty table behind."""
+    if overview.remote:
+        st.subheader("Language models served elsewhere")
+        parts.table(
+            beside.remote_rows(overview.remote),
+            "Energy of calls of language models served elsewhere, by service and method, with ranges",
+            "",
+        )
+        st.caption(beside.remote_line(overview.remote))
+    found = beside.part_rows(overview.services)
+    if found:
+        st.subheader("Embodied, network, and energy per unit")
+        parts.table(found, "Embodied emissions, the network's band, energy per item and token", "")
+        st.caption(
+            "Embodied emissions and the network's energy are in no other figure. The network is a "
+            "band without a middle: sources differ sixtyfold."
+        )
+    if overview.caches:
+        st.subheader("Caches")
+        parts.table(beside.cache_rows(overview.caches), "What each cache avoided and cost", "")
+        st.caption(
+            "Avoided: hits times what a miss took to make, less what the cache took itself; an "
+            "estimate, in no sum of avoided emissions above."
+        )
+    _tokens(overview)
+    _per_unit(overview)
+
+
+def _tokens(overview: Overview) -> None:
+    if not overview.curves:
+        return
+    st.subheader("Energy per token by calls at once")
+    st.vega_lite_chart(
+        beside.curve_spec(overview.curves), width="stretch", alt=beside.curve_alt(overview.curves)
+    )
+    parts.table(beside.curve_rows(overview.curves), "Energy per token alone and in company", "")
+
+
+def _per_unit(overview: Overview) -> None:
+    left, right = st.columns(2)
+    with left:
+        st.subheader("Fleet")
+        parts.table(
+            beside.fleet_rows(overview.fleet),
+            "Energy and carbon per million requests and users",
+            "Nothing metered yet.",
+        )
+        st.caption("All metered energy, idle included, scaled from what was seen; nothing assumed.")
+    with right:
+        st.subheader("Software Carbon Intensity")
+        embodied = st.toggle("with the making of machines (M)", key="sci_embodied")
+        parts.table(
+            beside.sci_rows(overview.services, embodied=embodied),
+            "Software Carbon Intensity per request of each service",
+            "No service has had a request yet.",
         )
 
 

@@ -71,13 +71,23 @@ def _carbon_per_request(service: ServiceFootprint) -> str:
 
 
 def energy_rows(overview: Overview) -> list[Row]:
-    """Energy by category; a category that was not reported is not known."""
+    """Energy by category and its emissions; what was not reported is not known."""
     whole, _ = known_sum(overview.energy.values())
+    # What drew nothing emitted nothing, wherever it stands.
+    nothing = {name: 0.0 for name, joules in overview.energy.items() if not joules}
+    carbon = {**nothing, **overview.carbon}
     rows = []
     for category, name in CATEGORY_NAMES.items():
         value = overview.energy.get(category.value)
         part = value / whole if value is not None and whole else None
-        rows.append({"Category": name, "Energy": show.joules(value), "Share": show.percent(part)})
+        rows.append(
+            {
+                "Category": name,
+                "Energy": show.joules(value),
+                "Share": show.percent(part),
+                "CO2e": show.grams(carbon.get(category.value)),
+            }
+        )
     return rows
 
 
@@ -105,7 +115,8 @@ def replay_line(overview: Overview) -> str | None:
         replay = parse_replay(overview.replay)
     except UsageError:
         replay = None
-    pace = f", {replay.rate:,g} times as fast as it happened" if replay else ""
+    faster = replay is not None and replay.rate != 1
+    pace = f", {replay.rate:,g} times as fast as it happened" if replay and faster else ""
     return (
         f"REPLAY: recorded grid data is played back{pace}; it is {show.instant(overview.now)} "
         "in the replay. Intensity, carbon and decisions are not live."

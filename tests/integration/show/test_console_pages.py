@@ -10,6 +10,7 @@ from streamlit.testing.v1 import AppTest
 from greenops.adapters.control_client import ControlClient
 from greenops.adapters.packaged import packaged
 from greenops.domain.evidence import Verification
+from greenops.domain.footprint import CacheSavings, RemoteEnergy, TokenCurve, TokenPoint
 from greenops.show import tables
 
 pytestmark = [pytest.mark.network, pytest.mark.slow, pytest.mark.timeout(60)]
@@ -122,9 +123,47 @@ def test_what_is_not_known_is_never_shown_as_zero(api):
 
     shown = cards(at)
     unknown = [label for label, (value, _) in shown.items() if value == "not known"]
-    assert len(unknown) == 7
+    assert len(unknown) == 8
     assert shown["Decisions and receipts"] == ("2 and 1", "ledger not known")
     assert rows(at, 0)[0]["J per request"] == "not known"
+
+
+def headings(at: AppTest) -> list[str]:
+    return [each.value for each in at.subheader]
+
+
+@pytest.mark.feature("A2", "F1", "G1")
+def test_what_no_row_tells_has_no_table_and_what_rows_tell_has_its_own(api):
+    beside = {"Language models served elsewhere", "Caches", "Energy per token by calls at once"}
+    without = headings(opened(overview))
+    points = (TokenPoint(1, 20, 4.0), TokenPoint(8, 20, 1.0))
+    api.overview = replace(
+        api.overview,
+        remote=(RemoteEnergy("assistant", "estimated", 2, 900.0, 300.0, 2700.0, None, 1),),
+        caches=(CacheSavings("search", "candidates", 75, 20, 5, 6000.0, 0.7, 90.0, 12.0),),
+        curves=(TokenCurve("llm in r", 40, points, (1.4, -0.7), 0.04),),
+    )
+
+    at = opened(overview)
+
+    assert not beside & set(without)
+    assert beside <= set(headings(at))
+    shown = [row for table in at.dataframe for row in table.value.to_dict("records")]
+    assert "300 J to 2.70 kJ" in [row.get("90 % range") for row in shown]
+    assert cards(at)["Energy metered"][0] == "8.50 kJ"
+
+
+@pytest.mark.feature("H3")
+def test_a_switch_takes_the_making_of_machines_into_the_score(api):
+    search = replace(api.overview.services[0], embodied_g=0.31)
+    api.overview = replace(api.overview, services=(search,))
+    at = opened(overview)
+    (off,) = rows(at, len(at.dataframe) - 1)
+
+    at.toggle(key="sci_embodied").set_value(True).run()
+
+    (on,) = rows(at, len(at.dataframe) - 1)
+    assert (off["SCI per request"], on["SCI per request"]) == ("310 µg", "620 µg")
 
 
 @pytest.mark.feature("K8")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
@@ -16,10 +16,14 @@ from greenops.policy.evaluate import Expression, Failed
 from greenops.policy.frames import Chunk
 from greenops.policy.ir import Node
 from greenops.policy.kernel_numbers import EPOCH, MICROSECOND
-from greenops.policy.kernel_plan import compiles
+from greenops.policy.kernel_reach import compiles
 from greenops.policy.kernels import Kernels
 from greenops.policy.table_rows import TableRows
 from greenops.policy.tables import Tables
+
+WHATEVER: Final = np.dtype(np.object_)
+"""How rows keep a list, a map and all else that has no column, and texts, which may be no word."""
+NUMERIC: Final = TYPES.keys() - {"string"}
 
 
 @dataclass(slots=True)
@@ -97,10 +101,12 @@ class Batch:
     ) -> Column:
         answers = [expression(self.rows.row(expression, *each)) for each in rows]
         ok = np.array([not isinstance(each, Failed) for each in answers], np.bool_)
-        kind = expression.kind
-        blank = np.zeros((), TYPES[kind]).item()
-        values = [_coded(each) if good else blank for each, good in zip(answers, ok, strict=True)]
-        return Column(kind, np.array(values, TYPES[kind]).reshape(shape), ok.reshape(shape))
+        of = expression.kind
+        values = np.zeros(len(answers), TYPES[of] if of in NUMERIC else WHATEVER)
+        for at, answer in enumerate(answers):
+            if ok[at]:
+                values[at] = _coded(answer)
+        return Column(expression.kind, values.reshape(shape), ok.reshape(shape))
 
     def _check(
         self,

@@ -16,8 +16,10 @@ from celpy.evaluation import CELEvalError
 from greenops.policy.check import Schema, check
 from greenops.policy.ir import Node
 from greenops.policy.operators import OPERATORS
-from greenops.policy.parse import CHAIN, environment
+from greenops.policy.parse import environment
+from greenops.policy.reading import CHAIN
 from greenops.policy.text import canonical
+from greenops.policy.values import Entries, Uint
 
 MOST_PROGRAMS: Final = 20_000
 """Programs that are kept: a hundred policies of two hundred rules."""
@@ -90,17 +92,23 @@ def _skips(tree: lark.Tree[lark.Token]) -> bool:
     return tree.data in CHAIN
 
 
-def to_cel(value: Any) -> Any:  # noqa: C901 - one case per type
+def to_cel(value: Any) -> Any:  # noqa: C901, PLR0911, PLR0912 - one case per type
     """A plain value as cel-python's; absent fields are left out of maps."""
     match value:
         case bool():
             return cel.BoolType(value)
+        case Uint():
+            return cel.UintType(int(value))
         case int():
             return cel.IntType(value)
         case float():
             return cel.DoubleType(value)
         case str():
             return cel.StringType(value)
+        case bytes():
+            return cel.BytesType(value)
+        case None:
+            return None
         case datetime():
             return cel.TimestampType(value)
         case timedelta():
@@ -115,18 +123,26 @@ def to_cel(value: Any) -> Any:  # noqa: C901 - one case per type
             raise TypeError(f"`{type(value).__name__}` has no CEL form")
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: Any) -> Any:  # noqa: C901, PLR0911 - one case per type
     match value:
         case cel.BoolType() | bool():
             return bool(value)
+        case cel.UintType():
+            return Uint(int(value))
         case int():
             return int(value)
         case float():
             return float.__float__(value)
         case str():
             return str.__str__(value)
+        case bytes():
+            return bytes(value)
         case list():
             return [_plain(each) for each in value]
+        case Entries(pairs=pairs):
+            return {_plain(key): _plain(each) for key, each in pairs}
+        case dict():
+            return {_plain(key): _plain(each) for key, each in value.items()}
         case _:
             return value
 

@@ -11,12 +11,12 @@ from greenops.errors import nearest
 
 LABELS: Final = ("job", "labels")
 """The one map; its members are the labels, whatever their names."""
-Literal = bool | int | float | str | datetime | timedelta
+Literal = bool | int | float | str | bytes | datetime | timedelta | None
 
 
 @dataclass(frozen=True, slots=True)
 class Const:
-    """A literal, decoded; `kind` is its CEL type."""
+    """A literal, decoded; `kind` is its CEL type. One of kind `type` has a type's name as value."""
 
     kind: str
     value: Literal
@@ -57,6 +57,32 @@ class ListOf:
 
 
 @dataclass(frozen=True, slots=True)
+class MapOf:
+    """A map literal; keys and values take turns."""
+
+    items: tuple[Node, ...]
+    at: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Select:
+    """A member of what is no declared field, such as `{"a": 1}.a`."""
+
+    of: Node
+    name: str
+    at: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class HasMember:
+    """Is the member there?"""
+
+    of: Node
+    name: str
+    at: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class If:
     """`test ? then : other`."""
 
@@ -68,7 +94,7 @@ class If:
 
 @dataclass(frozen=True, slots=True)
 class Each:
-    """`over.all(name, body)` or `.exists`."""
+    """`over.all(name, body)`, `.exists`, `.exists_one`, `.filter` or `.map`."""
 
     macro: str
     over: Node
@@ -85,7 +111,7 @@ class Local:
     at: int = 0
 
 
-Node = Const | Var | Has | Call | ListOf | If | Each | Local
+Node = Const | Var | Has | Call | ListOf | MapOf | Select | HasMember | If | Each | Local
 
 
 class ExpressionError(Exception):
@@ -108,14 +134,33 @@ def children(node: Node) -> tuple[Node, ...]:
     match node:
         case Call():
             return node.args
-        case ListOf():
+        case ListOf() | MapOf():
             return node.items
+        case Select() | HasMember():
+            return (node.of,)
         case If():
             return (node.test, node.then, node.other)
         case Each():
             return (node.over, node.body)
         case _:
             return ()
+
+
+def with_children(node: Node, inside: tuple[Node, ...]) -> Node:
+    """The node round other inner nodes."""
+    match node:
+        case Call():
+            return Call(node.name, inside, node.at)
+        case ListOf() | MapOf():
+            return type(node)(inside, node.at)
+        case Select() | HasMember():
+            return type(node)(inside[0], node.name, node.at)
+        case If():
+            return If(inside[0], inside[1], inside[2], node.at)
+        case Each():
+            return Each(node.macro, inside[0], node.name, inside[1], node.at)
+        case _:
+            return node
 
 
 def walk(node: Node) -> Iterator[Node]:
@@ -138,38 +183,14 @@ def conjuncts(node: Node) -> Iterator[Node]:
 
 def replace_fields(node: Node, put: Callable[[Var | Has], Node]) -> Node:
     """The tree with each field replaced by what `put` gives for it."""
-
-    def go(each: Node) -> Node:
-        match each:
-            case Var() | Has():
-                return put(each)
-            case Call():
-                return Call(each.name, tuple(map(go, each.args)), each.at)
-            case ListOf():
-                return ListOf(tuple(map(go, each.items)), each.at)
-            case If():
-                return If(go(each.test), go(each.then), go(each.other), each.at)
-            case Each():
-                return Each(each.macro, go(each.over), each.name, go(each.body), each.at)
-            case _:
-                return each
-
-    return go(node)
+    if isinstance(node, Var | Has):
+        return put(node)
+    return with_children(node, tuple(replace_fields(each, put) for each in children(node)))
 
 
 def moved(node: Node, at: int) -> Node:
     """The tree with every node at one place: where it is put in, not where it was written."""
-    match node:
-        case Call():
-            return Call(node.name, tuple(moved(each, at) for each in node.args), at)
-        case ListOf():
-            return ListOf(tuple(moved(each, at) for each in node.items), at)
-        case If():
-            return If(moved(node.test, at), moved(node.then, at), moved(node.other, at), at)
-        case Each():
-            return Each(node.macro, moved(node.over, at), node.name, moved(node.body, at), at)
-        case _:
-            return replace(node, at=at)
+    return replace(with_children(node, tuple(moved(each, at) for each in children(node))), at=at)
 
 
 def did_you_mean(word: str, known: object) -> str | None:

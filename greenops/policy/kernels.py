@@ -21,11 +21,23 @@ from greenops.policy.columns import (
     disjunction,
 )
 from greenops.policy.frames import JOB, Chunk, Frame
-from greenops.policy.ir import Call, Const, Each, Has, If, ListOf, Local, Node, Var, children
+from greenops.policy.ir import (
+    Call,
+    Const,
+    Each,
+    Has,
+    If,
+    ListOf,
+    Local,
+    Node,
+    Var,
+    children,
+    with_children,
+)
 from greenops.policy.kernel_calls import JOINED, WITH_TEXT, called, with_text
 from greenops.policy.kernel_lists import member, members_of
 from greenops.policy.kernel_numbers import EPOCH, MICROSECOND
-from greenops.policy.kernel_plan import frame_over, grouped, placeless, with_children
+from greenops.policy.kernel_plan import frame_over, grouped, placeless
 from greenops.policy.tables import Lists, Tables
 from greenops.policy.text import canonical
 
@@ -108,8 +120,8 @@ class Kernels:
                 return self._macro(node, chunk)
             case Call():
                 return self._call(node, chunk)
-            case ListOf():
-                raise AssertionError("a list stands only where `in` looks into it")
+            case _:
+                raise AssertionError("lists stand only where `in` looks into them; maps go by rows")
 
     def _read(self, node: Var | Has | Local, chunk: Chunk | None) -> Column:
         if isinstance(node, Local):

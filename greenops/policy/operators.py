@@ -10,35 +10,30 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Callable
-from datetime import datetime, timedelta
 from typing import Any, Final
 
 import celpy.celtypes as cel
+import re2  # type: ignore[import-untyped]
 from celpy.evaluation import CELEvalError
 
-from greenops.policy.quantity import duration, instant
+from greenops.policy import conversions, moments
+from greenops.policy.values import (
+    LONGEST,
+    Uint,
+    bare,
+    equal,
+    holds,
+    kind,
+    looked_up,
+    ordered,
+    wrapped,
+)
+
+__all__ = ["LONGEST", "OPERATORS", "kind"]
 
 Operator = Callable[..., Any]
 FAULTS = (TypeError, ValueError, OverflowError, ZeroDivisionError, KeyError, IndexError)
-LONGEST: Final = timedelta(microseconds=(2**63 - 1) // 1_000)
-"""Longest duration: 64 bits of nanoseconds. Source: cel-spec conformance, `sub_time_duration_over`."""
-KINDS: Final = (
-    ("bool", (bool, cel.BoolType)),
-    ("double", (float,)),
-    ("int", (int,)),
-    ("string", (str,)),
-    ("list", (list,)),
-    ("map", (dict,)),
-    ("timestamp", (datetime,)),
-    ("duration", (timedelta,)),
-)
-
-
-def kind(value: object) -> str:
-    """CEL type of a run-time value; the class's name where it is none of ours."""
-    if isinstance(value, cel.UintType):
-        return "uint"
-    return next((name for name, types in KINDS if isinstance(value, types)), type(value).__name__)
+TIMES: Final = frozenset({"timestamp", "duration"})
 
 
 def _strict(function: Operator) -> Operator:
@@ -57,90 +52,69 @@ def _strict(function: Operator) -> Operator:
     return call
 
 
-def _same(left: Any, right: Any) -> str:
-    found = kind(left)
-    if found != kind(right):
-        raise TypeError(f"no such overload: {found} and {kind(right)}")
-    return found
+def _equality(*, same: bool) -> Operator:
+    def equality(left: Any, right: Any) -> Any:
+        return cel.BoolType(equal(left, right) is same)
+
+    return _strict(equality)
 
 
-def _bare(value: Any, of: str) -> Any:
-    """The Python value without cel-python's own operators."""
-    match of:
-        case "bool":
-            return bool(value)
-        case "int":
-            return int(value)
-        case "double":
-            return float.__float__(value)
-        case "string":
-            return str.__str__(value)
-        case "timestamp":
-            return datetime.fromtimestamp(0, value.tzinfo) + (
-                datetime.__sub__(value, datetime.fromtimestamp(0, value.tzinfo))
-            )
-        case "duration":
-            return timedelta(value.days, value.seconds, value.microseconds)
-        case _:
-            raise TypeError(f"no such overload: {of}")
-
-
-def _compare(compare: Callable[[Any, Any], bool]) -> Operator:
+def _order(compare: Callable[[Any, Any], bool]) -> Operator:
     def compared(left: Any, right: Any) -> Any:
-        of = _same(left, right)
-        return cel.BoolType(compare(_bare(left, of), _bare(right, of)))
+        return cel.BoolType(compare(*ordered(left, right)))
 
     return _strict(compared)
-
-
-def _wrap(value: Any) -> Any:
-    """A result as cel-python's type, checked for range."""
-    match value:
-        case bool():
-            return cel.BoolType(value)
-        case int():
-            return cel.IntType(value)
-        case float():
-            return cel.DoubleType(value)
-        case str():
-            return cel.StringType(value)
-        case datetime():
-            return cel.TimestampType(value)
-        case timedelta():
-            if abs(value) > LONGEST:
-                raise OverflowError("duration is out of range")
-            return cel.DurationType(value)
-        case _:
-            raise TypeError(f"no such overload: {type(value).__name__}")
 
 
 def _arithmetic(sign: str) -> Operator:
     apply = {"+": operator.add, "-": operator.sub, "*": operator.mul}
 
     def calculated(left: Any, right: Any) -> Any:
-        kinds = (kind(left), kind(right))
-        times = {"timestamp", "duration"}
-        if kinds[0] != kinds[1] and not set(kinds) <= times:
-            raise TypeError(f"no such overload: {kinds[0]} {sign} {kinds[1]}")
-        x, y = _bare(left, kinds[0]), _bare(right, kinds[1])
-        if kinds[0] == "bool" or (kinds[0] == "string" and sign != "+"):
-            raise TypeError(f"no such overload: {kinds[0]} {sign} {kinds[1]}")
-        if sign in apply:
-            return _wrap(apply[sign](x, y))
-        return _wrap(_divided(sign, x, y, kinds[0]))
+        of, other = kind(left), kind(right)
+        if (of != other and not {of, other} <= TIMES) or not _takes(sign, of):
+            raise TypeError(f"no such overload: {of} {sign} {other}")
+        if of == "list":
+            return cel.ListType([*left, *right])
+        x, y = bare(left, of), bare(right, other)
+        found = apply[sign](x, y) if sign in apply else _divided(sign, x, y, of)
+        return wrapped(Uint(_natural(found)) if of == "uint" else found)
 
     return _strict(calculated)
 
 
+def _takes(sign: str, of: str) -> bool:
+    """Has a type that operator with itself? What times do with each other Python knows."""
+    if of in {"string", "bytes", "list"}:
+        return sign == "+"
+    if of in TIMES:
+        return sign in "+-"
+    return of in {"int", "uint"} or (of == "double" and sign != "%")
+
+
+def _natural(value: int) -> int:
+    if not 0 <= value < 2**64:
+        raise OverflowError("unsigned integer overflow")
+    return value
+
+
 def _divided(sign: str, x: Any, y: Any, of: str) -> Any:
-    if of != "int":
-        raise TypeError(f"no such overload: {of} {sign} {of}")
+    if of == "double":
+        return _quotient(x, y)
     if y == 0:
         raise ZeroDivisionError("divide by zero")
     quotient = abs(x) // abs(y) * (1 if (x < 0) == (y < 0) else -1)
-    if quotient >= 2**63:
+    if of == "int" and quotient >= 2**63:
         raise OverflowError("integer overflow")
     return quotient if sign == "/" else x - quotient * y
+
+
+def _quotient(x: float, y: float) -> float:
+    """Of doubles, as IEEE 754 has it: no error, but infinity or NaN."""
+    if y:
+        return x / y
+    if x == 0 or math.isnan(x) or math.isnan(y):
+        return math.nan
+    return math.copysign(math.inf, x) * math.copysign(1.0, y)
 
 
 def _logic(decisive: bool) -> Operator:
@@ -158,37 +132,49 @@ def _logic(decisive: bool) -> Operator:
     return joined
 
 
-def _not(value: Any) -> Any:
-    return cel.BoolType(not _bare(value, _only(value, "bool")))
+def only(value: Any, *kinds: str) -> str:
+    """The value's type.
 
-
-def _negative(value: Any) -> Any:
-    return _wrap(-_bare(value, _only(value, "int", "double")))
-
-
-def _only(value: Any, *kinds: str) -> str:
+    Raises:
+        TypeError: It is none of those.
+    """
     found = kind(value)
     if found not in kinds:
         raise TypeError(f"no such overload: {found}")
     return found
 
 
+def _not(value: Any) -> Any:
+    return cel.BoolType(not bare(value, only(value, "bool")))
+
+
+def _negative(value: Any) -> Any:
+    return wrapped(-bare(value, only(value, "int", "double")))
+
+
 def _in(item: Any, among: Any) -> Any:
-    of = kind(item)
-    if _only(among, "list", "map") == "map":
-        return cel.BoolType(of == "string" and item in among)
-    bare = _bare(item, of)
-    return cel.BoolType(any(kind(each) == of and _bare(each, of) == bare for each in among))
+    if only(among, "list", "map") == "map":
+        return cel.BoolType(holds(among, item))
+    return cel.BoolType(any(equal(each, item) for each in among))
+
+
+def _index(of: Any, key: Any) -> Any:
+    if only(of, "list", "map") == "map":
+        return looked_up(of, key)
+    place = bare(key, only(key, "int", "uint", "double"))
+    if place != int(place) or not 0 <= place < len(of):
+        raise IndexError("index out of bounds")
+    return of[int(place)]
 
 
 def _size(value: Any) -> Any:
-    _only(value, "string", "list")
+    only(value, "string", "bytes", "list", "map")
     return cel.IntType(len(value))
 
 
 def _ratio(above: Any, below: Any) -> Any:
     """Quotient of two doubles; an error where the lower is 0 or the result is not finite."""
-    x, y = _bare(above, _only(above, "double")), _bare(below, _only(below, "double"))
+    x, y = bare(above, only(above, "double")), bare(below, only(below, "double"))
     if y == 0:
         raise ZeroDivisionError("ratio by zero")
     if not math.isfinite(x / y):
@@ -196,48 +182,31 @@ def _ratio(above: Any, below: Any) -> Any:
     return cel.DoubleType(x / y)
 
 
-def _string(value: Any) -> Any:
-    of = _only(value, "string", "bool", "int", "double")
-    bare = _bare(value, of)
-    if of == "bool":
-        return cel.StringType("true" if bare else "false")
-    if of == "double" and math.isfinite(bare) and bare == int(bare) and abs(bare) < 1e15:  # noqa: PLR2004
-        return cel.StringType(str(int(bare)))
-    return cel.StringType(str(bare))
+def _search(find: Callable[[str, str], bool]) -> Operator:
+    def searched(text: Any, part: Any) -> Any:
+        for each in (text, part):
+            only(each, "string")
+        return cel.BoolType(find(str.__str__(text), str.__str__(part)))
+
+    return _strict(searched)
 
 
-def _double(value: Any) -> Any:
-    return cel.DoubleType(float(_bare(value, _only(value, "int", "double"))))
-
-
-def _whole_seconds(value: Any) -> Any:
-    """All of a duration in whole seconds, towards zero."""
-    span = _bare(value, _only(value, "duration"))
-    whole = abs(span) // timedelta(seconds=1)
-    return cel.IntType(whole if span >= timedelta(0) else -whole)
-
-
-def _timestamp(value: Any) -> Any:
-    found = instant(str(value))
-    if found is None:
-        raise ValueError("no instant")
-    return cel.TimestampType(found)
-
-
-def _duration(value: Any) -> Any:
-    found = duration(str(value))
-    if found is None:
-        raise ValueError("no duration")
-    return cel.DurationType(found)
+def _matches(text: str, pattern: str) -> bool:
+    options = re2.Options()
+    options.log_errors = False
+    try:
+        return re2.search(pattern, text, options) is not None
+    except re2.error as error:
+        raise ValueError("no RE2 pattern") from error
 
 
 OPERATORS: Final[dict[str, Operator]] = {
-    "_==_": _compare(operator.eq),
-    "_!=_": _compare(operator.ne),
-    "_<_": _compare(operator.lt),
-    "_<=_": _compare(operator.le),
-    "_>_": _compare(operator.gt),
-    "_>=_": _compare(operator.ge),
+    "_==_": _equality(same=True),
+    "_!=_": _equality(same=False),
+    "_<_": _order(operator.lt),
+    "_<=_": _order(operator.le),
+    "_>_": _order(operator.gt),
+    "_>=_": _order(operator.ge),
     "_+_": _arithmetic("+"),
     "_-_": _arithmetic("-"),
     "_*_": _arithmetic("*"),
@@ -248,11 +217,13 @@ OPERATORS: Final[dict[str, Operator]] = {
     "!_": _strict(_not),
     "-_": _strict(_negative),
     "_in_": _strict(_in),
+    "_[_]": _strict(_index),
     "size": _strict(_size),
     "ratio": _strict(_ratio),
-    "string": _strict(_string),
-    "double": _strict(_double),
-    "getSeconds": _strict(_whole_seconds),
-    "timestamp": _strict(_timestamp),
-    "duration": _strict(_duration),
+    "startsWith": _search(str.startswith),
+    "endsWith": _search(str.endswith),
+    "contains": _search(str.__contains__),
+    "matches": _search(_matches),
+    **{name: _strict(function) for name, function in conversions.CONVERSIONS.items()},
+    **{name: _strict(function) for name, function in moments.PARTS.items()},
 }

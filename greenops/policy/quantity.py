@@ -67,6 +67,12 @@ def instant(text: str) -> datetime | None:
         return None
 
 
+def finer(text: str) -> bool:
+    """Does an instant or a duration tell more than the microseconds that are kept?"""
+    fraction = re.search(r"\.[0-9]{6}([0-9]+)(?:Z|[+-]|s)", text)
+    return fraction is not None and bool(fraction[1].strip("0"))
+
+
 def percent(text: str) -> float | None:
     """`10%` as 0.1; none where the text is not a percentage."""
     found = PERCENT.fullmatch(text)

@@ -24,7 +24,8 @@ from greenops.policy.ir import (
     replace_fields,
     walk,
 )
-from greenops.policy.parse import MAX_LIST, parse
+from greenops.policy.parse import parse
+from greenops.policy.reading import MAX_LIST
 from greenops.policy.report import Report
 
 MAX_EXPANDED = 1_000

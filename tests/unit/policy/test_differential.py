@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from greenops.policy.batch import Batch
 from greenops.policy.evaluate import Failed, compile_node, to_cel
 from greenops.policy.ir import ExpressionError
-from greenops.policy.kernel_plan import compiles
+from greenops.policy.kernel_reach import compiles
 from greenops.policy.parse import parse
 from greenops.policy.tables import ARROW, Tables
 from greenops.policy.zones import CALENDAR as PARTS

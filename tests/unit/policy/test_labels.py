@@ -34,7 +34,7 @@ def compiled(text):
     ],
 )
 def test_a_label_of_any_name_is_read_as_the_reference_reads_it(text, canonical, means):
-    oracle = pytest.importorskip("cel_expr_python").cel
+    oracle = pytest.importorskip("cel_expr_python.cel")
     kinds = oracle.Type
     reference = oracle.NewEnv(variables={"job": kinds.Map(kinds.STRING, kinds.DYN)})
     made = compiled(text)

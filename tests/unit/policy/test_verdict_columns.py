@@ -17,7 +17,7 @@ from greenops.domain.workload import ClockTime, Job, Limits, Urgency, Workload, 
 from greenops.policy import compile_policies
 from greenops.policy.evaluate import compile_node
 from greenops.policy.kernel_numbers import COMPARE
-from greenops.policy.kernel_plan import compiles
+from greenops.policy.kernel_reach import compiles
 from greenops.policy.parse import parse
 from greenops.policy.record_tables import Choice, candidate_table, job_table
 from greenops.policy.schema import FIELDS

@@ -114,5 +114,4 @@ class Unknown(StrEnum):
     NO_METER = "no_meter"
     NOT_OBSERVED = "not_observed"
     METER_FAILED = "meter_failed"
-    CLOCK_UNAVAILABLE = "clock_unavailable"
     FAULT = "fault"

@@ -68,7 +68,6 @@ class Observer:
         self._interval_s, self._open_host, self._patience_s = interval_s, host, patience_s
         self._running = False
         self._kept = KEPT
-        self._blind: Unknown | None = None
         self._log = SpanLog(self._know, SHORT_NS if clocks else NEVER_NS)
         self.span_started, self.span_ended = self._log.started, self._log.ended
         self.tokens = self._log.counted
@@ -241,12 +240,8 @@ class Observer:
         if self._spans.abandon(key):
             found = self._results[key] = Finished(key, None, Unknown.METER_FAILED, 0, {})
             return found
-        why = self._blind or (Unknown.NOT_OBSERVED if self._meters.infos else Unknown.NO_METER)
+        why = Unknown.NOT_OBSERVED if self._meters.infos else Unknown.NO_METER
         return Finished(key, None, why, 0, {})
-
-    def blind(self, reason: Unknown) -> None:
-        """Say why no span can be seen here."""
-        self._blind = reason
 
     def keep(self, results: int) -> None:
         """Keep so many results where exporters hold back more spans than usual."""

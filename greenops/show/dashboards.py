@@ -6,6 +6,7 @@ import json
 from typing import Any, Final
 
 from greenops.show.panels import OVERVIEW, WORKLOAD, Panel
+from greenops.show.rules import RULES_FILE, rules
 
 Json = dict[str, Any]
 
@@ -66,7 +67,7 @@ def files() -> dict[str, str]:
         name: json.dumps(board, indent=2, ensure_ascii=False) + "\n"
         for name, board in dashboards().items()
     }
-    return {**boards, "provisioning.yaml": PROVISIONING}
+    return {**boards, "provisioning.yaml": PROVISIONING, RULES_FILE: rules()}
 
 
 def _laid_out(panels: tuple[Panel, ...]) -> list[Json]:

@@ -7,9 +7,17 @@ from typing import Final
 COUNTERS: Final = frozenset(
     {
         "greenops_energy_joules_total",
+        "greenops_energy_remote_joules_total",
+        "greenops_energy_remote_low_joules_total",
+        "greenops_energy_remote_high_joules_total",
+        "greenops_energy_network_low_joules_total",
+        "greenops_energy_network_high_joules_total",
         "greenops_carbon_location_grams_total",
         "greenops_carbon_market_grams_total",
         "greenops_carbon_embodied_grams_total",
+        "greenops_carbon_remote_grams_total",
+        "greenops_carbon_idle_grams_total",
+        "greenops_carbon_overhead_grams_total",
         "greenops_carbon_avoided_grams_total",
         "greenops_carbon_added_grams_total",
         "greenops_cost_total",
@@ -25,6 +33,9 @@ HISTOGRAMS: Final = frozenset(
     {
         "greenops_operation_energy_joules",
         "greenops_operation_carbon_grams",
+        "greenops_energy_per_item_joules",
+        "greenops_energy_per_output_token_joules",
+        "greenops_energy_remote_per_output_token_joules",
         "greenops_policy_evaluation_duration_seconds",
     }
 )
@@ -38,6 +49,7 @@ GAUGES: Final = frozenset(
         "greenops_budget_limit_grams",
         "greenops_budget_period_seconds",
         "greenops_savings_grams",
+        "greenops_savings_own_ratio",
         "greenops_sci_grams",
         "greenops_provider_last_success_timestamp_seconds",
         "greenops_ledger_checkpoint_timestamp_seconds",

@@ -167,5 +167,96 @@ OVERVIEW: Final = (
         8,
         decimals=3,
     ),
+    Panel(
+        "timeseries",
+        "Idle power",
+        "watt",
+        {
+            "idle": 'sum(rate(greenops_energy_joules_total{greenops_energy_category="idle"}'
+            "[$__rate_interval]))",
+        },
+        "What devices draw while nothing runs on them; all workloads.",
+        "counters of the energy meters",
+        8,
+    ),
+    Panel(
+        "timeseries",
+        "Idle share of metered energy",
+        "percentunit",
+        {
+            "idle": 'sum(rate(greenops_energy_joules_total{greenops_energy_category="idle"}'
+            "[$__rate_interval])) / sum(rate(greenops_energy_joules_total[$__rate_interval]))",
+        },
+        "Part of all metered energy that is drawn while nothing runs; all workloads.",
+        "counters of the energy meters",
+        8,
+    ),
+    Panel(
+        "timeseries",
+        "Idle and own carbon (location-based, average, replay/live as served)",
+        "massg",
+        {
+            "idle": "sum(increase(greenops_carbon_idle_grams_total[$__rate_interval]))",
+            "GreenOps itself": "sum(increase(greenops_carbon_overhead_grams_total"
+            "[$__rate_interval]))",
+        },
+        "CO2e per step, per joule as much as the spans on the same machine emit; all workloads.",
+        "idle and own energy x what spans beside it emit per joule",
+        8,
+    ),
+    Panel(
+        "timeseries",
+        "Language models served elsewhere",
+        "joule",
+        {
+            f"{name} {{{{greenops_energy_remote_method}}}}": "sum by "
+            f"(greenops_energy_remote_method) (increase(greenops_energy_remote{part}_joules_total"
+            f"{{{WORKLOAD}}}[$__rate_interval]))"
+            for name, part in (("estimate", ""), ("low", "_low"), ("high", "_high"))
+        },
+        "Energy per step that calls drew where they were served, with its 90 % range; not metered, "
+        "and in no other panel.",
+        "tokens of the calls, or what their provider said",
+        8,
+    ),
+    Panel(
+        "timeseries",
+        "Energy per item and per output token, p50",
+        "joule",
+        {
+            name: f"histogram_quantile(0.50, sum by (le) (rate({metric}_bucket{{{WORKLOAD}}}"
+            "[$__rate_interval])))"
+            for name, metric in (
+                ("item", "greenops_energy_per_item_joules"),
+                ("token, own server", "greenops_energy_per_output_token_joules"),
+                ("token, served elsewhere", "greenops_energy_remote_per_output_token_joules"),
+            )
+        },
+        "Half of the spans take no more; own servers at the chip, others at the site.",
+        "energy of spans by the items and tokens that they tell",
+        8,
+    ),
+    Panel(
+        "timeseries",
+        "Carbon of making the machines (embodied)",
+        "massg",
+        {
+            "{{greenops_workload}}": "sum by (greenops_workload) (increase("
+            f"greenops_carbon_embodied_grams_total{{{WORKLOAD}}}[$__rate_interval]))",
+        },
+        "CO2e per step; in no sum of operational emissions.",
+        "CPU time of spans over the machines' life x what making them emitted",
+        8,
+    ),
+    Panel(
+        "timeseries",
+        "Own emissions over avoided ones",
+        "percentunit",
+        {"own": "max(greenops_savings_own_ratio)"},
+        "What GreenOps emits itself by what was avoided; all workloads.",
+        "own energy in the accounts; ledger: decisions with their outcomes",
+        8,
+        decimals=2,
+    ),
 )
 """Panels of the overview, left to right, top to bottom."""

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -16,11 +17,18 @@ from greenops.domain.decision import Candidate, Decision, Mode
 from greenops.domain.evidence import AvoidedEmissions, Grade
 from greenops.domain.spans import SpanRow
 from greenops.domain.workload import Limits
-from greenops.service.metrics import Telemetry
+from greenops.service.metrics import MORE, Telemetry
 from greenops.show.dashboards import overview_dashboard
 from greenops.show.lint import metric_names
+from greenops.show.rules import ALERTS, RECORDED
 
 DAY = datetime(2021, 10, 8, tzinfo=UTC)
+
+
+def _named(name: str) -> str:
+    return f"{name} estimated" if "remote" in name else name
+
+
 DECISION = Decision(
     "d", "j/1", "search", DAY, Candidate("a"), Candidate("b"), None, {}, {}, "why", Mode.ENFORCE,
     (), "00", None, Limits(), None, None, {}, replay=False,
@@ -29,7 +37,13 @@ SPAN = SpanRow(
     "t", "s", None, "search", None, "search", "GET /search", "SERVER", DAY, DAY, DAY, 5.0, 4.0,
     6.0, 0.0003, 0.00001, "modeled", None, "eu-north-1", "SE", None, {},
 )  # fmt: skip
+MORE_SEEN = {
+    ("search" if "remote" in name or "embodied" in name else None, _named(name)): 1.0
+    for name in MORE
+}
 QUERIES = [
+    *RECORDED.values(),
+    *(alert.expression for alert in ALERTS),
     *(target["expr"] for panel in overview_dashboard()["panels"] for target in panel["targets"]),
     *(each["expr"] for each in overview_dashboard()["annotations"]["list"]),
 ]
@@ -38,8 +52,13 @@ QUERIES = [
 @pytest.fixture(scope="module")
 def series() -> dict[str, set[str]]:
     """Metric name → its labels, from a page on which everything happened once."""
-    telemetry = Telemetry(lambda: {("search", "attributed"): 3.0}, lambda: 0.0, lambda: 1.0)
-    telemetry.spans([SPAN])
+    telemetry = Telemetry(
+        lambda: {("search", "attributed"): 3.0}, lambda: 0.0, lambda: 1.0, lambda: MORE_SEEN
+    )
+    own = {"greenops.items": "4", "gen_ai.usage.output_tokens": "9"}
+    telemetry.spans([SPAN, replace(SPAN, span_id="o", attributes=own)])
+    elsewhere = {"gen_ai.usage.output_tokens": "9", "greenops.energy.remote": "90.0"}
+    telemetry.spans([replace(SPAN, span_id="r", attributes=elsewhere)])
     telemetry.decision(DECISION, 3)
     telemetry.action(Receipt("a", "d", "t", "start_job", Outcome.APPLIED, "ok"))
     telemetry.intensity("eu-north-1", "SE", 27.0)

@@ -6,6 +6,7 @@ import argparse
 import copy
 import json
 import re
+from pathlib import Path
 
 import promql_parser
 import pytest
@@ -17,6 +18,9 @@ from greenops.errors import InvalidFile, Unreachable, UsageError
 from greenops.show import metrics_catalogue
 from greenops.show.dashboards import dashboards, files, overview_dashboard
 from greenops.show.lint import lint, metric_names
+from greenops.show.rules import ALERTS, RULES_FILE, RUNBOOK
+
+KEYS = {"summary", "description", "runbook_url"}
 
 
 def queries(board) -> list[str]:
@@ -167,3 +171,43 @@ def test_apply_without_a_token_says_which_variable_to_set(monkeypatch):
 
     with pytest.raises(UsageError, match=r"GO0909 .*GRAFANA_TOKEN"):
         ran("apply", "--url", "http://127.0.0.1:9")
+
+
+def rule_file():
+    return yaml.safe_load(files()[RULES_FILE])["groups"][0]["rules"]
+
+
+@pytest.mark.feature("G5", "O2")
+def test_every_rule_is_promql_over_what_is_sent_or_recorded_before_it():
+    known = set(metrics_catalogue.ALL)
+    for rule in rule_file():
+        assert promql_parser.parse(rule["expr"]) is not None
+        asked = set(re.findall(r"greenops[a-z0-9_:]+", re.sub(r"\{[^}]*\}", "", rule["expr"])))
+        assert asked
+        assert asked <= known
+        known.add(rule.get("record", ""))
+
+
+@pytest.mark.feature("G5")
+def test_idle_has_an_alert_that_says_what_to_do():
+    alerts = {rule["alert"]: rule for rule in rule_file() if "alert" in rule}
+
+    idle = alerts["GreenOpsIdleHigh"]
+    assert (idle["for"], idle["labels"]) == ("1h", {"severity": "warning"})
+    assert idle["expr"] == "greenops:idle_energy:ratio_rate30m > 0.5"
+    assert all(set(each["annotations"]) == KEYS for each in alerts.values())
+
+
+def test_the_runbook_of_the_alerts_names_every_one_of_them():
+    page = (Path(__file__).parents[3] / RUNBOOK.split("#")[0]).read_text(encoding="utf-8")
+
+    assert "\n## Alerts\n" in page
+    assert all(f"`{alert.name}`" in page for alert in ALERTS)
+
+
+@pytest.mark.feature("G5")
+def test_idle_joules_and_grams_have_panels_of_their_own():
+    titles = [panel["title"] for panel in overview_dashboard()["panels"]]
+
+    assert {"Idle power", "Idle share of metered energy"} <= set(titles)
+    assert any(title.startswith("Idle and own carbon") for title in titles)

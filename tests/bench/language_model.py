@@ -1,4 +1,9 @@
-"""What estimating a call costs, and the same call in EcoLogits: `python tests/bench/language_model.py [--json]`.
+"""What estimating a call costs, the same call in EcoLogits, and how far estimates are from what others published.
+
+    python tests/bench/language_model.py [--json]
+
+`llm_holdout_error` is the median over few published figures that the fit has not seen (language_model_anchors.py lists
+them); `llm_fit_error_cited` is the fit's own, on models left out of it, and is cited, not measured here.
 
 EcoLogits is a peer and no dependency. Where it is not installed its key is left out; to get it:
 
@@ -13,13 +18,17 @@ import json
 import random
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from greenops.adapters.language_model_file import shipped
 from greenops.domain.language_model import Tokens
 from greenops.observe.gen_ai import call
 from greenops.observe.language_model import LanguageModels
+from tests.bench import language_model_anchors as anchors
 
 ROUNDS = 30
 CALLS = 2000
@@ -82,12 +91,34 @@ def once(case: Callable[[], object], calls: int) -> float:
     return (time.perf_counter() - started) / calls * 1e6
 
 
+def held_out(compared: list[anchors.Compared]) -> dict[str, float]:
+    return {
+        "llm_holdout_error": round(anchors.error(compared), 3),
+        "llm_holdout_n": len(compared),
+        "llm_holdout_within_range": sum(each.within for each in compared) / len(compared),
+        "llm_holdout_measured_error": round(
+            anchors.error([each for each in compared if each.anchor.kind == "measured"]), 3
+        ),
+        "llm_fit_error_cited": anchors.FIT_ERROR,
+    }
+
+
+def rows(compared: list[anchors.Compared]) -> Iterator[str]:
+    yield "\nagainst published figures (ratio: ours over theirs; * where theirs is in our 90 % range)\n"
+    for each in compared:
+        mark = "*" if each.within else " "
+        yield f"  {each.anchor.name:38} {each.anchor.kind:9} {each.ratio:5.2f} {mark}\n"
+        yield f"      {each.anchor.source}\n"
+
+
 def main() -> int:
-    figures = measure()
+    compared = anchors.compare()
+    figures = {**measure(), **held_out(compared)}
     if "--json" in sys.argv:
         sys.stdout.write(json.dumps(figures) + "\n")
     else:
-        sys.stdout.writelines(f"{name:24} {value:10.3f}\n" for name, value in figures.items())
+        sys.stdout.writelines(f"{name:26} {value:10.3f}\n" for name, value in figures.items())
+        sys.stdout.writelines(rows(compared))
         if "ecologits_call_us" not in figures:
             sys.stdout.write("ecologits is not installed; this file's head says how to get it\n")
     return 0 if figures["llm_estimate_us"] <= MUST_US else 1

@@ -59,6 +59,8 @@ class Known(Enum):
     ALL = auto()
     LATER = auto()
     """It could not be read: the next reading covers this tick too."""
+    LATE = auto()
+    """It was read between two steps of its counter: the next step covers this tick too, and is on its way."""
     GAP = auto()
     """A first reading, or one that was refused: what was drawn before it is never known."""
 
@@ -73,6 +75,8 @@ class Attribution:
         self.spans = OpenSpans()
         self._unread: dict[str, Shares] = {}
         """By device, who used what since it could last be read."""
+        self.late: frozenset[int] = frozenset()
+        """Spans that ended, and wait for the next step of a counter."""
         self._times = Times(self.spans)
         methods = [each.info.method for each in self.devices.values()]
         self._method = max(methods, key=list(Method).index, default=Method.MEASURED)
@@ -82,12 +86,9 @@ class Attribution:
         """Settle everything since the last tick; the spans that ended before this one, in that order."""
         self.spans.bury()
         shares = self._times.shares(tick)
-        whole, gap = True, False
-        for device in self.devices:
-            known = self._look(device, tick, shares)
-            whole = whole and known is Known.ALL
-            gap = gap or known is Known.GAP
-        return self._settle(shares, whole, gap)
+        known = {self._look(device, tick, shares) for device in self.devices}
+        whole = known.isdisjoint({Known.LATER, Known.GAP})
+        return self._settle(shares, whole, gap=Known.GAP in known, late=Known.LATE in known)
 
     def _look(self, device: str, tick: Tick, shares: Shares) -> Known:
         account, reading = self.devices[device], tick.readings.get(device)
@@ -102,6 +103,9 @@ class Attribution:
         moved = account.advance(reading)
         if account.jumps + account.resets > refused:
             return Known.GAP
+        if known is Known.ALL and account.awaits_step(reading.at_ns) and shares.spans:
+            self._unread[device] = shares
+            return Known.LATE
         self._split(account, moved, shares, reading, tick.period)
         return known
 
@@ -115,6 +119,15 @@ class Attribution:
             except (ArithmeticError, ImportError, ValueError):
                 _log.warning("GO0703 rates of `%s` are not learned", device, exc_info=True)
                 each.rates = None
+
+    def finish(self, key: int) -> Finished | None:
+        """Settle a span that waits for a late counter with what it has; none where it does not wait."""
+        if key not in self.late or key not in self.spans.waiting:
+            return None
+        span = self.spans.waiting.pop(key)
+        if span.into is not None:
+            span.into.below += span.quanta + span.below
+        return self._finish(span, whole=not span.gap)
 
     def close(self) -> None:
         """No more ticks: energy of spans that are still open becomes unattributed."""
@@ -155,13 +168,17 @@ class Attribution:
         parts[Category.OVERHEAD] += overhead
         parts[Category.UNATTRIBUTED] += own - attributed - overhead
 
-    def _settle(self, shares: Shares, whole: bool, gap: bool) -> list[Finished]:
+    def _settle(self, shares: Shares, whole: bool, *, gap: bool, late: bool) -> list[Finished]:
         for span, use in shares.spans.items():
             span.used_ns += use.cpu + use.native
             span.cpu_ns = span.wall_ns = span.read = span.written = 0
         if gap:
             for span in self.spans.open.values():
                 span.gap = True
+        self.late = frozenset(self.spans.waiting if whole and late else ())
+        if self.late:
+            self._release(self.spans.settled())
+            return []
         finished = [self._end(span, whole and not span.gap) for span in self.spans.waiting.values()]
         self.spans.waiting.clear()
         self._release(self.spans.settled())

@@ -18,6 +18,8 @@ LAP_POWER: Final = Watts(10_000.0)
 
 A counter that was reset far from its end would else seem to have run on to it in no time.
 """
+LATE_STEPS: Final = 3
+"""A counter that stands for so many of its steps is not late: nothing was drawn."""
 IDLE_WINDOW_NS: Final = NS_PER_S
 """An unknown idle power is the lowest mean power over windows this long [ns]; before the first, of any step."""
 
@@ -90,6 +92,11 @@ class DeviceAccount:
             return self._refused()
         self.measured += delta
         return delta, dt_ns
+
+    def awaits_step(self, at_ns: int) -> bool:
+        """True where the counter has not moved yet since it last did, and will: it is read between two steps."""
+        stood = at_ns - self.changed_ns
+        return 0 < stood < LATE_STEPS * self.info.update_period * NS_PER_S
 
     def _refused(self) -> tuple[int, int]:
         # What was drawn meanwhile is not known: a window with a gap would teach too low an idle power.

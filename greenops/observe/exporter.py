@@ -18,7 +18,7 @@ from greenops.observe import attributes as names
 from greenops.observe.attribution import Finished
 from greenops.observe.emissions import Price, instant, price
 from greenops.observe.enriched import Attributes, EnrichedSpan, SharedResource
-from greenops.observe.observer import PERIOD_S, Observer
+from greenops.observe.observer import PATIENCE_S, PERIOD_S, Observer
 from greenops.observe.own_energy import WALL_SHARE, Stated, own_energy
 from greenops.observe.span_parts import Part, SpanParts
 from greenops.units import Joules, seconds
@@ -64,6 +64,8 @@ class EnergySpanExporter(SpanExporter):
         after_shutdown: Callable[[], None] | None = None,
     ) -> None:
         self.inner = inner
+        self.patience_s = PATIENCE_S
+        """How long spans wait for a counter that has not stepped since they ended [s]."""
         self._observer, self._factors, self._clock = observer, factors, clock
         self._region, self._workload, self._instance = region, workload, instance
         self._after_shutdown = after_shutdown
@@ -92,7 +94,7 @@ class EnergySpanExporter(SpanExporter):
 
     def _enrich(self, spans: Sequence[ReadableSpan]) -> list[ReadableSpan]:
         keys = [span.context.span_id for span in spans if span.context]
-        self._observer.settle(keys)
+        self._observer.settle(keys, self.patience_s)
         table = self._factors()
         # A forked child has meters of its own.
         self._stated = Stated.of(self._observer.meters, clocks=self._clocks)

@@ -6,6 +6,7 @@ import logging
 import math
 import os
 import threading
+import time
 import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
@@ -92,6 +93,8 @@ class Observer:
             _log.warning("%s", error)
             self._meters = Meters([])
         self._books = Attribution(self._meters.infos, self._idle)
+        steps = [info.update_period for info in self._meters.infos]
+        self._step_s = max(steps, default=0.0) / 2
         self._spans = self._books.spans
         self.tick()
 
@@ -216,14 +219,27 @@ class Observer:
                     "GO0706 energy meter `%s` gave a reading that cannot be energy", device
                 )
 
-    def settle(self, keys: Sequence[int]) -> None:
-        """Take one more look if a span among `keys` ended after the last one."""
-        with self._lock:
-            waits = self._spans.pending(keys) or self._log.ends(keys)
-        if waits and not self.look():
+    def settle(self, keys: Sequence[int], patience_s: float = PATIENCE_S) -> None:
+        """Take one more look if a span among `keys` ended after the last one.
+
+        Args:
+            keys: Spans that go out now.
+            patience_s: How long to wait for a counter that has not stepped since; without it they get what they have [s].
+        """
+        if self._waits(keys) and not self.look():
             with self._lock:
                 self._log.tell(self._spans)
                 self._spans.shed()
+            return
+        until = time.monotonic() + patience_s
+        while not self._books.late.isdisjoint(keys) and time.monotonic() < until:
+            time.sleep(self._step_s)
+            if not self.look():
+                return
+
+    def _waits(self, keys: Sequence[int]) -> bool:
+        with self._lock:
+            return self._spans.pending(keys) or self._log.ends(keys)
 
     def take(self, key: int) -> Finished:
         """The result of a span, once; what was never seen here is unknown, with its reason."""
@@ -236,6 +252,10 @@ class Observer:
         return found
 
     def _missing(self, key: int) -> Finished:
+        late = self._books.finish(key)
+        if late is not None:
+            self._results[key] = late
+            return late
         # A span that still waits for a look goes out now: its energy will be nobody's.
         if self._spans.abandon(key):
             found = self._results[key] = Finished(key, None, Unknown.METER_FAILED, 0, {})
@@ -266,6 +286,8 @@ class Observer:
 
     def close(self) -> None:
         """One last look; what is still open becomes unattributed; meters are let go. Twice is once."""
+        if self._thread is not None and self.look():
+            self.settle(list(self._books.late))
         thread = self._thread
         if thread is not None and thread.alive:
             hung = thread.hangs

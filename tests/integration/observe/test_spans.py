@@ -446,3 +446,36 @@ def test_what_a_board_drew_while_no_span_was_open_is_not_of_the_next_one() -> No
     assert service.points(names.METRIC_ENERGY)[Category.UNATTRIBUTED] == pytest.approx(
         board.truth["before"], rel=0.01
     )
+
+
+def test_a_short_span_on_a_counter_that_steps_seldom_has_its_energy_though_it_is_flushed_at_once() -> (
+    None
+):
+    board = SyntheticMeter(watts={"a": 100.0}, update_s=0.2, device="gpu-0", device_kind="gpu")
+    service = Service(lambda: [board])
+    time.sleep(0.25)
+
+    with service.tracer.start_as_current_span("a"):
+        time.sleep(0.02)
+        board.work("a", 0.02)
+    service.provider.force_flush()
+    (span,) = service.spans.get_finished_spans()
+    service.finish()
+
+    assert number(span, names.ENERGY_SELF) == pytest.approx(board.truth["a"], rel=0.01)
+
+
+def test_a_request_whose_span_is_exported_at_once_waits_for_no_counter() -> None:
+    board = SyntheticMeter(watts={"a": 100.0}, update_s=1.0, device="gpu-0", device_kind="gpu")
+    service = Service(lambda: [board], simple=True)
+    time.sleep(0.1)
+
+    started = time.monotonic()
+    for _ in range(5):
+        with service.tracer.start_as_current_span("a"):
+            pass
+    lasted = time.monotonic() - started
+    spans = service.finish()
+
+    assert lasted < 0.5
+    assert len(spans) == 5

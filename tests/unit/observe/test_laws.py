@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from random import Random
 
 import pytest
@@ -194,9 +194,10 @@ def test_the_order_of_threads_decides_no_more_than_a_quantum(
     whole = sum(used) * MS
     reading = EnergyReading("gpu", 100 * MS, Joules(joules % WRAP))
 
-    done = books.tick(
-        Tick(100 * MS, 0, {"gpu": reading}, whole, whole, {t: used[t] * MS for t in range(6)})
-    )
+    clocks = {t: used[t] * MS for t in range(6)}
+    done = books.tick(Tick(100 * MS, 0, {"gpu": reading}, whole, whole, clocks))
+    later = replace(reading, at_ns=500 * MS)  # where nothing was drawn, the counter stands
+    done += books.tick(Tick(500 * MS, 0, {"gpu": later}, whole, whole, clocks))
 
     got = {each.key - 1: each.energy.self_j for each in done if each.energy}
     for thread in range(6):

@@ -11,15 +11,22 @@ from greenops.observe.attribution import Attribution, Finished, Tick
 from greenops.observe.device import joules
 from greenops.observe.idle import Idle, IdlePolicy
 from greenops.observe.split import ByDeviceTime
-from greenops.units import Joules, Watts
+from greenops.units import Joules, Seconds, Watts
 
 MS = 1_000_000
 ME, OTHER = 100, 200
 
 
-def info(kind: str = "gpu", idle: float = 0.0) -> MeterInfo:
+def info(kind: str = "gpu", idle: float = 0.0, step_s: float = 0.0) -> MeterInfo:
     return MeterInfo(
-        "meter", kind, kind, Method.MEASURED, Boundary.CHIP, 0.05, idle_power=Watts(idle)
+        "meter",
+        kind,
+        kind,
+        Method.MEASURED,
+        Boundary.CHIP,
+        0.05,
+        idle_power=Watts(idle),
+        update_period=Seconds(step_s),
     )
 
 
@@ -316,3 +323,57 @@ def test_memory_is_shared_by_cpu_time_beside_the_package_and_counted_once() -> N
 
     assert {key: each and each.self_j for key, each in got.items()} == {1: 9.0, 2: 3.0}
     assert {key: joules(each.measured) for key, each in books.devices.items()} == counters
+
+
+def test_a_span_that_ends_between_two_steps_of_a_counter_waits_for_its_energy() -> None:
+    board = Board(info(step_s=0.1))
+    board.tick(50)
+    board.start(1)
+    board.tick(0, ms=20)
+    board.end(1)
+    board.tick(0, ms=5)
+    waits = 1 not in board.done
+    board.start(2)
+
+    board.tick(60, ms=75)
+    board.end(2)
+    board.tick(20)
+
+    assert waits
+    assert board.got(1) == pytest.approx(60 * 0.075 * 20 / 95, rel=0.01)
+    assert board.got(2) == pytest.approx(60 * 0.075 * 75 / 95, rel=0.01)
+    assert board.part(Category.ATTRIBUTED) == pytest.approx(60 * 0.075)
+    assert board.books.devices["gpu"].residual == 0
+
+
+def test_a_counter_that_stands_for_three_of_its_steps_is_waited_for_no_longer() -> None:
+    board = Board(info(step_s=0.1))
+    board.tick(50)
+    board.start(1)
+    board.tick(0, ms=50)
+    board.end(1)
+
+    board.tick(0, ms=200)
+    late = 1 not in board.done
+    board.tick(0, ms=100)
+
+    assert late
+    assert board.got(1) == 0
+
+
+def test_a_span_that_cannot_wait_for_a_late_counter_goes_out_with_what_it_has() -> None:
+    board = Board(info(step_s=0.1))
+    board.start(1)
+    board.tick(50)
+    board.end(1)
+    board.tick(0, ms=5)
+
+    found, again = board.books.finish(1), board.books.finish(1)
+    board.tick(50, ms=95)
+
+    assert again is None
+    assert found is not None
+    assert found.energy is not None
+    assert found.energy.self_j == pytest.approx(5.0)
+    assert board.part(Category.ATTRIBUTED) == pytest.approx(5.0)
+    assert board.books.devices["gpu"].residual == 0

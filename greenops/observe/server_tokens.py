@@ -8,8 +8,8 @@ that the calls of a metered time add up to what its meter read in it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from math import hypot, inf
 from statistics import median
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -59,12 +59,23 @@ class _Sum:
 
 
 class _Tick(NamedTuple):
-    """A tick with work: [J], [s], what was done, and what was written where passes tell it better than the count."""
+    """A tick: [J], [s], whether it worked, what was done, and what was written where passes tell it better than the count."""
 
     energy: float
     seconds: float
+    busy: bool
     work: Mapping[str | None, Work]
     batched: float | None
+
+
+@dataclass(slots=True)
+class _Row:
+    """Ticks taken together: [J], [s], the part of it in which it worked [s], and use by column."""
+
+    energy: float = 0.0
+    seconds: float = 0.0
+    busy: float = 0.0
+    use: dict[str, float] = field(default_factory=dict)
 
 
 class ServerTokens:
@@ -77,10 +88,14 @@ class ServerTokens:
     """
 
     def __init__(self, cached_share: float, uncertainty: float, idle: Watts | None = None) -> None:
-        self._cached, self._uncertainty, self._told_idle = cached_share, uncertainty, idle
-        self._busy: list[_Tick] = []
-        self._empty: list[tuple[float, float]] = []
+        self._cached, self._uncertainty = cached_share, uncertainty
+        self.idle = idle
+        """Power with nothing running: seen, else told, else none [W]."""
+        self.energy = Joules(0.0)
+        """Drawn while it worked, as `learn` finds it [J]."""
         self.gain: float | None = None
+        """Error on ticks not fitted to, as a part of one rate's; none where nothing was fitted."""
+        self._ticks: list[_Tick] = []
 
     def record(
         self,
@@ -100,36 +115,22 @@ class ServerTokens:
             running: Requests in the batch, on average; none where the server does not tell.
             at_end: Output is counted as a request ends: passes times requests say when it was written.
         """
-        if running or any(each.read or each.wrote for each in work.values()):
-            steps = [each.steps for each in work.values()]
-            batched = None
-            if at_end and running is not None and len(steps) == 1 and steps[0] is not None:
-                batched = steps[0] * running
-            self._busy.append(_Tick(energy, seconds, dict(work), batched))
-        else:
-            self._empty.append((energy, seconds))
+        busy = bool(running) or any(each.read or each.wrote for each in work.values())
+        steps = [each.steps for each in work.values()]
+        batched = None
+        if at_end and running is not None and len(steps) == 1 and steps[0] is not None:
+            batched = steps[0] * running
+        self._ticks.append(_Tick(energy, seconds, busy, dict(work), batched))
 
     @property
     def ticks(self) -> int:
         """Ticks in which it worked."""
-        return len(self._busy)
+        return sum(tick.busy for tick in self._ticks)
 
     @property
     def busy(self) -> Seconds:
         """Time in which it worked [s]."""
-        return Seconds(sum(tick.seconds for tick in self._busy))
-
-    @property
-    def energy(self) -> Joules:
-        """Drawn in that time [J]."""
-        return Joules(sum(tick.energy for tick in self._busy))
-
-    @property
-    def idle(self) -> Watts | None:
-        """Power with nothing running: seen, else told, else none [W]."""
-        if sum(seconds for _, seconds in self._empty) >= IDLE_S:
-            return Watts(median(energy / seconds for energy, seconds in self._empty))
-        return self._told_idle
+        return Seconds(sum(tick.seconds for tick in self._ticks if tick.busy))
 
     def learn(self, row_s: float) -> list[TokenEnergy]:
         """What was found, by language model; none of a model that wrote nothing.
@@ -137,9 +138,12 @@ class ServerTokens:
         Args:
             row_s: Length of a row of the fit [s]; `row_seconds` gives it.
         """
-        sums = self._sums()
+        whole = sum(tick.seconds for tick in self._ticks)
         # A long time has longer rows: the fit keeps no more of them.
-        rates, doubts = self._fit(max(row_s, self.busy / (MOST_ROWS - 1)))
+        rows = self._rows(max(row_s, whole / (MOST_ROWS - 1)))
+        self._settle(rows)
+        sums = self._sums()
+        rates, doubts = self._fit(rows)
         found = [
             self._of(model, work, len(sums), rates, doubts)
             for model, work in sums.items()
@@ -155,53 +159,62 @@ class ServerTokens:
             for each in found
         ]
 
+    def _rows(self, row_s: float) -> list[_Row]:
+        """Ticks taken together till a counter that comes late has told of them; the last row may be short."""
+        rows = [_Row()]
+        for tick in self._ticks:
+            if rows[-1].seconds >= row_s * 0.99:
+                rows.append(_Row())
+            row = rows[-1]
+            row.energy += tick.energy
+            row.seconds += tick.seconds
+            row.busy += tick.seconds if tick.busy else 0.0
+            for name, amount in self._use(tick).items():
+                row.use[name] = row.use.get(name, 0.0) + amount
+        return rows
+
+    def _settle(self, rows: Sequence[_Row]) -> None:
+        """Idle power, from rows without any work, and what was drawn with work."""
+        empty = [row for row in rows if not row.busy and row.seconds]
+        if sum(row.seconds for row in empty) >= IDLE_S:
+            self.idle = Watts(median(row.energy / row.seconds for row in empty))
+        rest = self.idle or 0.0
+        self.energy = Joules(
+            sum(row.energy - rest * (row.seconds - row.busy) for row in rows if row.busy)
+        )
+
     def _sums(self) -> dict[str | None, Work]:
         sums: dict[str | None, _Sum] = {}
-        for tick in self._busy:
+        for tick in self._ticks:
             for model, each in tick.work.items():
                 sums.setdefault(model, _Sum()).add(each)
         return {model: each.work() for model, each in sums.items()}
 
-    def _fit(self, row_s: float) -> tuple[dict[str, float], Doubts | None]:
+    def _fit(self, rows: Sequence[_Row]) -> tuple[dict[str, float], Doubts | None]:
         """Energy of a unit of use by column [J], and how well it is known; none where it was not learned."""
-        rows = self._rows(row_s)
-        energy = sum(drawn for drawn, _ in rows)
-        used = sum(sum(use.values()) for _, use in rows)
-        mean = energy / used if used > 0 else 0.0
+        idle = self.idle or 0.0
+        used = [(row.energy - idle * row.seconds, row.use) for row in rows if row.busy]
+        ticks = [(drawn, use) for drawn, use in used if drawn > 0]
+        whole = sum(sum(use.values()) for _, use in ticks)
+        mean = sum(drawn for drawn, _ in ticks) / whole if whole > 0 else 0.0
         fit = Rates(GATE)
-        for drawn, use in rows:
+        for drawn, use in ticks:
             fit.record(drawn, use)
-        if len(rows) >= LEAST_ROWS:
+        if len(ticks) >= LEAST_ROWS:
             # The only fit: no row before it has faded.
             fit.fit(0)
             self.gain = fit.gain
-        names = {name for _, use in rows for name in use}
+        names = {name for _, use in ticks for name in use}
         rates = {name: mean * fit.learned.rate(name) for name in sorted(names)}
         if not fit.learned:
             return rates, None
         from greenops.observe.rate_doubts import Doubts
 
-        return rates, Doubts(rows, rates)
-
-    def _rows(self, row_s: float) -> list[tuple[float, dict[str, float]]]:
-        """Energy without idle draw [J], and use, of ticks taken together; the last may be short and is left out."""
-        rows: list[tuple[float, dict[str, float]]] = []
-        idle = self.idle or 0.0
-        energy = length = 0.0
-        use: dict[str, float] = {}
-        for tick in self._busy:
-            energy += tick.energy - idle * tick.seconds
-            length += tick.seconds
-            for name, amount in self._use(tick).items():
-                use[name] = use.get(name, 0.0) + amount
-            if length >= row_s * 0.99 and energy > 0:
-                rows.append((energy, use))
-                energy, length, use = 0.0, 0.0, {}
-        return rows
+        return rates, Doubts(ticks, rates)
 
     def _use(self, tick: _Tick) -> dict[str, float]:
         use: dict[str, float] = {}
-        for model, each in tick.work.items():
+        for model, each in tick.work.items() if tick.busy else ():
             read, wrote, step = _columns(model)
             use[read] = READ_PRIOR * self._computed(each)
             use[wrote] = each.wrote if tick.batched is None else tick.batched
@@ -225,7 +238,7 @@ class ServerTokens:
     ) -> TokenEnergy:
         read, wrote, step = _columns(model)
         passes = PASSES_PER_S * self.busy / models if work.steps is None else work.steps
-        batched = [tick.batched for tick in self._busy if tick.batched is not None]
+        batched = [tick.batched for tick in self._ticks if tick.batched is not None]
         written = sum(batched) / work.wrote if batched else 1.0
         # What a pass draws, whatever runs in it, falls to the tokens that it wrote.
         parts = {wrote: written, step: STEP_PRIOR * passes / work.wrote}

@@ -59,6 +59,26 @@ def test_joules_per_token_come_within_a_twentieth_of_the_truth(page, cached, see
     assert reading / model.factor <= model.input <= reading * model.factor
 
 
+def test_a_counter_that_steps_once_in_five_seconds_is_waited_for():
+    # A tick without work and without a step is no sign of a server that draws nothing.
+    server = FakeModelServer(vllm_page, seed=2)
+    server.meter = SyntheticMeter(
+        watts={"read": 1.0, "wrote": 1.0, "pass": 1.0},
+        idle=90.0,
+        update_s=5.0,
+        device="GPU-a",
+        device_kind="gpu",
+        monotonic_ns=server.monotonic_ns,
+    )
+
+    found = metered(server, 30)
+
+    output, reading = truth(server, found)
+    assert found.models[0].output == pytest.approx(output, rel=0.01)
+    assert found.models[0].input == pytest.approx(reading, rel=0.01)
+    assert found.idle == pytest.approx(90, rel=0.05)
+
+
 def test_what_it_draws_at_rest_is_told_and_not_laid_on_tokens():
     server = FakeModelServer(vllm_page)
     server.rate = 0.15

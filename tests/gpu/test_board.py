@@ -1,12 +1,10 @@
-"""What a real board's counter does, and what attribution makes of it; each finding is printed (`pytest -s -m gpu`)."""
+"""What a real board's counter does, and what attribution makes of it; the findings go to a page of the documentation."""
 
 from __future__ import annotations
 
 import sys
-import threading
 import time
 from collections.abc import Iterator
-from statistics import median
 from typing import Any
 
 import pytest
@@ -17,112 +15,127 @@ from greenops.domain.energy import Category
 from greenops.errors import GreenOpsError
 from greenops.observe.observer import Observer
 from greenops.ports import EnergyMeter
-from tests.gpu.cuda import Board
+from tests.gpu import experiments
+from tests.gpu.cuda import Board, CudaError
+from tests.gpu.experiments import Bench
+from tests.gpu.page import Findings
+from tests.gpu.sensors import NvmlSensors
 
 pytestmark = [pytest.mark.gpu, pytest.mark.slow, pytest.mark.timeout(300)]
+WINDOW_S = 10.0
+RUNS = 5
 
 
 @pytest.fixture(scope="module")
-def meter() -> Iterator[EnergyMeter]:
+def board() -> Iterator[Board]:
     try:
-        first, *others = nvml.discover()
+        found = Board()
+    except (OSError, CudaError) as error:
+        pytest.skip(f"no CUDA device: {error}")
+    yield found
+    found.close()
+
+
+@pytest.fixture(scope="module")
+def meter(board: Board) -> Iterator[EnergyMeter]:
+    """The meter of the board that CUDA shows first, which NVML may not."""
+    try:
+        found = nvml.discover()
     except (GreenOpsError, ValueError) as error:
-        pytest.skip(f"no NVIDIA device: {error}")
-    yield first
-    for each in (first, *others):
-        each.close()
+        pytest.skip(f"no NVIDIA meter: {error}")
+    mine = next((each for each in found if each.info.device == board.uuid), None)
+    for each in found:
+        if each is not mine:
+            each.close()
+    if mine is None:
+        pytest.skip(f"no meter of {board.uuid}; an instance of MIG has none of its own")
+    yield mine
+    mine.close()
 
 
 @pytest.fixture(scope="module")
-def board(meter: EnergyMeter) -> Board:
-    try:
-        return Board()
-    except (OSError, RuntimeError) as error:
-        pytest.skip(f"no CUDA driver: {error}")
+def bench(meter: EnergyMeter, board: Board) -> Bench:
+    return Bench(meter, board, NvmlSensors(meter.info.device), time.monotonic_ns, time.sleep)
 
 
-def tell(finding: object) -> None:
-    sys.stdout.write(f"{finding}\n")
+@pytest.fixture(scope="module")
+def findings(bench: Bench) -> Iterator[Findings]:
+    found = Findings(NvmlSensors(bench.meter.info.device).described())
+    yield found
+    sys.stdout.write(found.page())
+    found.write()
 
 
-def watts(meter: EnergyMeter, work: Any) -> float:
-    first = meter.read()
-    work()
-    last = meter.read()
-    return (last.joules - first.joules) / (last.at_ns - first.at_ns) * 1e9
+def test_the_model_computes_what_it_should(board: Board) -> None:
+    board.batch(3)
+
+    assert board.answers(3) == [1.0, 1.0, 1.0]
 
 
-def test_the_counter_steps_within_a_fifth_of_a_second(meter: EnergyMeter) -> None:
-    steps, last = [], meter.read()
-    until = time.monotonic() + 10
-    while time.monotonic() < until:
-        time.sleep(0.001)
-        now = meter.read()
-        if now.joules != last.joules:
-            steps.append((now.at_ns - last.at_ns) / 1e6)
-            last = now
+def test_the_counter_steps_within_a_fifth_of_a_second(bench: Bench, findings: Findings) -> None:
+    found = findings.add(experiments.steps(bench, WINDOW_S))
 
-    tell(f"counter period: median {median(steps):.1f} ms, longest {max(steps):.1f} ms")
-    assert max(steps) < 200
+    assert found.longest_ms < 200
+    assert found.lag_ms < 500
 
 
-def test_the_counter_misses_no_part_time_load(meter: EnergyMeter, board: Board) -> None:
-    idle = watts(meter, lambda: time.sleep(5))
-    full = watts(meter, lambda: board.busy("arithmetic", 5))
+def test_the_counter_misses_no_part_time_load(bench: Bench, findings: Findings) -> None:
+    idle = bench.rest(5)
+    full = bench.watts(lambda: bench.board.busy("arithmetic", 5))
     for half_s in (0.005, 0.0125, 0.025, 0.05, 0.1):
+        found = findings.add(experiments.part_time(bench, half_s, WINDOW_S))
 
-        def square(half_s: float = half_s) -> None:
-            for _ in range(int(5 / half_s / 2)):
-                board.busy("arithmetic", half_s)
-                time.sleep(half_s)
-
-        found = watts(meter, square)
-        tell(f"half period {half_s * 1e3:g} ms: {found:.1f} W of idle {idle:.1f}, full {full:.1f}")
-        assert idle < found < full
+        assert idle < found.counter_w < 1.1 * full
 
 
-def test_two_kernels_take_turns_and_each_gets_its_own(meter: EnergyMeter, board: Board) -> None:
-    alone = {name: watts(meter, lambda n=name: board.busy(n, 10)) for name in board.turns}
-    idle = watts(meter, lambda: time.sleep(5))
-    observer = Observer(nvml.discover, clock=SystemClock())
-    for _ in range(30):
-        time.sleep(0.1)
-        observer.tick()
-    spans, got = observer._books.spans, dict.fromkeys(board.turns, 0.0)
-    for turn in range(5):
-        for index, name in enumerate(board.turns):
-            key, here = 1 + 2 * turn + index, threading.get_native_id()
-            spans.start(key, name, None, here, None, time.monotonic_ns())
-            board.busy(name, 3)
-            spans.end(key, None, time.monotonic_ns())
-            observer.tick()
-            energy = observer.take(key).energy
-            got[name] += energy.self_j if energy is not None else 0.0
-    observer.close()
+def test_two_kernels_take_turns_and_each_gets_its_own(bench: Bench, findings: Findings) -> None:
+    slow = findings.add(experiments.turns(bench, 3.0, 30.0, WINDOW_S))
+    quick = findings.add(experiments.turns(bench, 0.02, 10.0, WINDOW_S))
 
-    true = (alone["arithmetic"] - idle) / (alone["waiting"] - idle)
-    tell(f"alone {alone}, idle {idle:.1f} W, in turns {got}, ratio {true:.2f} alone")
-    assert got["arithmetic"] / got["waiting"] == pytest.approx(true, rel=0.15)
+    assert slow.shared == pytest.approx(slow.alone, rel=0.15)
+    # Within one step of the counter nothing tells two kernels apart: they get equal parts.
+    assert quick.shared == pytest.approx(1.0, abs=0.2)
+
+
+def test_a_batch_is_shared_and_a_larger_one_costs_less_a_request(
+    bench: Bench, findings: Findings
+) -> None:
+    found = [
+        findings.add(each)
+        for each in experiments.batches(bench, (1, 2, 4, 8, 16, 32, 64), WINDOW_S)
+    ]
+
+    assert found[-1].isolated_j < found[0].isolated_j
+    for each in found:
+        assert each.share_j == pytest.approx(each.isolated_j, rel=0.25)
+
+
+def test_idle_power_is_the_same_before_and_after_a_load(bench: Bench, findings: Findings) -> None:
+    found = findings.add(experiments.rest(bench, RUNS, WINDOW_S, 20.0))
+
+    assert found.after_w == pytest.approx(found.before_w, rel=0.25)
 
 
 def test_the_books_of_a_busy_board_close(meter: EnergyMeter, board: Board) -> None:
-    observer = Observer(nvml.discover, clock=SystemClock())
+    observer = Observer(_again(meter), clock=SystemClock())
     observer.run()
     board.busy("arithmetic", 3)
     observer.close()
 
     account = next(each for each in observer.accounts() if each.info.device == meter.info.device)
-    tell(account.parts)
     assert account.residual == 0
     assert sum(account.parts.values()) == pytest.approx(account.measured)
     assert account.parts[Category.IDLE] > 0
 
 
-def test_idle_power_is_the_same_before_and_after_a_load(meter: EnergyMeter, board: Board) -> None:
-    before = watts(meter, lambda: time.sleep(10))
-    board.busy("arithmetic", 10)
-    time.sleep(10)
-    after = watts(meter, lambda: time.sleep(10))
+def _again(meter: EnergyMeter) -> Any:
+    """A meter of the same board that the observer may close."""
 
-    tell(f"idle before {before:.1f} W, after {after:.1f} W")
-    assert after == pytest.approx(before, rel=0.25)
+    def discover() -> list[EnergyMeter]:
+        found = nvml.discover()
+        for each in found:
+            if each.info.device != meter.info.device:
+                each.close()
+        return [each for each in found if each.info.device == meter.info.device]
+
+    return discover

@@ -1,4 +1,4 @@
-"""Inference servers' own counters of tokens, off their Prometheus page: vLLM, SGLang, Text Generation Inference.
+"""Inference servers' own counters of tokens, off their Prometheus page: vLLM, SGLang, TGI, llama.cpp.
 
 Names were looked up in the servers' sources; each table says where. What a page lacks is absent, never zero.
 """
@@ -80,18 +80,24 @@ class Server:
     at_end: bool = False
 
 
-VLLM: Final = Server(
-    "vllm",
-    Seconds(0.2),
-    read=(Name("vllm:prompt_tokens_total"),),
-    wrote=(Name("vllm:generation_tokens_total"),),
-    cached=(Name("vllm:prompt_tokens_cached_total"), Name("vllm:prefix_cache_hits_total")),
-    steps=(Name("vllm:iteration_tokens_total_count"),),
-    running=(Name("vllm:num_requests_running"),),
+VLLM: Final = tuple(
+    Server(
+        "vllm",
+        Seconds(0.2),
+        read=(Name(f"{start}prompt_tokens_total"),),
+        wrote=(Name(f"{start}generation_tokens_total"),),
+        cached=(
+            Name(f"{start}prompt_tokens_cached_total"),
+            Name(f"{start}prefix_cache_hits_total"),
+        ),
+        steps=(Name(f"{start}iteration_tokens_total_count"),),
+        running=(Name(f"{start}num_requests_running"),),
+    )
+    for start in ("vllm:", "vllm_")
 )
 """Counted pass by pass. Source: vllm-project/vllm, vllm/v1/metrics/loggers.py (`PrometheusStatLogger`, commit 005a810b) and,
-with the same names, vllm/engine/metrics.py before it; `prompt_tokens_cached` is of 2026. `gpu_prefix_cache_hits` is left out:
-its unit changed from blocks to tokens under one name."""
+with the same names, vllm/engine/metrics.py before it; `prompt_tokens_cached` is of 2026. Collectors write `vllm_`.
+`gpu_prefix_cache_hits` is left out: its unit changed from blocks to tokens under one name."""
 SGLANG: Final = tuple(
     Server(
         "sglang",
@@ -130,7 +136,20 @@ TGI: Final = Server(
 """Input is counted as a request comes, output as it ends. Source: huggingface/text-generation-inference,
 docs/source/reference/metrics.md (commit 53fdbe61) and router/src/server.rs; `next_token` is what a fork of it writes.
 It names no model, and tells nothing of its prefix cache."""
-SERVERS: Final = (VLLM, *SGLANG, *SGLANG_REQUESTS, TGI)
+LLAMA_CPP: Final = Server(
+    "llama.cpp",
+    Seconds(1.0),
+    read=(Name("llamacpp:prompt_tokens_total"),),
+    wrote=(Name("llamacpp:tokens_predicted_total"),),
+    cached=(Name("llamacpp:prompt_tokens_cached_total"),),
+    steps=(Name("llamacpp:n_decode_total"),),
+    running=(Name("llamacpp:requests_processing"),),
+    apart=True,
+    at_end=True,
+)
+"""Input is counted as its reading ends, output as a request ends. Source: ggml-org/llama.cpp, tools/server/README.md; held to a
+real server by tests/integration/pipeline/test_a_real_model_server.py. It names no model."""
+SERVERS: Final = (*VLLM, *SGLANG, *SGLANG_REQUESTS, TGI, LLAMA_CPP)
 """Finer counts before coarser ones."""
 
 
@@ -176,8 +195,8 @@ class ModelServer:
                 return self._taken(server, samples)
         raise AdapterUnavailable(
             CODE,
-            f"`{self._shown}` has no counters of vLLM, SGLang or TGI",
-            fix="SGLang writes them with `--enable-metrics`",
+            f"`{self._shown}` has no counters of vLLM, SGLang, TGI or llama.cpp",
+            fix="SGLang writes them with `--enable-metrics`, llama.cpp with `--metrics`",
         )
 
     def _taken(self, server: Server, samples: Sequence[Sample]) -> ServerLook:
@@ -196,13 +215,7 @@ class ModelServer:
         return ServerLook(server.kind, server.lag, work, batch, server.at_end)
 
     def _check_one(self, server: Server, samples: Sequence[Sample]) -> None:
-        mine = [
-            *_of(samples, server.read),
-            *_of(samples, server.wrote),
-            *_of(samples, server.cached),
-            *_of(samples, server.steps),
-            *_of(samples, server.running),
-        ]
+        mine = [each for names in _series(server) for each in _of(samples, names)]
         for label in PLACES:
             if len({each.labels[label] for each in mine if label in each.labels}) > 1:
                 raise self._odd(f"is of several servers, told apart by `{label}`")
@@ -243,12 +256,13 @@ def _samples(text: str) -> Iterator[Sample]:
             yield Sample(found[1], dict(LABEL.findall(found[2] or "")), _number(found[3]))
 
 
-def _names(server: Server) -> Iterator[Name]:
-    for names in (server.read, server.wrote, server.cached, server.steps, server.running):
-        yield from names
+def _series(server: Server) -> tuple[tuple[Name, ...], ...]:
+    return (server.read, server.wrote, server.cached, server.steps, server.running)
 
 
-STARTS: Final = tuple({name.metric for server in SERVERS for name in _names(server)})
+STARTS: Final = tuple(
+    {name.metric for server in SERVERS for names in _series(server) for name in names}
+)
 
 
 def _number(text: str) -> float:

@@ -28,7 +28,7 @@ def add_parser(subparsers: Any) -> None:
     parser = subparsers.add_parser(
         "meter-server",
         help="joules per token of an own inference server",
-        description="Meter a server of vLLM, SGLang or TGI; see what a token of it draws.",
+        description="Meter a server of vLLM, SGLang, TGI or llama.cpp; see what a token of it draws.",
         epilog=EPILOG,
     )
     parser.add_argument("url", metavar="URL", help="of the server, or of its `/metrics` page")

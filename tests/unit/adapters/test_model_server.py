@@ -1,4 +1,4 @@
-"""Pages of vLLM, SGLang and Text Generation Inference as their sources write them, and pages that lie."""
+"""Pages of vLLM, SGLang, Text Generation Inference and llama.cpp as their sources write them, and pages that lie."""
 
 from __future__ import annotations
 
@@ -27,6 +27,10 @@ def test_two_engines_of_one_server_are_one_model():
     assert look.server == "vllm"
     assert look.work == {"m": Work(200.0, 0.0, 100.0, None)}
     assert look.running is None
+
+
+def test_vllm_is_read_as_a_collector_renames_it():
+    assert told(ONE.replace("vllm:", "vllm_")).look() == told(ONE).look()
 
 
 def test_an_older_vllm_and_a_newer_one_tell_their_cache_under_two_names():
@@ -90,6 +94,24 @@ def test_tgi_names_no_model_and_counts_output_as_requests_end():
     assert look.server == "tgi"
     assert look.at_end
     assert look.work == {None: Work(server.came, 0.0, server.ended_wrote, server.passes)}
+
+
+def test_llama_cpp_counts_what_it_read_without_what_was_cached():
+    text = """\
+llamacpp:prompt_tokens_total 33
+llamacpp:prompt_tokens_cached_total 31
+llamacpp:prompt_seconds_total 2.70193
+llamacpp:tokens_predicted_total 21
+llamacpp:n_decode_total 21
+llamacpp:requests_processing 1
+"""
+
+    look = told(text).look()
+
+    assert look.server == "llama.cpp"
+    assert look.at_end
+    assert look.work == {None: Work(64.0, 31.0, 21.0, 21.0)}
+    assert look.running == 1
 
 
 def served(page: Callable[[FakeModelServer], str]) -> FakeModelServer:

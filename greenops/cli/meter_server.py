@@ -21,6 +21,8 @@ cannot be told apart. Ctrl-C ends it early and keeps what was found.
 """
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 MOST_H = 24
+MOST_LOOKS = 100_000
+"""Each is kept till the end: a day, a look a second, and some more."""
 
 
 def add_parser(subparsers: Any) -> None:
@@ -76,9 +78,12 @@ def meter(
     from greenops.adapters.language_model_file import add_measured, shipped, with_own
     from greenops.adapters.model_server import ModelServer
     from greenops.adapters.prometheus_meter import get
+    from greenops.errors import UsageError
     from greenops.pipeline.server_metering import ServerMetering, meter_for, rows
 
     length, every = _time("--for", args.length), _time("--every", args.every)
+    if length / every > MOST_LOOKS:
+        raise UsageError("GO0719", f"`--every {args.every}` makes more than {MOST_LOOKS} looks")
     table = shipped()
     if args.write is not None and args.write.exists():
         with_own(table, args.write)  # What cannot be written is told before the wait.

@@ -121,6 +121,7 @@ def test_a_server_nobody_uses_gives_no_number(server):
         (("--for", "0s"), "`--for 0s`"),
         (("--every", "-1s"), "`--every"),
         (("--for", "90h"), "24 h"),
+        (("--every", "1ms"), "100000 looks"),
         (("--device", "GPU-b"), "no meter `GPU-b`"),
     ],
 )

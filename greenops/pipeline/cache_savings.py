@@ -19,7 +19,7 @@ from greenops.domain.footprint import CacheSavings
 from greenops.domain.spans import SpanRow
 from greenops.observe import attributes as names
 from greenops.pipeline.carried import text
-from greenops.pipeline.lineage import Lineage, keep
+from greenops.pipeline.lineage import Lineage, Recent
 from greenops.pipeline.sums import Sum
 from greenops.units import Grams, Joules
 
@@ -80,21 +80,21 @@ class CacheSums:
     def __init__(self, lineage: Lineage) -> None:
         self._lineage = lineage
         self._caches: dict[tuple[str, str], _Cache] = {}
-        self._looks: dict[int, _Look] = {}
-        self._waiting: dict[int, Pair] = {}
+        self._looks: Recent[_Look] = Recent(lineage.remembered)
+        self._waiting: Recent[Pair] = Recent(lineage.remembered)
         """What lies below spans that have not come yet: children end first."""
-        self._unpriced: dict[int, None] = {}
+        self._unpriced: Recent[bool] = Recent(lineage.remembered)
         """Such spans below which some energy has no carbon."""
 
     def add(self, key: int, row: SpanRow) -> None:
         """Take one row in, once."""
-        below = self._waiting.pop(key, (0.0, 0.0))
-        unpriced = self._unpriced.pop(key, False) is None
+        below = self._waiting.pop(key) or (0.0, 0.0)
+        unpriced = self._unpriced.pop(key) is True
         own = (row.energy_j or 0.0, row.carbon_g or 0.0)
         unpriced |= row.energy_j is not None and row.carbon_g is None
         look = self._look(row)
         if look is not None:
-            keep(self._looks, key, look, self._lineage.remembered)
+            self._looks.put(key, look)
             look.cache.counts[look.outcome] += 1
             look.cache.energy.look.add(own[0])
             look.cache.carbon.look.add(own[1])
@@ -106,17 +106,17 @@ class CacheSums:
     def _hand_up(self, key: int, amount: Pair, *, unpriced: bool) -> None:
         if not (amount[0] or amount[1] or unpriced):
             return
+        above = key
         for above in self._lineage.upward(key):
-            look = self._looks.get(above)
+            look = self._looks.get(above) if self._caches else None
             if look is not None:
                 _below(look, amount)
                 look.cache.priced &= not unpriced
-            if not self._lineage.knows(above):
-                before = self._waiting.get(above, (0.0, 0.0))
-                after = (before[0] + amount[0], before[1] + amount[1])
-                keep(self._waiting, above, after, self._lineage.remembered)
-                if unpriced:
-                    keep(self._unpriced, above, None, self._lineage.remembered)
+        if above != key and not self._lineage.knows(above):
+            before = self._waiting.get(above) or (0.0, 0.0)
+            self._waiting.put(above, (before[0] + amount[0], before[1] + amount[1]))
+            if unpriced:
+                self._unpriced.put(above, True)
 
     def _look(self, row: SpanRow) -> _Look | None:
         if names.CACHE_OUTCOME not in row.attributes:

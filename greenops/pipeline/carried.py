@@ -11,6 +11,7 @@ from greenops.observe.gen_ai import CALLS, OPERATION, OUTPUT
 
 MOST_COUNTED: Final = 1e9
 """Most tokens or items that one span may tell [1]."""
+OUTPUTS: Final = frozenset(OUTPUT)
 ELSEWHERE: Final = frozenset({names.ENERGY_REMOTE, names.ENERGY_REMOTE_UNKNOWN})
 
 
@@ -54,7 +55,10 @@ def text(row: SpanRow, name: str) -> str | None:
 
 def metered_tokens(row: SpanRow) -> int | None:
     """Tokens whose energy is the span's own; none for calls to elsewhere and for what repeats a call's tokens."""
-    if row.energy_j is None or row.attributes.keys() & ELSEWHERE:
+    # Most spans tell no tokens; nothing else is looked at then.
+    if row.energy_j is None or OUTPUTS.isdisjoint(row.attributes):
+        return None
+    if not ELSEWHERE.isdisjoint(row.attributes):
         return None
     operation = value(row, OPERATION)
     told = operation is None or (isinstance(operation, str) and operation in CALLS)

@@ -46,15 +46,14 @@ class Calls:
     def add(self, row: SpanRow) -> None:
         """Take one row in, once; what is no call of an own server passes by."""
         tokens = metered_tokens(row)
-        start, end = row.start.timestamp(), row.end.timestamp()
-        if tokens is None or not row.energy_j or end <= start:
+        if tokens is None or not row.energy_j or row.end <= row.start:
             return
         pool = f"{row.service} in {row.region}" if row.region else row.service
         key = (pool, row.instance or "")
         if key not in self._calls and len(self._calls) >= MOST_PROCESSES:
             del self._calls[next(iter(self._calls))]
         kept = self._calls.setdefault(key, deque(maxlen=REMEMBERED))
-        kept.append(Call(start, end, row.energy_j, tokens))
+        kept.append(Call(row.start.timestamp(), row.end.timestamp(), row.energy_j, tokens))
 
     def curves(self) -> tuple[TokenCurve, ...]:
         """The curve of each pool that has enough calls at more than one concurrency."""

@@ -14,7 +14,7 @@ from greenops.domain.spans import EnergyAccount, SpanRow
 from greenops.pipeline.cache_savings import CacheSums
 from greenops.pipeline.concurrency import Calls
 from greenops.pipeline.host_energy import OWN, Counters, HostDevice, Key
-from greenops.pipeline.lineage import Lineage
+from greenops.pipeline.lineage import Lineage, Recent, key_of
 from greenops.pipeline.more_counters import MoreCounters, is_energy
 from greenops.pipeline.remote_energy import RemoteSums
 from greenops.pipeline.service_sums import ServiceSums
@@ -22,7 +22,7 @@ from greenops.pipeline.spent import Entrances, carbon_by_category
 from greenops.units import Grams, Joules
 
 REMEMBERED_SPANS = 1_000_000
-"""Spans whose repetition is noticed [1]; a sender repeats within minutes, not after a million."""
+"""Spans whose repetition is noticed [1], half of them at least; a sender repeats within minutes, not after a million."""
 REMEMBERED_RUNS = 10_000
 """Spans of decided runs that wait for their outcome [1]."""
 
@@ -41,7 +41,7 @@ class Footprint:
         self._services_on: defaultdict[str, set[str]] = defaultdict(set)
         self._hosts: defaultdict[tuple[str, str], HostDevice] = defaultdict(HostDevice)
         self._counters, self._more = Counters(), MoreCounters()
-        self._seen: dict[int, None] = {}
+        self._seen: Recent[bool] = Recent(REMEMBERED_SPANS)
         self._decided: deque[SpanRow] = deque(maxlen=REMEMBERED_RUNS)
         self.spans = 0
         self.spans_with_energy = 0
@@ -52,13 +52,9 @@ class Footprint:
         fresh = []
         with self._lock:
             for row in spans:
-                # A number of 64 bits for two texts: a fifth of the memory, and a chance of 3e-8 that
-                # two of a million spans are taken for one.
-                key = hash((row.trace_id, row.span_id))
+                key = key_of(row.trace_id, row.span_id)
                 if key not in self._seen:
-                    self._seen[key] = None
-                    if len(self._seen) > REMEMBERED_SPANS:
-                        del self._seen[next(iter(self._seen))]
+                    self._seen.put(key, True)
                     self._span(row)
                     fresh.append(row)
             for account in accounts:
@@ -76,11 +72,12 @@ class Footprint:
             self._decided.append(row)
         self._services[row.service].add(row)
         self._entrances.add(row)
-        self._more.add(row)
         key = self._lineage.add(row)
         self._remote.add(key, row)
         self._caches.add(key, row)
-        self._calls.add(row)
+        if row.attributes:
+            self._more.add(row)
+            self._calls.add(row)
 
     def decided_spans(self) -> list[SpanRow]:
         """Spans of runs that a decision placed."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Final, TypeVar
+from typing import Final, Generic, TypeVar
 
 from greenops.domain.spans import SpanRow
 
@@ -18,11 +18,39 @@ def key_of(trace_id: str, span_id: str) -> int:
     return hash((trace_id, span_id))
 
 
-def keep(table: dict[int, Value], key: int, value: Value, most: int) -> None:
-    """Put a value in; the oldest goes where there are too many."""
-    table[key] = value
-    if len(table) > most:
-        del table[next(iter(table))]
+class Recent(Generic[Value]):
+    """The newest values by key, between `most` and half of it; the older half goes at once.
+
+    A dict whose first key is removed again and again looks ever longer for it.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._half = max(1, most // 2)
+        self._new: dict[int, Value] = {}
+        self._old: dict[int, Value] = {}
+
+    def __contains__(self, key: int) -> bool:
+        return key in self._new or key in self._old
+
+    def __len__(self) -> int:
+        return len(self._new) + len(self._old)
+
+    def get(self, key: int) -> Value | None:
+        """The value of a key; none where it is not known, or no more."""
+        found = self._new.get(key)
+        return self._old.get(key) if found is None else found
+
+    def put(self, key: int, value: Value) -> None:
+        """Keep a value, which is the newest one now."""
+        if len(self._new) >= self._half and key not in self._new:
+            self._old, self._new = self._new, {}
+        self._old.pop(key, None)
+        self._new[key] = value
+
+    def pop(self, key: int) -> Value | None:
+        """Take a value out; none where it is not known."""
+        found = self._new.pop(key, None)
+        return self._old.pop(key, None) if found is None else found
 
 
 class Lineage:
@@ -30,13 +58,14 @@ class Lineage:
 
     def __init__(self, remembered: int = REMEMBERED) -> None:
         self.remembered = remembered
-        self._parents: dict[int, int | None] = {}
+        self._parents: Recent[int] = Recent(remembered)
 
     def add(self, row: SpanRow) -> int:
         """Take a span in; gives its key."""
         key = key_of(row.trace_id, row.span_id)
-        above = None if row.parent_id is None else key_of(row.trace_id, row.parent_id)
-        keep(self._parents, key, above, self.remembered)
+        # A root is its own parent, which ends the way up.
+        above = key if row.parent_id is None else key_of(row.trace_id, row.parent_id)
+        self._parents.put(key, above)
         return key
 
     def knows(self, key: int) -> bool:

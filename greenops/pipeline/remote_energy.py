@@ -11,7 +11,7 @@ from greenops.domain.footprint import RemoteEnergy
 from greenops.domain.spans import SpanRow
 from greenops.observe import attributes as names
 from greenops.pipeline.carried import number, output_tokens, text
-from greenops.pipeline.lineage import Lineage, keep
+from greenops.pipeline.lineage import Lineage, Recent
 from greenops.pipeline.sums import Sum
 from greenops.units import Grams, Joules
 
@@ -69,8 +69,8 @@ class RemoteSums:
     def __init__(self, lineage: Lineage) -> None:
         self._lineage = lineage
         self._groups: dict[tuple[str, str | None, str], _Group] = {}
-        self._calls: dict[int, _Call] = {}
-        self._served: dict[int, None] = {}
+        self._calls: Recent[_Call] = Recent(lineage.remembered)
+        self._served: Recent[bool] = Recent(lineage.remembered)
         """Spans above a server's span that has energy of its own."""
 
     def add(self, key: int, row: SpanRow) -> None:
@@ -78,7 +78,7 @@ class RemoteSums:
         call = _call(row)
         if call is not None:
             served = key in self._served
-            keep(self._calls, key, call, self._lineage.remembered)
+            self._calls.put(key, call)
             group = self._group(call)
             if served:
                 group.superseded += 1
@@ -91,7 +91,7 @@ class RemoteSums:
         for above in self._lineage.upward(key):
             if above in self._served:
                 return
-            keep(self._served, above, None, self._lineage.remembered)
+            self._served.put(above, True)
             call = self._calls.get(above)
             if call is not None:
                 group = self._group(call)
@@ -127,7 +127,7 @@ class RemoteSums:
 def remote_energy(rows: Iterable[SpanRow]) -> list[RemoteEnergy]:
     """Sums by service and method, in that order; the rows of a trace must all be there."""
     every = list(rows)
-    lineage = Lineage(max(1, len(every)))
+    lineage = Lineage(2 * len(every))
     sums = RemoteSums(lineage)
     for row in every:
         sums.add(lineage.add(row), row)

@@ -50,7 +50,7 @@ class Exemplars(Collector):
         trace_id, span_id, at = span
         place = bisect_left(bounds, value)
         bound = bounds[place] if place < len(bounds) else float("inf")
-        key = (metric, frozenset(labels.items()), bound)
+        key = (metric, frozenset(pair for pair in labels.items() if pair[1]), bound)
         found = Exemplar({"trace_id": trace_id, "span_id": span_id}, value, at.timestamp())
         with self._lock:
             self._newest.pop(key, None)
@@ -73,6 +73,7 @@ def _with(metric: Metric, newest: Mapping[tuple[str, Labels, float], Exemplar]) 
         if not sample.name.endswith("_bucket"):
             yield sample
             continue
-        labels = frozenset((k, v) for k, v in sample.labels.items() if k != "le")
+        # The exporter gives a series without a label that others have an empty one.
+        labels = frozenset((k, v) for k, v in sample.labels.items() if k != "le" and v)
         key = (metric.name, labels, float(sample.labels["le"]))
         yield sample._replace(exemplar=newest.get(key))

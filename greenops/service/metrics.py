@@ -18,7 +18,8 @@ from greenops.domain.decision import Decision
 from greenops.domain.evidence import AvoidedEmissions
 from greenops.domain.spans import SpanRow
 from greenops.observe import attributes as names
-from greenops.pipeline.carried import count, metered_tokens, number, output_tokens
+from greenops.observe import gen_ai
+from greenops.pipeline.carried import count, metered_tokens, number, output_tokens, text
 from greenops.pipeline.more_counters import series
 from greenops.service.exemplars import Exemplars
 from greenops.service.rows import Refusal
@@ -43,6 +44,9 @@ MORE: Final = {
     names.METRIC_CARBON_OVERHEAD: "g",
 }
 """Counters beside metered energy, and their units: a name of its own for each, so that no sum mixes two."""
+MODEL: Final = ("greenops.model.name", *gen_ai.MODEL)
+LONGEST: Final = 100
+"""Longest name of a model that becomes a label [characters]."""
 NONE: Final = "none"
 
 Number = int | float
@@ -165,7 +169,7 @@ class Telemetry:
                 "greenops.workload": row.workload or NONE,
                 "greenops.region": row.region or NONE,
             }
-            operation = {**labels, "greenops.operation": row.name}
+            operation = {**labels, "greenops.operation": row.name, **_model(row)}
             span = (row.trace_id, row.span_id, row.end)
             page = {name.replace(".", "_"): value for name, value in operation.items()}
             if row.energy_j is not None:
@@ -255,6 +259,16 @@ class Telemetry:
     def close(self) -> None:
         """Let go of the reader."""
         self._provider.shutdown()
+
+
+def _model(row: SpanRow) -> dict[str, str]:
+    """The model that a span names, as a label; none where it names none."""
+    if row.attributes:
+        for name in MODEL:
+            found = text(row, name)
+            if found is not None:
+                return {"greenops.model": found[:LONGEST]}
+    return {}
 
 
 def _labels(workload: str | None, method: str | None) -> dict[str, str]:

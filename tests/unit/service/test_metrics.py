@@ -78,6 +78,19 @@ def test_a_value_on_a_bound_is_in_the_bucket_that_the_histogram_counts_it_in():
     assert (bounds["+Inf"].value, bounds["+Inf"].exemplar.value) == (2.0, 5000.0)
 
 
+@pytest.mark.feature("J1")
+def test_spans_of_models_are_told_apart_by_model_and_keep_their_links():
+    shown = telemetry()
+    shown.spans([span(1), span(2, 7.0, {"gen_ai.response.model": "llama-3", "x": 1}), span(3, 5.0)])
+
+    found = samples(shown.answer(OPEN)[0], open_metrics)
+
+    sums = found["greenops_operation_energy_joules_sum"]
+    assert {e.labels.get("greenops_model", ""): e.value for e in sums} == {"": 10.0, "llama-3": 7.0}
+    links = [e for e in found["greenops_operation_energy_joules_bucket"] if e.exemplar]
+    assert sorted(each.exemplar.value for each in links) == [5.0, 7.0]
+
+
 @pytest.mark.parametrize("accept", ["", "*/*", "text/plain", "text/html,application/xml;q=0.9"])
 def test_who_does_not_ask_for_openmetrics_gets_the_old_format(accept):
     shown = telemetry()

@@ -68,6 +68,8 @@ class Settings:
     """All vCPUs of the machine that `embodied_g` is of; 0 takes those that the process sees."""
     idle_policy: str = "separate"
     """Who answers for what a device draws with nothing running: `separate` (nobody), `by_reservation`, `by_dynamic_share`."""
+    idle_w: str = ""
+    """Power of metered devices with nothing running, by device or kind, with commas between: `gpu=70,package-0=18` [W]."""
     idle_reserved: float = 1.0
     """Part of each device that an instrumented service reserved [1]; counts with `by_reservation`."""
 
@@ -233,7 +235,23 @@ def _checked(name: str, value: Any, origin: object) -> Any:
         raise UsageError("GO0804", f"`{name}` must be above 0 (from {origin})")
     if name == "span_parts":
         _check_parts(value, origin)
+    if name == "idle_w":
+        _check_watts(value, origin)
     return value
+
+
+def _check_watts(value: str, origin: object) -> None:
+    for pair in filter(None, (each.strip() for each in value.split(","))):
+        device, _, watts = pair.rpartition("=")
+        try:
+            known = bool(device) and 0 <= float(watts) < math.inf
+        except ValueError:
+            known = False
+        if not known:
+            raise UsageError(
+                "GO0804",
+                f"`idle_w` is `device=watts` with commas between, not `{pair}` (from {origin})",
+            )
 
 
 def _check_parts(value: str, origin: object) -> None:

@@ -69,7 +69,7 @@ class Attribution:
     """The books of one process. Not thread-safe: the caller holds one lock around every call."""
 
     def __init__(self, meters: Iterable[MeterInfo], idle: Idle = SEPARATE) -> None:
-        self.devices = {info.device: DeviceAccount(info) for info in meters}
+        self.devices = {info.device: DeviceAccount(idle.told(info)) for info in meters}
         self.splitters = {device: splitter(each.info) for device, each in self.devices.items()}
         self._idle = idle
         self.spans = OpenSpans()
@@ -92,6 +92,7 @@ class Attribution:
 
     def _look(self, device: str, tick: Tick, shares: Shares) -> Known:
         account, reading = self.devices[device], tick.readings.get(device)
+        account.ran(self.splitters[device].busy_s(shares, reading, tick.at_ns - account.last_ns))
         before = self._unread.pop(device, None)
         if before is not None:
             shares = shares.after(before, self.spans.settled_before)

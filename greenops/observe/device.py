@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from greenops.domain.energy import Category, EnergyReading, MeterInfo
+from greenops.observe.idle_power import IdlePower
 from greenops.units import NS_PER_S, Joules, Watts
 
 QUANTA_PER_JOULE: Final = 2**32
@@ -20,8 +21,6 @@ A counter that was reset far from its end would else seem to have run on to it i
 """
 LATE_STEPS: Final = 3
 """A counter that stands for so many of its steps is not late: nothing was drawn."""
-IDLE_WINDOW_NS: Final = NS_PER_S
-"""An unknown idle power is the lowest mean power over windows this long [ns]; before the first, of any step."""
 
 
 def joules(quanta: int) -> Joules:
@@ -59,11 +58,14 @@ class DeviceAccount:
     last_ns: int = 0
     changed_ns: int = 0
     """Reading at which the counter was last seen to have moved [ns]."""
-    idle_w: float | None = None
-    """Lowest mean power of a whole window [W]."""
-    first_w: float | None = None
-    """Lowest power of a step [W], in force until a whole window is over."""
-    window: tuple[int, int] = (0, 0)
+    learned: IdlePower = field(default_factory=IdlePower)
+    """Power with nothing running, where the meter does not say."""
+    busy_s: float | None = 0.0
+    """Time for which the device was busy since the counter was last seen to have moved [s]; none where unknown."""
+
+    def ran(self, busy_s: float | None) -> None:
+        """The device was busy for so long since the last look [s]; none where nobody says."""
+        self.busy_s = None if busy_s is None or self.busy_s is None else self.busy_s + busy_s
 
     def advance(self, reading: EnergyReading) -> tuple[int, int]:
         """Energy of the counter's step and the time it took: quanta and [ns]; laps counted, faults dropped.
@@ -100,7 +102,8 @@ class DeviceAccount:
 
     def _refused(self) -> tuple[int, int]:
         # What was drawn meanwhile is not known: a window with a gap would teach too low an idle power.
-        self.window = (0, 0)
+        self.learned.forget()
+        self.busy_s = 0.0
         return 0, 0
 
     def _plausible(self, delta: int, dt_ns: int, most: Watts | None) -> bool:
@@ -119,20 +122,9 @@ class DeviceAccount:
         return min(delta, int(power * dt_ns * QUANTA_PER_JOULE / NS_PER_S))
 
     def _learned(self, delta: int, dt_ns: int) -> float:
-        self._learn(delta, dt_ns)
-        if self.idle_w is not None:
-            return self.idle_w
-        power = joules(delta) / (dt_ns / NS_PER_S)
-        self.first_w = power if self.first_w is None else min(self.first_w, power)
-        return self.first_w
-
-    def _learn(self, delta: int, dt_ns: int) -> None:
-        energy, lasted = self.window[0] + delta, self.window[1] + dt_ns
-        if lasted >= IDLE_WINDOW_NS:
-            power = joules(energy) / (lasted / NS_PER_S)
-            self.idle_w = power if self.idle_w is None else min(self.idle_w, power)
-            energy, lasted = 0, 0
-        self.window = (energy, lasted)
+        self.learned.learn(joules(delta), dt_ns / NS_PER_S, self.busy_s)
+        self.busy_s = 0.0
+        return self.learned.watts
 
     @property
     def refused(self) -> dict[str, int]:

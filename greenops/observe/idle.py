@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
+
+from greenops.domain.energy import MeterInfo, Method
+from greenops.units import Watts
 
 
 class IdlePolicy(StrEnum):
@@ -19,10 +23,18 @@ class IdlePolicy(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Idle:
-    """A policy, and the part of each device that this process reserved [1]."""
+    """A policy, the part of each device that this process reserved [1], and idle power by device or kind [W]."""
 
     policy: IdlePolicy = IdlePolicy.SEPARATE
     reserved: float = 1.0
+    watts: Mapping[str, Watts] = field(default_factory=dict)
+
+    def told(self, info: MeterInfo) -> MeterInfo:
+        """A meter with the idle power that was told for it; a model has one of its own."""
+        power = self.watts.get(info.device, self.watts.get(info.device_kind))
+        if power is None or info.method is not Method.MEASURED:
+            return info
+        return replace(info, idle_power=power)
 
     def given(self, idle: int, mine: int, dynamic: int) -> int:
         """Quanta of idle energy that fall to this process.

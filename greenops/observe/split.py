@@ -56,6 +56,10 @@ class Splitter(Protocol):
         """Share quanta by who used what since the last reading."""
         ...
 
+    def busy_s(self, shares: Shares, reading: EnergyReading | None, lasted_ns: int) -> float | None:
+        """Time for which the device was busy since the last look, of all its parts together [s]; none where unknown."""
+        ...
+
 
 class ByCpuTime:
     """Host to process to span by CPU time, weighed by what operations were seen to draw."""
@@ -89,6 +93,15 @@ class ByCpuTime:
             [learned.doubted(name) for name in names],
         )
 
+    def busy_s(
+        self,
+        shares: Shares,
+        reading: EnergyReading | None,  # noqa: ARG002
+        lasted_ns: int,  # noqa: ARG002
+    ) -> float | None:
+        """CPU time of all processes."""
+        return (shares.process_ns + shares.other_ns) / NS_PER_S
+
     def _learn(self, rates: Rates, mine: int, shares: Shares) -> None:
         use: dict[str, float] = {}
         for span, used in shares.spans.items():
@@ -114,6 +127,18 @@ class ByDeviceTime:
         if any(use.read or use.written for use in uses):
             return self._by_tokens(mine, shares)
         return Split(mine, walls, (lost, 0), "wall_share")
+
+    def busy_s(
+        self,
+        shares: Shares,  # noqa: ARG002
+        reading: EnergyReading | None,
+        lasted_ns: int,
+    ) -> float | None:
+        """Time for which any process kept it busy, where it tells of all of them."""
+        users = None if reading is None else reading.users
+        if users is None or None in users.values():
+            return None
+        return sum(max(0.0, part or 0.0) for part in users.values()) * lasted_ns / NS_PER_S
 
     def _mine(self, own: int, reading: EnergyReading) -> int:
         users = reading.users

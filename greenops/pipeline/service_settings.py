@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from greenops.errors import GreenOpsError
+from greenops.units import Watts
 
 if TYPE_CHECKING:
     from greenops.config import Settings
     from greenops.observe.idle import Idle
 
-IDLE: Final = ("IDLE_POLICY", "IDLE_RESERVED")
-"""Settings that say who answers for idle energy."""
+IDLE: Final = ("IDLE_POLICY", "IDLE_RESERVED", "IDLE_W")
+"""Settings that say what idle energy is, and who answers for it."""
 
 _log = logging.getLogger(__name__)
 
@@ -44,7 +45,9 @@ def idle(environ: Mapping[str, str] | None = None) -> Idle:
     except GreenOpsError as error:
         _log.warning("GO0734 idle energy stays apart: %s", error)
         return SEPARATE
-    return Idle(IdlePolicy(chosen.idle_policy), chosen.idle_reserved)
+    pairs = (each.strip().rpartition("=") for each in chosen.idle_w.split(",") if each.strip())
+    watts = {device: Watts(float(told)) for device, _, told in pairs}
+    return Idle(IdlePolicy(chosen.idle_policy), chosen.idle_reserved, watts)
 
 
 def switched_on(variable: str, environ: Mapping[str, str] | None = None) -> bool:

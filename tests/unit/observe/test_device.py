@@ -95,7 +95,7 @@ def test_a_refused_reading_teaches_no_idle_power() -> None:
         account.idle(*account.advance(EnergyReading("GPU-0", second * 10**9, Joules(counter))))
 
     assert account.resets == 1
-    assert account.idle_w == pytest.approx(100.0)
+    assert account.learned.lowest == pytest.approx(100.0)
 
 
 def test_a_gap_is_in_no_window_of_the_idle_power() -> None:
@@ -105,7 +105,7 @@ def test_a_gap_is_in_no_window_of_the_idle_power() -> None:
         account.idle(*account.advance(EnergyReading("GPU-0", tenth * 100 * MS, Joules(counter))))
 
     assert account.resets == 1
-    assert account.idle_w == pytest.approx(100.0)
+    assert account.learned.lowest == pytest.approx(100.0)
 
 
 def test_in_the_first_second_the_lowest_step_is_idle() -> None:

@@ -53,3 +53,25 @@ def test_the_idle_share_of_a_board_that_rests_at_first_is_within_a_point_of_the_
 
     assert account.parts[Category.IDLE] / account.measured == pytest.approx(idle / joules, abs=0.01)
     assert account.residual == 0
+
+
+def test_the_idle_share_of_a_processor_that_never_rests_is_within_two_points_of_the_truth() -> None:
+    draw = random.Random(11)
+    info = replace(SyntheticMeter(device="package-0").info, idle_power=None)
+    books = Attribution([info])
+    now, joules, host, process = 0, 0.0, 0, 0
+    rest, core, cores = 40.0, 12.0, 8
+    load = 0.5
+    for _ in range(MINUTES * 600):
+        reading = EnergyReading("package-0", now, Joules(round(joules, 6)))
+        books.tick(Tick(now, 0, {"package-0": reading}, host, process, {1: process}))
+        load = min(0.9, max(0.2, load + draw.uniform(-0.05, 0.05)))
+        now += TICK_NS
+        busy = int(load * cores * TICK_NS)
+        host, process = host + busy, process + busy // 3
+        joules += rest * 0.1 + core * busy / 1e9
+
+    account = Account.of(books.devices["package-0"], 0)
+
+    whole = rest * MINUTES * 60 / joules
+    assert account.parts[Category.IDLE] / account.measured == pytest.approx(whole, abs=0.02)

@@ -9,6 +9,7 @@ import pytest
 from greenops.config import CHOICES, PREFIX, Settings
 from greenops.observe.idle import SEPARATE, Idle, IdlePolicy
 from greenops.pipeline.service_settings import IDLE, idle, switched_on
+from greenops.units import Watts
 
 
 def test_idle_energy_belongs_to_nobody_until_someone_says_so():
@@ -16,9 +17,14 @@ def test_idle_energy_belongs_to_nobody_until_someone_says_so():
 
 
 def test_the_policy_of_idle_energy_can_be_chosen():
-    environ = {"GREENOPS_IDLE_POLICY": "by_reservation", "GREENOPS_IDLE_RESERVED": "0.25"}
+    environ = {
+        "GREENOPS_IDLE_POLICY": "by_reservation",
+        "GREENOPS_IDLE_RESERVED": "0.25",
+        "GREENOPS_IDLE_W": "gpu=70, package-0=18",
+    }
 
-    assert idle(environ) == Idle(IdlePolicy.BY_RESERVATION, 0.25)
+    watts = {"gpu": Watts(70.0), "package-0": Watts(18.0)}
+    assert idle(environ) == Idle(IdlePolicy.BY_RESERVATION, 0.25, watts)
     assert idle({"GREENOPS_IDLE_POLICY": "by_dynamic_share"}).policy is IdlePolicy.BY_DYNAMIC_SHARE
 
 
@@ -30,6 +36,9 @@ def test_the_policy_of_idle_energy_can_be_chosen():
         {"GREENOPS_IDLE_RESERVED": "-0.1"},
         {"GREENOPS_IDLE_RESERVED": "nan"},
         {"GREENOPS_IDLE_RESERVED": "half"},
+        {"GREENOPS_IDLE_W": "70"},
+        {"GREENOPS_IDLE_W": "gpu=-1"},
+        {"GREENOPS_IDLE_W": "gpu=much"},
     ],
     ids=lambda each: ",".join(f"{k}={v}" for k, v in each.items()),
 )

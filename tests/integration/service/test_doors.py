@@ -18,6 +18,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as open_metrics
 from prometheus_client.parser import text_string_to_metric_families
 
 from greenops.adapters.clock import SystemClock
@@ -112,6 +113,26 @@ def test_the_metrics_page_sums_to_what_the_lake_holds(house):
     rows = list(house.lake.spans())
     assert sums["greenops_carbon_location_grams_total"] == sum(row.carbon_g for row in rows) == 1.0
     assert sums["greenops_operation_energy_joules_sum"] == sum(row.energy_j for row in rows) == 2.0
+
+
+@pytest.mark.feature("J1")
+def test_a_scraper_that_asks_for_openmetrics_gets_a_link_to_a_span(house):
+    send_spans(HttpExporter(house.otlp("/v1/traces")), 2)
+    house.intake.flush()
+    asked = {"accept": "application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5"}
+
+    answer = requests.get(house.url("/metrics"), headers=asked, timeout=5)
+
+    assert answer.headers["content-type"].startswith("application/openmetrics-text; version=1.0.0")
+    assert answer.headers["vary"] == "Accept"
+    links = {
+        sample.exemplar.labels["trace_id"]
+        for family in open_metrics(answer.text)
+        for sample in family.samples
+        if sample.exemplar
+    }
+    assert links
+    assert links <= {row.trace_id for row in house.lake.spans()}
 
 
 @pytest.mark.parametrize(

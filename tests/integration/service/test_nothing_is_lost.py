@@ -267,6 +267,35 @@ def test_energy_counters_go_on_where_they_were_though_rows_are_gone(tmp_path):
     assert receiver(tmp_path)[0].energy_by_workload() == again.energy_by_workload()
 
 
+def test_counters_beside_metered_energy_go_on_though_their_day_is_gone(tmp_path):
+    footprint, intake, _ = receiver(tmp_path)
+    for number in (1, 2):
+        request = message(number)
+        (span,) = request.resource_spans[0].scope_spans[0].spans
+        span.attributes.add(key="greenops.carbon.embodied").value.double_value = 0.25
+        intake.traces(request)
+    intake.flush()
+    for path in (tmp_path / "v1" / "spans").rglob("*.parquet"):
+        path.unlink()
+
+    again, intake, _ = receiver(tmp_path)
+    request = message(3)
+    (span,) = request.resource_spans[0].scope_spans[0].spans
+    span.attributes.add(key="greenops.carbon.embodied").value.double_value = 0.5
+    intake.traces(request)
+
+    assert footprint.more_counters() == {(None, "greenops.carbon.embodied"): 0.5}
+    assert again.more_counters() == {(None, "greenops.carbon.embodied"): 1.0}
+    assert again.services()[0].embodied_g == 0.5
+
+
+def test_counters_of_an_earlier_version_are_read(tmp_path):
+    (tmp_path / "v1").mkdir()
+    (tmp_path / "v1" / "counters.json").write_text('{"energy_j": [["w", "attributed", 7.0]]}')
+
+    assert receiver(tmp_path)[0].energy_by_workload() == {("w", "attributed"): 7.0}
+
+
 @pytest.mark.parametrize("text", ["", "[]", '{"energy_j": [1]}', '{"energy_j": [["w", "i", NaN]]}'])
 def test_counters_that_cannot_be_read_begin_at_what_the_lake_holds(tmp_path, text):
     (tmp_path / "v1").mkdir()

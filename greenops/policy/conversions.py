@@ -24,8 +24,6 @@ NUMBER: Final = re.compile(
 NO_NUMBERS: Final = frozenset({"NaN", "Infinity", "-Infinity", "inf", "-inf"})
 TRUE: Final = frozenset({"1", "t", "true", "TRUE", "True"})
 FALSE: Final = frozenset({"0", "f", "false", "FALSE", "False"})
-WHOLE_DOUBLE: Final = 1e15
-"""Doubles below this are written without a point where they are whole."""
 TYPE_OF: Final = {
     "null": "null_type",
     "timestamp": "google.protobuf.Timestamp",
@@ -63,10 +61,11 @@ def as_uint(value: Any) -> Any:
     """`uint()`."""
     of, plain = _given(value, "uint", "int", "double", "string")
     if of == "double":
-        if not -1.0 < plain < 2.0**64:
+        if not 0.0 <= plain < 2.0**64:
             raise OverflowError("unsigned integer overflow")
         plain = math.trunc(plain)
-    plain = _whole(plain) if of == "string" else plain
+    if of == "string":
+        plain = -1 if plain.startswith("-") else _whole(plain)
     if not 0 <= plain < 2**64:
         raise OverflowError("unsigned integer overflow")
     return wrapped(Uint(plain))
@@ -108,9 +107,8 @@ def as_string(value: Any) -> Any:
 
 
 def _double_text(value: float) -> str:
-    if math.isfinite(value) and value == int(value) and abs(value) < WHOLE_DOUBLE:
-        return str(int(value))
-    return str(value)
+    """The shortest text that reads back; whole numbers without a point, for people read it."""
+    return repr(value).removesuffix(".0")
 
 
 def _instant_text(value: datetime) -> str:

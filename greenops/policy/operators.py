@@ -18,7 +18,9 @@ from celpy.evaluation import CELEvalError
 
 from greenops.policy import conversions, moments
 from greenops.policy.values import (
+    KEYS,
     LONGEST,
+    TIMES,
     Uint,
     bare,
     equal,
@@ -26,14 +28,14 @@ from greenops.policy.values import (
     kind,
     looked_up,
     ordered,
+    takes,
     wrapped,
 )
 
 __all__ = ["LONGEST", "OPERATORS", "kind"]
 
 Operator = Callable[..., Any]
-FAULTS = (TypeError, ValueError, OverflowError, ZeroDivisionError, KeyError, IndexError)
-TIMES: Final = frozenset({"timestamp", "duration"})
+FAULTS = (TypeError, ValueError, OverflowError, ZeroDivisionError, LookupError)
 
 
 def _strict(function: Operator) -> Operator:
@@ -71,7 +73,7 @@ def _arithmetic(sign: str) -> Operator:
 
     def calculated(left: Any, right: Any) -> Any:
         of, other = kind(left), kind(right)
-        if (of != other and not {of, other} <= TIMES) or not _takes(sign, of):
+        if (of != other and not {of, other} <= TIMES) or not takes(sign, of):
             raise TypeError(f"no such overload: {of} {sign} {other}")
         if of == "list":
             return cel.ListType([*left, *right])
@@ -80,15 +82,6 @@ def _arithmetic(sign: str) -> Operator:
         return wrapped(Uint(_natural(found)) if of == "uint" else found)
 
     return _strict(calculated)
-
-
-def _takes(sign: str, of: str) -> bool:
-    """Has a type that operator with itself? What times do with each other Python knows."""
-    if of in {"string", "bytes", "list"}:
-        return sign == "+"
-    if of in TIMES:
-        return sign in "+-"
-    return of in {"int", "uint"} or (of == "double" and sign != "%")
 
 
 def _natural(value: int) -> int:
@@ -154,6 +147,7 @@ def _negative(value: Any) -> Any:
 
 def _in(item: Any, among: Any) -> Any:
     if only(among, "list", "map") == "map":
+        only(item, *KEYS, "double")
         return cel.BoolType(holds(among, item))
     return cel.BoolType(any(equal(each, item) for each in among))
 

@@ -12,7 +12,7 @@ from typing import Final
 from greenops.policy.ir import Call, Const, ExpressionError, ListOf, Node
 from greenops.policy.kinds import DYN, UNKNOWN, element, entry, fits, joined
 from greenops.policy.quantity import duration, finer, instant
-from greenops.policy.values import KEYS
+from greenops.policy.values import KEYS, takes
 from greenops.policy.zones import CALENDAR, zone
 
 Typed = tuple[Node, str]
@@ -93,7 +93,8 @@ def _arithmetic(node: Call, typed: list[Typed], message: bool) -> Typed:
     one = joined(*kinds)
     if node.name == "+" and one is not None and _is_joined(one):
         return _rebuilt(node, typed), one
-    if UNKNOWN & set(kinds):
+    known = [each.partition("(")[0] for each in kinds if each not in UNKNOWN]
+    if len(known) < len(kinds) and all(takes(node.name, each) for each in known):
         return _rebuilt(node, typed), _settled(kinds)
     return _sum(node, typed, kinds)
 

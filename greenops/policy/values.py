@@ -15,6 +15,7 @@ from typing import Any, Final
 import celpy.celtypes as cel
 
 NUMBERS: Final = frozenset({"int", "uint", "double"})
+TIMES: Final = frozenset({"timestamp", "duration"})
 KEYS: Final = frozenset({"bool", "string", "int", "uint"})
 LONGEST: Final = timedelta(microseconds=(2**63 - 1) // 1_000)
 """Longest duration: 64 bits of nanoseconds. Source: cel-spec conformance, `sub_time_duration_over`."""
@@ -119,6 +120,15 @@ def bare(value: Any, of: str) -> Any:  # noqa: C901, PLR0911 - one case per type
             raise TypeError(f"no such overload: {of}")
 
 
+def takes(sign: str, of: str) -> bool:
+    """Has a type that operator with itself? What times do with each other is told elsewhere."""
+    if of in {"string", "bytes", "list"}:
+        return sign == "+"
+    if of in TIMES:
+        return sign in "+-"
+    return of in {"int", "uint"} or (of == "double" and sign != "%")
+
+
 def wrapped(value: Any) -> Any:  # noqa: C901, PLR0911, PLR0912 - one case per type
     """A plain result as cel-python's type, checked for range; unsigned ints are told by `Uint`."""
     match value:
@@ -195,24 +205,26 @@ def keys(of: Any) -> list[Any]:
 
 
 def looked_up(of: Any, key: Any) -> Any:
-    """What a map holds under a key.
+    """What a map holds under a key; a double finds the int of its value.
 
     Raises:
-        KeyError: Nothing; a double finds the int of its value.
+        LookupError: Nothing.
+        TypeError: The key is of a type that no key is of.
     """
-    if isinstance(of, Entries):
-        return of.index[known_by(key)]
-    return of[key] if kind(key) == "string" else _missing(key)
+    try:
+        if isinstance(of, Entries):
+            return of.index[known_by(key)]
+        if kind(key) == "string":
+            return of[key]
+    except KeyError:
+        pass
+    raise LookupError("no such key")
 
 
 def holds(of: Any, key: Any) -> bool:
     """Has a map that key?"""
     try:
         looked_up(of, key)
-    except (KeyError, TypeError):
+    except (LookupError, TypeError):
         return False
     return True
-
-
-def _missing(key: Any) -> Any:
-    raise KeyError(key)

@@ -31,10 +31,31 @@ def problems(spec):
         ("job.team in job.allowed_regions", 103),
         ("job.allowed_regions.all(r, r == 'a')", 2 + 100 * 3),
         ("job.team.matches('^abc$')", 3 + 5),
+        ("[1, 2, 3].all(n, n > 0)", 1 + 4 + 3 * 3),
+        ("{'a': 1, 'b': 2}.exists(k, k == 'a')", 1 + 5 + 4 * 3),
+        ("[1, 2].map(n, n).filter(n, n > 1)", 1 + (1 + 3 + 2) + 2 * 3),
+        ("job.allowed_regions.filter(r, r != 'a').all(r, true)", 1 + (2 + 100 * 3) + 100),
     ],
 )
 def test_a_part_costs_a_step_and_a_macro_a_round_for_each_member(text, steps):
     assert cost(parse(text)) == steps
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[job.team]" + ".map(x, x + x)" * 20,
+        "[[1]]" + ".map(x, x + x)" * 20,
+        "[1]" + ".map(x, [x, x])" * 20,
+        "[1]" + ".map(x, {'a': x, 'b': x})" * 20,
+        "[1]" + ".map(x, true ? [x, x] : [x])" * 20,
+        "[1]" + ".map(x, [dyn(x), x])" * 20,
+        "job.allowed_regions.map(r, job.allowed_regions.map(s, r + s))",
+        "job.allowed_regions.all(r, job.allowed_regions.all(s, s == r))",
+    ],
+)
+def test_what_doubles_or_squares_is_over_the_budget_before_it_runs(text):
+    assert cost(parse(text)) > MAX_COST
 
 
 def test_a_variable_brings_no_macro_into_a_macro():

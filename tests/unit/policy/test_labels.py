@@ -31,6 +31,8 @@ def compiled(text):
         ('"not-there" in job.labels', '("not-there" in job.labels)', False),
         ('"for" in job.labels', "has(job.labels.for)", True),
         ("has(job.labels.gone)", "has(job.labels.gone)", False),
+        ('job.labels.`a.b` == "a"', '(job.labels["a.b"] == "a")', True),
+        ("has(job.labels.`cost-center`)", '("cost-center" in job.labels)', True),
     ],
 )
 def test_a_label_of_any_name_is_read_as_the_reference_reads_it(text, canonical, means):

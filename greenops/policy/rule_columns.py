@@ -87,7 +87,7 @@ def _unknown_class(classes: frozenset[str]) -> Expression:
 
 def rules_of(policies: PolicySet, batch: Batch, *, of_baseline: bool) -> list[Rule]:
     """Every constraint with the jobs that it holds for, after the limits are known."""
-    answers = {each.name: _matches(batch, each) for each in policies.policies}
+    answers = {each.name: matches(batch, each) for each in policies.policies}
     maybe = {name: ~some_false for name, (some_false, _) in answers.items()}
     limit_columns(batch.tables, [(each.limits, maybe[each.name]) for each in policies.policies])
     said = [
@@ -104,7 +104,7 @@ def rules_of(policies: PolicySet, batch: Batch, *, of_baseline: bool) -> list[Ru
     return [Rule(c, mask, bits.setdefault(c.name, len(bits))) for c, mask in kept]
 
 
-def _matches(batch: Batch, policy: Policy) -> tuple[Mask, Mask]:
+def matches(batch: Batch, policy: Policy) -> tuple[Mask, Mask]:
     """Jobs for which some part of the match is false, and those for which all are true."""
     jobs = (batch.tables.layout.jobs, 1)
     some_false, sure = np.zeros(jobs, np.bool_), np.ones(jobs, np.bool_)
@@ -116,7 +116,8 @@ def _matches(batch: Batch, policy: Policy) -> tuple[Mask, Mask]:
     return some_false, sure
 
 
-def _in_force(now: Column, exception: PolicyException) -> Mask:
+def in_force(now: Column, exception: PolicyException) -> Mask:
+    """Instants at which an exception is in force."""
     begins, ends = ((e - EPOCH) // MICROSECOND for e in (exception.not_before, exception.expires))
     return Column("bool", (now.values >= begins) & (now.values < ends), now.ok).holds()
 
@@ -129,7 +130,7 @@ def _own_rules(
     for each in policy.exceptions:
         if not each.waive:
             continue
-        active = sure & _in_force(now, each)
+        active = sure & in_force(now, each)
         active = active & batch.over_jobs(each.match).holds()
         for name in each.waive:
             waived[name] = waived.get(name, np.zeros_like(active)) | active

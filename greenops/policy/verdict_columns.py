@@ -117,7 +117,7 @@ def _judge(batch: Batch, rule: Rule, chunk: Chunk, words: Values) -> None:
     if not meets.any():
         return
     found = batch.over(rule.constraint.expression, chunk)
-    broken = _broken(found, rule.constraint)
+    broken = broken_by(found, rule.constraint)
     if not meets.all():
         broken = broken & meets
     size = words.dtype.itemsize * 8
@@ -125,7 +125,8 @@ def _judge(batch: Batch, rule: Rule, chunk: Chunk, words: Values) -> None:
     part |= broken.view(np.uint8) * words.dtype.type(1 << rule.bit % size)
 
 
-def _broken(found: Column, constraint: Constraint) -> Mask:
+def broken_by(found: Column, constraint: Constraint) -> Mask:
+    """Rows that break a constraint, by the answers to its expression."""
     if not constraint.ignore_errors:
         return ~found.holds()
     return ~found.values if found.ok is None else ~found.values & found.ok

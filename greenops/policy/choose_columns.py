@@ -1,0 +1,278 @@
+"""The choice for every job of two tables: `PolicySet.judge`, then the planner's `choose`, in columns.
+
+Law: the row chosen here is the candidate that `greenops.plan.choice.choose` takes with the deadline in
+force; constraints, the three numbers, objectives and every tie-break mean the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+
+from greenops.policy.batch import Batch
+from greenops.policy.builtin import relative_texts
+from greenops.policy.columns import Column, Mask, Values
+from greenops.policy.evaluate import Expression, compile_node
+from greenops.policy.ir import Has, Var, walk
+from greenops.policy.job_groups import NONE, JobGroups, Key, job_groups
+from greenops.policy.job_rules import ENFORCE, JobRules, job_rules
+from greenops.policy.model import Level, Objective
+from greenops.policy.parse import parse
+from greenops.policy.policy_set import PolicySet
+from greenops.policy.rule_columns import NEEDED, Rule, expressions, rules_of
+from greenops.policy.schema import FIELDS, with_labels
+from greenops.policy.tables import Tables
+from greenops.policy.verdict_columns import broken_by
+
+RUN_TIME: Final = "run_time"
+"""Column of the jobs: the longest a run is expected to take [duration]; absent: no latest start."""
+PLACE: Final = ("candidate.start", "candidate.region", "candidate.pool")
+"""What a choice asks of candidates beside what the rules ask."""
+LATEST: Final = 2**63 - 1
+Ids = Callable[[], Any]
+"""Gives `candidate.id` of all rows; asked only where all else is equal."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChoiceColumns:
+    """One choice per job.
+
+    Attributes:
+        rows: Row of the candidates that is chosen; the job's first row is its baseline.
+        moves: The policies that match enforce it, and the job is not held out.
+        ends: `limits.deadline` in force [us since 1970].
+        ruler: Policy whose objectives count, by its place in the set; -1 where none does.
+        sampled: Answers that were asked again row by row.
+        mismatches: Canonical text → how many of them differed; empty where all agree.
+        slow: Canonical texts that do not compile and went row by row.
+    """
+
+    rows: Values
+    moves: Mask
+    ends: Column
+    ruler: Values
+    sampled: int
+    mismatches: Mapping[str, int]
+    slow: frozenset[str]
+
+
+def fields_of(policies: PolicySet) -> frozenset[str]:
+    """Every field that a choice by these policies may ask for."""
+    asked = {*NEEDED, *PLACE, "baseline.start"}
+    for each in _expressions(policies):
+        asked |= {".".join(e.path) for e in walk(each.node) if isinstance(e, Var | Has)}
+    return frozenset(asked)
+
+
+def choose_columns(
+    policies: PolicySet, jobs: pa.Table, candidates: pa.Table, ids: Ids, *, sample: int = 0
+) -> ChoiceColumns:
+    """What is chosen for each job by these policies.
+
+    Args:
+        policies: The policies; their workloads are not looked at, what they say is in `jobs`.
+        jobs: One row per run: `job.*`, `baseline.*`, `limits.*` (its own numbers resolved), `now`,
+            and `run_time`.
+        candidates: `candidate.*`, and `job`, the row of the job; job by job, the baseline first.
+        ids: Gives `candidate.id`.
+        sample: Rows that are asked again row by row.
+    """
+    labels = [name[11:] for name in jobs.column_names if name.startswith("job.labels.")]
+    tables = Tables(jobs, candidates, with_labels(labels))
+    batch = Batch.of(tables, _expressions(policies), sample, also=(*NEEDED, *PLACE))
+    rules = rules_of(policies, batch, of_baseline=False)
+    refusing = [each for each in rules if each.constraint.level is not Level.ADVISORY]
+    chooser = _Chooser(policies, batch, refusing, job_rules(policies, batch), ids)
+    rows = np.empty(jobs.num_rows, np.int64)
+    for groups in job_groups(tables.layout):
+        rows[groups.jobs] = chooser.choose(groups) + groups.chunk.rows.start
+    by_job = chooser.by_job
+    return ChoiceColumns(
+        rows=rows,
+        moves=(by_job.mode == ENFORCE) & ~by_job.held_out,
+        ends=tables.source("limits.deadline").column,
+        ruler=np.maximum(by_job.ruler, NONE),
+        sampled=batch.sampled,
+        mismatches=batch.mismatches,
+        slow=frozenset(batch.slow),
+    )
+
+
+def _expressions(policies: PolicySet) -> list[Expression]:
+    found = list(expressions(policies))
+    for policy in policies.policies:
+        for each in policy.objectives:
+            found += [e for e in (each.when, each.minimize, each.tie_break) if e is not None]
+        found += [policy.key] if policy.key else []
+    return found
+
+
+@cache
+def _field(name: str) -> Expression:
+    return compile_node(parse(name), FIELDS)
+
+
+class _Chooser:
+    """Chooses for the jobs of one chunk at a time."""
+
+    def __init__(
+        self,
+        policies: PolicySet,
+        batch: Batch,
+        rules: list[Rule],
+        by_job: JobRules,
+        ids: Ids,
+    ) -> None:
+        self.policies, self.batch, self.rules, self.by_job = policies, batch, rules, by_job
+        self.now = batch.tables.source("now").column
+        self.latest = _latest(batch.tables)
+        self.ids = ids
+
+    def choose(self, groups: JobGroups) -> Values:
+        """Row of the chunk that each job's choice is."""
+        allowed = self._allowed(groups)
+        able, score, tie = self._scored(groups, allowed)
+        start = self._start(groups)
+        latest = self.latest.at(groups.jobs)
+        in_time = (start <= groups.spread(latest.values.ravel())) | (start == LATEST)
+        able &= in_time | ~groups.spread(_known(latest).ravel())
+        stays = self._staying(groups, start)
+        at_stays = groups.at(stays)
+        # The baseline competes where it is what stays; else its place at once stands for it.
+        able &= ~groups.is_first() | at_stays
+        since = np.where(start == LATEST, 0, start)
+        keys: tuple[Key, ...] = (
+            lambda _: score,
+            lambda _: tie,
+            lambda _: ~at_stays,
+            lambda _: since,
+            lambda left: self._by_id(groups, left),
+        )
+        won = groups.best(able, keys)
+        own = groups.starts
+        rows = np.where((won == NONE) | (won == stays), own, won)
+        late = _known(latest).ravel() & (groups.first(start) != LATEST)
+        late &= groups.first(start) > latest.values.ravel()
+        hasty = self.by_job.run_now[groups.jobs] | (late & (won == NONE))
+        if hasty.any():
+            rows = np.where(hasty, self._soonest(groups, allowed, start), rows)
+        return rows
+
+    def _allowed(self, groups: JobGroups) -> Mask:
+        chunk = groups.chunk
+        refused = np.zeros(chunk.shape, np.bool_)
+        for rule in self.rules:
+            meets = rule.jobs[chunk.jobs]
+            if not meets.any():
+                continue
+            found = self.batch.over(rule.constraint.expression, chunk)
+            broken = broken_by(found, rule.constraint)
+            if rule.constraint.expression.text in relative_texts():
+                broken = broken & ~groups.is_first()
+            refused |= broken if meets.all() else broken & meets
+        return ~refused
+
+    def _scored(self, groups: JobGroups, allowed: Mask) -> tuple[Mask, Values, Values]:
+        """Who may win, and by what numbers: those of the first objective under which some may."""
+        able = np.zeros(groups.chunk.shape, np.bool_)
+        score, tie = np.zeros(groups.chunk.shape), np.zeros(groups.chunk.shape)
+        ruler = self.by_job.ruler[groups.jobs]
+        for at in {int(each) for each in np.unique(ruler)} - {NONE, NONE - 1}:
+            ruled, undecided = ruler == at, ruler == at
+            for number, objective in enumerate(self.policies.policies[at].objectives):
+                if number and not undecided.any():
+                    break
+                found = self._by(groups, objective, allowed)
+                wins = groups.count(found[0] & ~groups.is_first()) > 0
+                takes = ruled if not number else undecided & wins
+                undecided = undecided & ~wins
+                if takes.all():
+                    able, score, tie = found
+                    continue
+                spread = groups.spread(takes)
+                able, score, tie = (
+                    np.where(spread, new, old)
+                    for new, old in zip(found, (able, score, tie), strict=True)
+                )
+        return able, score, tie
+
+    def _by(
+        self, groups: JobGroups, objective: Objective, allowed: Mask
+    ) -> tuple[Mask, Values, Values]:
+        score, scored = self._number(groups, objective.minimize)
+        able = allowed & scored
+        if objective.when is not None:
+            able &= self.batch.over(objective.when, groups.chunk).holds()
+        if objective.tie_break is None:
+            return able, score, np.zeros((1, 1))
+        tie, told = self._number(groups, objective.tie_break)
+        able &= told
+        return able, score, tie
+
+    def _number(self, groups: JobGroups, expression: Expression) -> tuple[Values, Mask]:
+        """Finite numbers, and where there is one."""
+        found = self.batch.over(expression, groups.chunk)
+        values = np.broadcast_to(found.values, groups.chunk.shape).astype(np.float64, copy=False)
+        finite = np.isfinite(values)
+        return values, finite if found.ok is None else finite & found.ok
+
+    def _start(self, groups: JobGroups) -> Values:
+        """Start of each candidate [us]; `LATEST` where it is absent."""
+        found = self.batch.over(_field("candidate.start"), groups.chunk)
+        return np.where(_known(found), np.broadcast_to(found.values, groups.chunk.shape), LATEST)
+
+    def _staying(self, groups: JobGroups, start: Values) -> Values:
+        """What really happens where nothing is moved: the baseline, or its place at once."""
+        first, now = groups.first(start), self.now.at(groups.jobs).values.ravel()
+        passed = (first != LATEST) & (first < now)
+        if not passed.any():
+            return groups.starts
+        at_once = (start == groups.spread(now)) & ~groups.is_first() & groups.spread(passed)
+        for name in ("candidate.region", "candidate.pool"):
+            at_once &= self._as_baseline(groups, name)
+        return np.where(passed, groups.first_true(at_once), groups.starts)
+
+    def _soonest(self, groups: JobGroups, allowed: Mask, start: Values) -> Values:
+        """The earliest start that the rules allow, as near to the baseline's place as can be."""
+        keys: tuple[Key, ...] = (
+            lambda _: start,
+            lambda _: ~groups.is_first(),
+            lambda _: ~self._as_baseline(groups, "candidate.region"),
+            lambda _: ~self._as_baseline(groups, "candidate.pool"),
+            lambda left: self._by_id(groups, left),
+        )
+        found = groups.best(allowed, keys)
+        return np.where(found == NONE, groups.starts, found)
+
+    def _as_baseline(self, groups: JobGroups, name: str) -> Mask:
+        found = self.batch.over(_field(name), groups.chunk)
+        codes = np.where(_known(found), np.broadcast_to(found.values, groups.chunk.shape), NONE)
+        same: Mask = codes == groups.spread(groups.first(codes))
+        return same
+
+    def _by_id(self, groups: JobGroups, left: Mask) -> Values:
+        """Ids as ranks, on the rows that are asked for alone."""
+        flat, ranks = left.ravel().nonzero()[0], np.zeros(left.size, np.int64)
+        words = self.ids().take(pa.array(flat + groups.chunk.rows.start)).to_pylist()
+        places = {word: at for at, word in enumerate(sorted(set(words)))}
+        ranks[flat] = [places[word] for word in words]
+        return ranks.reshape(left.shape)
+
+
+def _known(column: Column) -> Mask:
+    return np.ones_like(column.values, np.bool_) if column.ok is None else column.ok
+
+
+def _latest(tables: Tables) -> Column:
+    """Latest safe start of each job: after it, the longest run would miss the deadline in force."""
+    ends = tables.source("limits.deadline").column
+    array = tables.jobs.column(RUN_TIME).combine_chunks()
+    known = array.is_valid().to_numpy(zero_copy_only=False).reshape(-1, 1)
+    longest = array.cast(pa.duration("us")).fill_null(pa.scalar(0, pa.duration("us")))
+    lasts = longest.view(pa.int64()).to_numpy(zero_copy_only=False).reshape(-1, 1)
+    return Column("timestamp", ends.values - lasts, known & _known(ends))

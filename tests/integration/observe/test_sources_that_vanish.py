@@ -8,13 +8,29 @@ from pathlib import Path
 
 import pytest
 
-from greenops.adapters import amd_smi, hwmon, perf_events, powercap, prometheus_meter, redfish
+from greenops.adapters import (
+    amd_smi,
+    cpu_model,
+    hwmon,
+    nvml,
+    perf_events,
+    powercap,
+    prometheus_meter,
+    redfish,
+)
 from greenops.errors import AdapterUnavailable
 from greenops.observe import attributes as names
 from greenops.pipeline.polled_meter import PolledMeter
 from greenops.ports import EnergyMeter
 from greenops.testing.http_pages import FakePages
-from greenops.testing.meter_systems import FakeAmdSmi, FakePerf, perf_tree, write_tree
+from greenops.testing.meter_systems import (
+    FakeAmdSmi,
+    FakeNvml,
+    FakePerf,
+    perf_tree,
+    rapl_tree,
+    write_tree,
+)
 from tests.integration.observe.traced import Service, number
 
 PERIOD_S = 0.02
@@ -34,6 +50,27 @@ def rapl(folder: Path) -> System:
     return powercap.discover(folder)[0], show
 
 
+def memory(folder: Path) -> System:
+    counter = rapl_tree(folder) / "intel-rapl:0:2/energy_uj"
+    counter.write_text("0")
+
+    def show(what: object) -> None:
+        counter.write_text(str(int(what * 1e6)) if isinstance(what, float) else str(what))
+
+    package, dram = powercap.discover(folder)
+    package.close()
+    return dram, show
+
+
+def nvidia(folder: Path) -> System:
+    library = FakeNvml({0: 0})
+
+    def show(what: object) -> None:
+        library.boards[0] = int(what * 1e3) if isinstance(what, float) else None
+
+    return nvml.discover(library)[0], show
+
+
 def counter(folder: Path) -> System:
     write_tree(folder / "hwmon0", {"name": "xe", "energy1_input": "0"})
 
@@ -46,6 +83,7 @@ def counter(folder: Path) -> System:
 
 def board(folder: Path) -> System:
     library = FakeAmdSmi({"a": 0}, resolution=1.0)
+    library.limits["a"] = 750
 
     def show(what: object) -> None:
         library.boards["a"] = int(what * 1e6) if isinstance(what, float) else None
@@ -114,7 +152,9 @@ def told(service: Service) -> list[str]:
 
 
 @pytest.mark.parametrize("nonsense", ["", "nonsense", "-5", "\x00\x01", "NaN"], ids=repr)
-@pytest.mark.parametrize("make", [rapl, counter, board], ids=lambda make: make.__name__)
+@pytest.mark.parametrize(
+    "make", [rapl, memory, counter, board, nvidia], ids=lambda make: make.__name__
+)
 def test_a_source_that_goes_bad_makes_spans_unknown_until_it_is_well_again(
     make: Callable[[Path], System], nonsense: str, tmp_path: Path
 ) -> None:
@@ -177,14 +217,19 @@ def test_an_event_that_stops_makes_spans_unknown(tmp_path: Path) -> None:
     service.finish()
 
 
+@pytest.mark.parametrize(
+    "make", [rapl, memory, counter, board, nvidia], ids=lambda make: make.__name__
+)
 def test_a_counter_that_jumps_by_more_than_can_be_drawn_is_refused_once(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
+    make: Callable[[Path], System], tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    meter, show = counter(tmp_path)
+    meter, show = make(tmp_path)
     service = Service(lambda: [meter])
 
     with service.tracer.start_as_current_span("a"):
-        show(1e9)
+        # The look that a span's start wakes may come before or after the jump.
+        service.observer.look()
+        show(100_000.0)
         service.observer.look()
     work(service)
 
@@ -193,6 +238,54 @@ def test_a_counter_that_jumps_by_more_than_can_be_drawn_is_refused_once(
     assert "GO0706" in caplog.text
     assert sum(service.points(names.METRIC_ENERGY).values()) == 0.0
     assert number(service.finish()[1], names.ENERGY_SELF) == 0.0
+
+
+@pytest.mark.parametrize(
+    "make", [rapl, memory, counter, board, nvidia], ids=lambda make: make.__name__
+)
+def test_a_counter_that_a_driver_reset_is_refused_once_and_counts_on(
+    make: Callable[[Path], System], tmp_path: Path
+) -> None:
+    meter, show = make(tmp_path)
+    service = Service(lambda: [meter])
+
+    with service.tracer.start_as_current_span("a"):
+        service.observer.look()
+        show(0.5)
+        service.observer.look()
+        show(0.1)
+        service.observer.look()
+        show(0.3)
+        service.observer.look()
+    work(service)
+
+    assert told(service) == ["meter_failed", "known"]
+    assert service.points(names.METRIC_REFUSED)["reset"] == 1
+    service.finish()
+    assert sum(service.points(names.METRIC_ENERGY).values()) == pytest.approx(0.5 + 0.2)
+
+
+def test_cpu_times_that_vanish_make_a_models_spans_unknown_until_they_are_back(
+    tmp_path: Path,
+) -> None:
+    stat = tmp_path / "stat"
+    stat.write_text("cpu  100 0 0 100 0 0 0 0 0 0\n")
+    (meter,) = cpu_model.discover_tdp(tmp_path / "no-cpuinfo", stat, {})
+    service = Service(lambda: [meter])
+
+    def count(ticks: int) -> None:
+        stat.write_text(f"cpu  {100 + ticks} 0 0 {100 + ticks} 0 0 0 0 0 0\n")
+
+    count(1_000)
+    work(service)
+    stat.write_text("")
+    work(service)
+    count(2_000)
+    service.observer.look()
+    work(service)
+
+    assert told(service) == ["known", "meter_failed", "known"]
+    service.finish()
 
 
 @pytest.mark.network

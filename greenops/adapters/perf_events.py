@@ -74,18 +74,18 @@ class PerfMeter:
 
     Args:
         fd: Descriptor of the event; the meter closes it.
-        package: Number of the package.
+        place: Number of the package, with its die's where it has several: `0`, `0-die-1`.
         scale: Joules of one count.
         event: `energy-pkg` or `energy-ram`.
     """
 
-    def __init__(self, fd: int, package: int, scale: float, event: str = EVENT) -> None:
+    def __init__(self, fd: int, place: str, scale: float, event: str = EVENT) -> None:
         self._fd: int | None = fd
         self._scale = scale
         device, kind = NAMES[event]
         self._info = MeterInfo(
             name="perf",
-            device=f"{device}-{package}",
+            device=f"{device}-{place}",
             device_kind=kind,
             method=Method.MEASURED,
             boundary=Boundary.CHIP,
@@ -158,9 +158,8 @@ def _meters(root: Path, opener: Opener, event: str) -> list[EnergyMeter]:
         raise AdapterUnsupported("GO0713", f"perf event `power/{event}/`: {error}") from error
     found: list[EnergyMeter] = []
     try:
-        for place, cpu in enumerate(cpus):
-            fd = opener(kind, config, cpu)
-            found.append(PerfMeter(fd, _package(root, cpu, place), scale, event))
+        for place, cpu in zip(_places(root, cpus), cpus, strict=True):
+            found.append(PerfMeter(opener(kind, config, cpu), place, scale, event))
     except OSError as error:
         for meter in found:
             meter.close()
@@ -194,11 +193,22 @@ def _cpus(mask: str) -> list[int]:
     return found
 
 
-def _package(root: Path, cpu: int, place: int) -> int:
+def _places(root: Path, cpus: Sequence[int]) -> list[str]:
+    """Of each CPU its package, as powercap names it: the mask has a CPU of each die, and a package may have several."""
+    packages = [_topology(root, cpu, "physical_package_id", n) for n, cpu in enumerate(cpus)]
+    return [
+        str(package)
+        if packages.count(package) == 1
+        else f"{package}-die-{_topology(root, cpu, 'die_id', n)}"
+        for n, (package, cpu) in enumerate(zip(packages, cpus, strict=True))
+    ]
+
+
+def _topology(root: Path, cpu: int, name: str, otherwise: int) -> int:
     try:
-        return int(_line(root / f"devices/system/cpu/cpu{cpu}/topology/physical_package_id"))
+        return int(_line(root / f"devices/system/cpu/cpu{cpu}/topology/{name}"))
     except (OSError, ValueError):
-        return place
+        return otherwise
 
 
 def _line(path: Path) -> str:

@@ -10,7 +10,7 @@ import pytest
 
 from greenops.adapters.perf_events import discover, open_event
 from greenops.errors import AdapterUnavailable, AdapterUnsupported
-from greenops.testing.meter_systems import FakePerf, perf_tree
+from greenops.testing.meter_systems import FakePerf, perf_tree, write_tree
 
 
 def test_each_package_is_a_meter_in_the_unit_that_the_kernel_names(tmp_path: Path) -> None:
@@ -48,6 +48,24 @@ def test_memory_whose_event_the_kernel_refuses_leaves_the_packages(tmp_path: Pat
     meters = discover(perf_tree(tmp_path, cpumask="0,24", memory=True), kernel)
 
     assert [meter.info.device for meter in meters] == ["package-0", "package-1"]
+
+
+def test_dies_of_one_package_are_meters_of_their_own(tmp_path: Path) -> None:
+    tree = perf_tree(tmp_path, cpumask="0,24,48", memory=True)
+    for cpu, package, die in ((0, 0, 0), (24, 0, 1), (48, 1, 0)):
+        here = tree / f"devices/system/cpu/cpu{cpu}/topology"
+        write_tree(here, {"physical_package_id": str(package), "die_id": str(die)})
+
+    meters = discover(tree, FakePerf(0))
+
+    assert [meter.info.device for meter in meters] == [
+        "package-0-die-0",
+        "package-0-die-1",
+        "package-1",
+        "dram-0-die-0",
+        "dram-0-die-1",
+        "dram-1",
+    ]
 
 
 def test_packages_without_a_topology_are_counted(tmp_path: Path) -> None:

@@ -26,6 +26,7 @@ from greenops.observe.processor import EnergySpanProcessor
 from greenops.observe.span_parts import SpanParts
 from greenops.observe.steps import Steps
 from greenops.observe.unsampled import Unsampled
+from greenops.observe.workers import call_at_exit
 
 if TYPE_CHECKING:
     from greenops.ports import Clock, EnergyMeter
@@ -104,6 +105,7 @@ class Session:
             self._undo()
             raise
         atexit.register(self.end)
+        call_at_exit(self.end)
 
     def _begin(self) -> None:
         self._attach()

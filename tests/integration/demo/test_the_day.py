@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from datetime import datetime
+from typing import Final
 
 import pytest
 
@@ -20,9 +21,11 @@ from greenops.domain.record import canonical, restore
 from greenops.pipeline.conservation import by_process, energy_of
 from greenops.pipeline.decide import decide_again
 from greenops.pipeline.evidence import verify
+from greenops.pipeline.footprint import Footprint
 from greenops.pipeline.grid import demo_day, load_grid
 from greenops.pipeline.policies import policy_sources
 from greenops.policy import compile_policies
+from greenops.units import Kwh, to_joules
 
 pytest.importorskip("onnxruntime", reason="the demo's models need `make demo` or `make test`")
 pytestmark = [pytest.mark.network, pytest.mark.slow, pytest.mark.timeout(240)]
@@ -148,6 +151,26 @@ def test_enrichments_saving_holds_on_the_grid_as_it_was(played):
     avoided = played.result["avoided_g"]
     assert 0 < avoided["low"] < avoided["estimate"] < avoided["high"]
     assert avoided["grade"] == "B"
+
+
+NIGHTLY: Final = Kwh(4.0)
+"""What a nightly job of one machine takes: 500 W for eight hours."""
+
+
+@pytest.mark.feature("O2")
+def test_a_day_of_metering_four_services_takes_below_a_percent_of_what_shifting_one_nightly_job_saves(
+    played,
+):
+    lake = ParquetLake(played.state / "lake")
+    rows, sums = list(lake.spans()), Footprint()
+    sums.add(rows, lake.accounts())
+    wall_s = (max(row.end for row in rows) - min(row.start for row in rows)).total_seconds()
+    own_a_day = sums.energy()["overhead"] / wall_s * 86_400
+    entries = (played.state / "ledger" / "ledger.jsonl").read_text().splitlines()
+    (outcome,) = [e["body"] for e in map(json.loads, entries) if e["kind"] == "outcome"]
+    saved = 1 - outcome["chosen_g"] / outcome["baseline_g"]
+
+    assert 0 < own_a_day <= 0.01 * saved * to_joules(NIGHTLY)
 
 
 def test_a_job_and_a_route_were_acted_on_each_with_a_receipt(played):

@@ -71,7 +71,7 @@ spec:
   - name: green
     when: candidate.pool == "green" || candidate.id == "baseline"
     minimize: "1.0"
-  - {name: swift, minimize: "ratio(candidate.p95_ms * 2e306, candidate.intensity)"}
+  - {name: swift, minimize: candidate.p95_ms * 2e306}
   onError: Reject
   enforcement: {mode: enforce}
 """
@@ -319,9 +319,9 @@ def test_a_baseline_whose_start_has_passed_stands_for_its_place_at_once(ways, wa
     ("others", "wanted"),
     [
         ([place("a", pool="green"), place("b")], 0),
-        ([place("a"), replace(place("b"), p95_ms=80.0, intensity=100.0)], 2),
-        ([replace(place("a"), p95_ms=90.0, intensity=0.5)], 0),
-        ([replace(place("a"), p95_ms=90.0, intensity=0.0)], 0),
+        ([place("a"), replace(place("b"), p95_ms=80.0)], 2),
+        ([replace(place("a"), p95_ms=90.0)], 0),
+        ([place("a")], 0),
     ],
     ids=["the first, where the baseline wins", "the second", "no finite number", "no number"],
 )
@@ -331,6 +331,14 @@ def test_the_first_objective_under_which_another_may_win_counts(others, wanted):
 
     assert_one_choice(own_rules(), [asked, alone])
     assert in_columns(own_rules(), [asked, alone])[0][0] == wanted
+
+
+def test_each_job_has_its_own_first_objective():
+    cleaner = choice(place("baseline"), place("a", 50.0), place("b", 60.0, cost=0.9))
+    cheaper = choice(place("baseline"), place("a", 120.0), place("b", 130.0, cost=0.9))
+
+    assert_one_choice(own_rules(), [cleaner, cheaper])
+    assert [at for at, *_ in in_columns(own_rules(), [cleaner, cheaper])] == [1, 2]
 
 
 def test_two_policies_that_claim_the_objective_move_nothing():

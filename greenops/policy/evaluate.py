@@ -85,11 +85,9 @@ def _short(tree: Any) -> Any:
 
 
 def _skips(tree: lark.Tree[lark.Token]) -> bool:
-    if len(tree.children) != 1 or not isinstance(tree.children[0], lark.Tree):
-        return False
-    if tree.data == "primary":
-        return tree.children[0].data == "paren_expr"
-    return tree.data in CHAIN
+    return (
+        tree.data in CHAIN and len(tree.children) == 1 and isinstance(tree.children[0], lark.Tree)
+    )
 
 
 def to_cel(value: Any) -> Any:  # noqa: C901, PLR0911, PLR0912 - one case per type

@@ -8,6 +8,7 @@ Source: CEL language definition; cel-spec conformance tests at 508bd98.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, Final
 
 import celpy
@@ -44,15 +45,28 @@ class Runner(celpy.InterpretedRunner):
 
     def evaluate(self, context: Any) -> Any:
         """The value on one row."""
-        return Interpreter(ast=self.ast, activation=self.new_activation()).evaluate(context)
+        plain = {name: value for name, value in context.items() if "." not in name}
+        dotted = len(plain) < len(context)
+        made = Interpreter(self.ast, self.new_activation() if dotted else None, plain)
+        if dotted:
+            made.set_activation(context)
+        found = made.visit(self.ast)
+        if isinstance(found, CELEvalError):
+            raise found
+        return found
 
 
 class Interpreter(Evaluator):
-    """One evaluation; `local` holds the variables of the macros around."""
+    """One evaluation.
 
-    def __init__(self, ast: Any, activation: Any) -> None:
+    Attributes:
+        local: What names stand for: a row's roots, and the variables of the macros around.
+        activation: cel-python's names, where some have dots; none: none have.
+    """
+
+    def __init__(self, ast: Any, activation: Any, local: dict[str, Any]) -> None:
         super().__init__(ast, activation)
-        self.local: dict[str, Any] = {}
+        self.local = local
 
     def expr(self, tree: Any) -> Any:
         """`test ? then : other`; the part that is not chosen is not asked."""
@@ -102,11 +116,10 @@ class Interpreter(Evaluator):
             return of
         if kind(of) != "map":
             return _error(f"{kind(of)} has no members")
-        return (
-            looked_up(of, cel.StringType(name))
-            if holds(of, cel.StringType(name))
-            else _absent(name)
-        )
+        try:
+            return looked_up(of, name)
+        except LookupError:
+            return _absent(name)
 
     def member_index(self, tree: Any) -> Any:
         """An element of a list, or what a map holds under a key."""
@@ -121,31 +134,19 @@ class Interpreter(Evaluator):
             return self._macro(str(name), self.visit(over), str(variable), args[1])
         return OPERATORS[str(name)](self.visit(over), *(self.visit(each) for each in args))
 
-    def primary(self, tree: Any) -> Any:
-        """A literal, a name, a call, a list or a map."""
-        inner = tree.children[0]
-        items = (
-            inner.children[0].children
-            if inner.data in {"list_lit", "map_lit"}
-            and inner.children
-            and inner.children[0] is not None
-            else []
-        )
-        match inner.data:
-            case "literal":
-                return self.literal(inner)
-            case "ident":
-                return self._name(str(inner.children[0]))
-            case "ident_arg":
-                return self._call(inner)
-            case "list_lit":
-                values = [self.visit(each) for each in items]
-                return _first_error(values) or cel.ListType(values)
-            case "map_lit":
-                values = [self.visit(each) for each in items]
-                return _first_error(values) or _entries(values)
-            case _:
-                return super().primary(tree)
+    def list_lit(self, tree: Any) -> Any:
+        """A list; an element that errs is the list's error."""
+        values = self._items(tree)
+        return _first_error(values) or cel.ListType(values)
+
+    def map_lit(self, tree: Any) -> Any:
+        """A map; keys and values take turns."""
+        values = self._items(tree)
+        return _first_error(values) or _entries(values)
+
+    def _items(self, tree: Any) -> list[Any]:
+        inner = tree.children[0] if tree.children else None
+        return [] if inner is None else [self.visit(each) for each in inner.children]
 
     def literal(self, tree: Any) -> Any:
         """A literal; bytes go by our own decoder."""
@@ -156,15 +157,18 @@ class Interpreter(Evaluator):
             else super().literal(tree)
         )
 
-    def _name(self, name: str) -> Any:
+    def ident(self, tree: Any) -> Any:
+        """A macro's variable, a field's root, or a type."""
+        name = str(tree.children[0])
         if name in self.local:
             return self.local[name]
-        try:
-            return self.activation.identifiers.resolve_name(None, name).value
-        except KeyError:
-            return TypeName(name) if name in TYPE_NAMES else _error(f"`{name}` is not known")
+        if self.activation is not None:
+            with suppress(KeyError):
+                return self.activation.identifiers.resolve_name(None, name).value
+        return TypeName(name) if name in TYPE_NAMES else _error(f"`{name}` is not known")
 
-    def _call(self, tree: Any) -> Any:
+    def ident_arg(self, tree: Any) -> Any:
+        """A function."""
         name, *rest = tree.children
         args = rest[0].children if rest and rest[0] is not None else []
         if name == "has":
@@ -181,7 +185,7 @@ class Interpreter(Evaluator):
         if isinstance(of, NameContainer):
             return cel.BoolType(str(tree.children[1]) in of)
         return (
-            cel.BoolType(holds(of, cel.StringType(tree.children[1])))
+            cel.BoolType(holds(of, str(tree.children[1])))
             if kind(of) == "map"
             else _error(NO_OVERLOAD)
         )

@@ -17,6 +17,10 @@ SIMPLE: Final = dict(zip("abfnrtv\\?\"'`", "\a\b\f\n\r\t\v\\?\"'`", strict=True)
 HEX_DIGITS: Final = {"x": 2, "X": 2, "u": 4, "U": 8}
 START: Final = re.compile("([bB]?[rR]?)([\"'])")
 """Prefix and first quote of a literal."""
+PLAIN: Final = re.compile(r"""(?:\w++(?!["'])|[^\w"'`/]|/(?!/))+""")
+"""What begins no literal, name or comment. A word is taken whole, or left whole where a quote follows:
+the `r` of `for"x"` begins no raw string."""
+WORD: Final = re.compile(r"\w+")
 QUOTED_NAME: Final = re.compile(r"`([A-Za-z0-9_.\-/ ]+)`")
 Lifted = dict[int, str | bytes]
 """Offset of each literal or quoted name → what it stands for."""
@@ -33,7 +37,10 @@ def lift(text: str) -> tuple[str, Lifted]:
     at = 0
     while at < len(text):
         start = at
-        if (begin := START.match(text, at)) is not None:
+        if (plain := PLAIN.match(text, at)) is not None:
+            out.append(plain[0])
+            at = plain.end()
+        elif (begin := START.match(text, at)) is not None:
             found[at], at = _literal(text, begin)
             mark = "b" if begin[1][:1] in {"b", "B"} else ""
             out.append(f'{mark}"' + "x" * (at - start - 2 - len(mark)) + '"')
@@ -45,9 +52,9 @@ def lift(text: str) -> tuple[str, Lifted]:
             at = len(text) if at < 0 else at
             out.append(" " * (at - start))
         else:
-            word = _word(text, at)
-            out.append(word)
-            at += len(word)
+            word = WORD.match(text, at)
+            at = word.end() if word else at + 1
+            out.append(text[start:at])
     return "".join(out), found
 
 
@@ -56,14 +63,6 @@ def decoded(literal: str) -> str | bytes:
     begin = START.match(literal)
     assert begin is not None, "the grammar took it for a literal"  # noqa: S101
     return _literal(literal, begin)[0]
-
-
-def _word(text: str, at: int) -> str:
-    """An identifier as a whole, so that the `r` of `for"x"` begins no raw string; else one sign."""
-    end = at
-    while end < len(text) and (text[end].isalnum() or text[end] == "_"):
-        end += 1
-    return text[at : max(end, at + 1)]
 
 
 def _literal(text: str, begin: re.Match[str]) -> tuple[str | bytes, int]:

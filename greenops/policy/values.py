@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any, Final
 
 import celpy.celtypes as cel
@@ -91,7 +92,12 @@ KINDS: Final[tuple[tuple[str, tuple[type, ...]], ...]] = (
 
 def kind(value: object) -> str:
     """CEL type of a run-time value; the class's name where it is none of ours."""
-    return next((name for name, types in KINDS if isinstance(value, types)), type(value).__name__)
+    return _kind_of(type(value))  # type: ignore[arg-type]  # mypy takes a class for its instances
+
+
+@cache
+def _kind_of(of: type) -> str:
+    return next((name for name, types in KINDS if issubclass(of, types)), of.__name__)
 
 
 def bare(value: Any, of: str) -> Any:  # noqa: C901, PLR0911 - one case per type
@@ -214,8 +220,8 @@ def looked_up(of: Any, key: Any) -> Any:
     try:
         if isinstance(of, Entries):
             return of.index[known_by(key)]
-        if kind(key) == "string":
-            return of[key]
+        if isinstance(key, str):
+            return dict.__getitem__(of, key)
     except KeyError:
         pass
     raise LookupError("no such key")

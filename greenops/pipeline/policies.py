@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
+from greenops.adapters.packaged import packaged
 from greenops.domain.decision import Decision, Judgement
 from greenops.errors import InvalidFile, Location
 from greenops.plan.choice import choose
 from greenops.policy import PolicySet, PolicyTest, compile_policies
+from greenops.policy.packs import SHIPPED, packs_named
 
 ROUTES: Final = "routes.yaml"
 """The file of routes may lie beside the policies; it is not one."""
@@ -44,6 +46,8 @@ class TestResult:
 def policy_sources(folder: Path) -> list[tuple[str, str]]:
     """(name, text) of every YAML file below a folder, sorted; of the file itself for a file.
 
+    Shipped packs that they extend come after them.
+
     Names that begin with a dot are left out: a Kubernetes volume keeps its files a second time in
     `..data`. Links are followed, each folder once.
 
@@ -52,15 +56,37 @@ def policy_sources(folder: Path) -> list[tuple[str, str]]:
     """
     mode = _mode(folder)
     if stat.S_ISREG(mode):
-        return [(str(folder), _text(folder))]
+        return with_packs([(str(folder), _text(folder))])
     if stat.S_ISDIR(mode):
-        return [(str(path), _text(path)) for path in sorted(_yaml_files(folder))]
+        return with_packs([(str(path), _text(path)) for path in sorted(_yaml_files(folder))])
     raise InvalidFile(
         "GO0108",
         "no such file or folder of policies",
         at=Location(str(folder)),
         fix="name one with `--policies DIR` or in `greenops.yaml`",
     )
+
+
+def sources_among(files: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+    """The policy files among (path, text) of a folder that is not on the disk."""
+    found = [
+        (path, text)
+        for path, text in files
+        if _is_policy_file(Path(path).name)
+        and not any(each.startswith(".") for each in Path(path).parts)
+    ]
+    return with_packs(found)
+
+
+def with_packs(sources: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Files, and the shipped packs that they extend and do not hold themselves.
+
+    Raises:
+        Unreachable: This installation lacks its packs.
+    """
+    named = [each for each in SHIPPED if each in packs_named(sources)]
+    files = [packaged("policies") / "packs" / f"{each}.yaml" for each in named]
+    return [*sources, *((str(each), _text(each)) for each in files)]
 
 
 def _mode(path: Path) -> int:

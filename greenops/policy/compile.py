@@ -2,29 +2,23 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Final
 
 from greenops.domain.workload import Urgency, Workload
-from greenops.errors import InvalidFile, Location
-from greenops.policy.document import Node, documents
+from greenops.errors import Location
 from greenops.policy.example import read_test
 from greenops.policy.expiry import overdue
 from greenops.policy.fields import Fields
+from greenops.policy.heads import POLICY, WORKLOAD, Head, read_heads, refuse_twins
 from greenops.policy.model import Policy, PolicyTest
+from greenops.policy.packs import Packs
 from greenops.policy.policy_file import read_policy
 from greenops.policy.policy_set import PolicySet
 from greenops.policy.report import Problem, Report
 from greenops.policy.schema import with_labels
 from greenops.policy.workload_file import read_workload
-
-VERSION: Final = "greenops.dev/v1alpha1"
-KINDS: Final = ("PlacementPolicy", "Workload")
-LATER: Final = ("Budget", "Target", "ServicePlan")
-NAME: Final = re.compile(r"[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?")
 
 
 def compile_policies(sources: Sequence[tuple[str, str]]) -> PolicySet:
@@ -55,30 +49,20 @@ def lint(sources: Sequence[tuple[str, str]], now: datetime | None = None) -> tup
 
 
 @dataclass(slots=True)
-class _Head:
-    """A document whose head could be read."""
-
-    kind: str
-    name: str
-    owners: tuple[str, ...]
-    root: Fields
-    at: Location
-
-
-@dataclass(slots=True)
 class _Made:
     workloads: dict[str, Workload] = field(default_factory=dict)
     faulty: set[str] = field(default_factory=set)
     policies: dict[str, Policy] = field(default_factory=dict)
+    packs: dict[str, Policy] = field(default_factory=dict)
     tests: list[PolicyTest] = field(default_factory=list)
 
 
 def _compile(sources: Sequence[tuple[str, str]]) -> tuple[PolicySet, list[Problem]]:
     report, made = Report(), _Made()
-    heads = [head for source in sources for head in _heads(*source, report)]
-    _refuse_twins(heads, report)
+    heads = [head for source in sources for head in read_heads(*source, report)]
+    refuse_twins(heads, report)
     for head in heads:
-        if head.kind == "Workload" and (spec := head.root.map("spec", required=True)):
+        if head.kind == WORKLOAD and (spec := head.root.map("spec", required=True)):
             workload = read_workload(head.name, spec)
             head.root.done()
             if workload:
@@ -86,69 +70,18 @@ def _compile(sources: Sequence[tuple[str, str]]) -> tuple[PolicySet, list[Proble
             else:
                 made.faulty.add(head.name)
     labels = {label for each in made.workloads.values() for label in each.labels}
+    packs = Packs.of(heads, report)
     for head in heads:
-        if head.kind == "PlacementPolicy":
-            _take_policy(head, made, labels)
-    policies = PolicySet(tuple(made.policies.values()), made.workloads, tuple(made.tests))
+        if head.kind == POLICY:
+            _take_policy(head, made, labels, packs)
+    policies = PolicySet(
+        tuple(made.policies.values()),
+        made.workloads,
+        tuple(made.tests),
+        packs=tuple(made.packs.values()),
+    )
     _check_together(policies, report)
     return policies, report.problems
-
-
-def _heads(file: str, text: str, report: Report) -> list[_Head]:
-    found = []
-    try:
-        for node in documents(file, text):
-            head = _head(node, report)
-            if head is not None:
-                found.append(head)
-    except InvalidFile as error:
-        report.problems.append(error)
-    return found
-
-
-def _head(node: Node, report: Report) -> _Head | None:
-    if node.entries is None:
-        report.add("GO0112", f"document is {node.shape}", node.at, "begin with `apiVersion:`")
-        return None
-    root = Fields(node, "", report)
-    root.asked |= {"apiVersion", "kind", "metadata", "spec", "tests"}
-    version, kind = root.text("apiVersion", required=True), root.text("kind", required=True)
-    if version is not None and version != VERSION:
-        root.bad("apiVersion", f"unknown apiVersion `{version}`", f"write `{VERSION}`")
-    if kind in LATER:
-        root.bad("kind", f"kind `{kind}` is not supported yet", f"use {' or '.join(KINDS)}", "16")
-        return None
-    if kind is not None and kind not in KINDS:
-        report.unknown("GO0113", "kind", kind, KINDS, root.at("kind"))
-    name, owners = _metadata(root, owners_needed=kind == KINDS[0])
-    if kind not in KINDS or name is None or version != VERSION:
-        return None
-    return _Head(kind, name, owners, root, node.at)
-
-
-def _metadata(root: Fields, *, owners_needed: bool) -> tuple[str | None, tuple[str, ...]]:
-    metadata = root.map("metadata", required=True)
-    if metadata is None:
-        return None, ()
-    name = metadata.text("name", required=True)
-    owners = metadata.texts("owners", required=owners_needed)
-    if annotations := metadata.map("annotations"):
-        for each in annotations.entries():
-            annotations.text(each)
-    metadata.done()
-    if name is not None and not NAME.fullmatch(name):
-        metadata.wrong("name", "lower-case letters, digits, `-` and `.`, at most 63")
-    return name, owners
-
-
-def _refuse_twins(heads: list[_Head], report: Report) -> None:
-    seen: dict[tuple[str, str], Location] = {}
-    for head in heads:
-        first = seen.setdefault((head.kind, head.name), head.at)
-        if first is not head.at:
-            report.add(
-                "GO0117", f"{head.kind} `{head.name}` is declared twice", head.at, f"first: {first}"
-            )
 
 
 def _refuse_twin_exceptions(policies: PolicySet, report: Report) -> None:
@@ -163,17 +96,21 @@ def _refuse_twin_exceptions(policies: PolicySet, report: Report) -> None:
                 report.add("GO0117", message, at, f"rename one; first: {first}")
 
 
-def _take_policy(head: _Head, made: _Made, labels: set[str]) -> None:
-    named = set(labels)
-    tests = head.root.maps("tests")
+def _take_policy(head: Head, made: _Made, labels: set[str], packs: Packs) -> None:
+    tests, name = head.root.maps("tests"), head.full_name
     spec = head.root.map("spec", required=True)
-    policy = read_policy(head.name, head.owners, spec, with_labels(named)) if spec else None
+    whole = packs.whole(spec.node, (name,) if head.pack else ()) if spec else None
     head.root.done()
+    policy = None
+    if whole is not None:
+        fields = Fields(whole, "spec", head.root.report, asked={"extends"})
+        schema, of_pack = with_labels(labels), head.pack is not None
+        policy = read_policy(name, head.owners, fields, schema, of_pack=of_pack)
     declared = {**dict.fromkeys(made.faulty), **made.workloads}
-    read = [read_test(head.name, each, declared) for each in tests]
+    read = [read_test(name, each, declared) for each in tests]
     made.tests += [each for each in read if each]
     if policy:
-        made.policies[head.name] = policy
+        (made.packs if head.pack else made.policies)[name] = policy
 
 
 def _check_together(policies: PolicySet, report: Report) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any, Final
 
@@ -35,9 +36,22 @@ CLASSES: Final = "data_classes"
 
 
 def read_policy(
-    name: str, owners: tuple[str, ...], spec: Fields, schema: Mapping[str, str]
+    name: str,
+    owners: tuple[str, ...],
+    spec: Fields,
+    schema: Mapping[str, str],
+    *,
+    of_pack: bool = False,
 ) -> Policy | None:
-    """A policy from its `spec`; none where anything in it is wrong."""
+    """A policy from its `spec`, bases put in; none where anything in it is wrong.
+
+    Args:
+        name: Its name; of one in a pack, the pack's name before it.
+        owners: Who answers for it.
+        spec: What it says.
+        schema: Fields that expressions may name.
+        of_pack: Others build on it: it need not say which jobs, and approves no exception.
+    """
     before = len(spec.report.problems)
     if _too_many(spec, RULES):
         return None
@@ -47,7 +61,7 @@ def read_policy(
     for each in spec.maps("variables"):
         scope.define(each)
     match = [_named_rule(each, scope) for each in spec.maps("match")]
-    if (given := spec.get("match", required=True)) and given.items == ():
+    if (given := spec.get("match", required=not of_pack)) and given.items == ():
         spec.is_empty("match", "write `'true'` as the expression of a rule that means every job")
     limits_map = spec.map("limits")
     limits = read_limits(limits_map) if limits_map else Limits()
@@ -59,6 +73,11 @@ def read_policy(
     objectives = [_objective(each, scope) for each in spec.maps("objectives")]
     soft = {each.name for each in constraints if each and each.level is Level.SOFT}
     exceptions = [_exception(each, scope, soft) for each in spec.maps("exceptions")]
+    if of_pack and exceptions:
+        fix = "move them to the policy that extends this one"
+        spec.bad(
+            "exceptions", "a policy of a pack has no exceptions: each is approved by name", fix
+        )
     mode, percent, key = _enforcement(spec, scope)
     _verification(spec, scope)
     priority = _priority(spec)
@@ -84,8 +103,6 @@ def read_policy(
         document="",
         source=spec.node.at,
     )
-    from dataclasses import replace
-
     return replace(policy, document=document(policy))
 
 

@@ -36,6 +36,7 @@ class PolicySet:
         tests: The tests written in the policy files.
         documents: Name → canonical text, for the ledger.
         classes: Data classes known beside those that the policies declare.
+        packs: Policies that others extend; by themselves they say nothing of any job.
         hash: SHA-256 of all documents.
     """
 
@@ -43,6 +44,7 @@ class PolicySet:
     workloads: Mapping[str, Workload]
     tests: tuple[PolicyTest, ...] = ()
     classes: frozenset[str] = KNOWN_CLASSES
+    packs: tuple[Policy, ...] = ()
     documents: Mapping[str, str] = field(init=False)
     hash: str = field(init=False)
 
@@ -56,8 +58,8 @@ class PolicySet:
         object.__setattr__(self, "hash", _hash(documents))
 
     def only(self, policy: str) -> PolicySet:
-        """The set with one policy and no other; workloads and known data classes stay."""
-        kept = tuple(each for each in self.policies if each.name == policy)
+        """The set with one policy and no other, be it of a pack; workloads and data classes stay."""
+        kept = tuple(each for each in (*self.policies, *self.packs) if each.name == policy)
         tests = tuple(each for each in self.tests if each.policy == policy)
         return PolicySet(kept, self.workloads, tests, self.known_classes())
 

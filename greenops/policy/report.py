@@ -16,10 +16,14 @@ class Report:
     """Problems in the order they were found."""
 
     problems: list[Problem] = field(default_factory=list)
+    told: set[str] = field(default_factory=set)
 
     def add(self, code: str, message: str, at: Location, fix: str | None = None) -> None:
-        """Note one problem; the caller goes on."""
-        self.problems.append(InvalidFile(code, message, at=at, fix=fix))
+        """Note one problem, once; the caller goes on."""
+        problem = InvalidFile(code, message, at=at, fix=fix)
+        if str(problem) not in self.told:  # a rule of a pack is read by all that extend it
+            self.told.add(str(problem))
+            self.problems.append(problem)
 
     def unknown(self, code: str, what: str, word: str, known: Iterable[str], at: Location) -> None:
         """Note a word that is not known, with the nearest one that is."""

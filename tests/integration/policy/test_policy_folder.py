@@ -12,9 +12,12 @@ from greenops.domain.decision import Candidate, Mode
 from greenops.errors import InvalidFile
 from greenops.pipeline.policies import policy_sources, read_policies, run_tests
 from greenops.policy import lint
+from greenops.policy.packs import SHIPPED as SHIPPED_PACKS
 
 SHIPPED = Path(__file__).parents[3] / "policies"
-FILES = [*sorted(SHIPPED.glob("*.yaml")), *sorted(SHIPPED.glob("templates/*.yaml"))]
+FILES = [
+    path for at in (".", "templates", "packs") for path in sorted((SHIPPED / at).glob("*.yaml"))
+]
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +39,8 @@ def test_the_shipped_rules_have_no_problem_and_their_tests_hold(shipped):
 
     assert lint(policy_sources(SHIPPED)) == ()
     assert [(each.test.name, each.failures) for each in results if not each.passed] == []
-    assert {each.test.policy for each in results} == {each.name for each in shipped.policies}
+    held = (*shipped.policies, *shipped.packs)
+    assert {each.test.policy for each in results} == {each.name for each in held}
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
@@ -45,6 +49,48 @@ def test_each_shipped_file_stands_alone(path):
 
     assert all(each.passed for each in run_tests(policies))
     assert policies.tests
+
+
+MINE = """apiVersion: greenops.dev/v1alpha1
+kind: PlacementPolicy
+metadata: {name: mine, owners: [me@example.com]}
+spec:
+  extends: [greenops/cleaner-within]
+  match: [{name: m, expression: job.team == "mine"}]
+  params: {increase: 0.02}
+tests:
+- name: two percent and no more
+  job: {name: report, kind: batch, team: mine}
+  baseline: {id: now, carbon_g: 100.0, cost_usd: 1.0}
+  candidates: [{id: within, carbon_g: 50.0, cost_usd: 1.02}, {id: over, carbon_g: 1.0, cost_usd: 1.03}]
+  expect: {choose: within, rejected: {over: [within-cost]}}
+"""
+
+
+def test_a_folder_extends_a_shipped_pack_without_holding_it(tmp_path):
+    (tmp_path / "mine.yaml").write_text(MINE)
+
+    made = read_policies(tmp_path)
+
+    assert [each.name for each in made.policies] == ["mine"]
+    assert all(each.passed for each in run_tests(made))
+    assert "candidate.cost_usd <= (baseline.cost_usd * (1.0 + 0.02))" in made.documents["mine"]
+
+
+def test_a_pack_in_the_folder_stands_in_for_the_shipped_one(tmp_path):
+    own = (SHIPPED / "packs" / "greenops.yaml").read_text().replace("within-cost", "own-rule")
+    (tmp_path / "pack.yaml").write_text(own)
+    (tmp_path / "mine.yaml").write_text(MINE.replace("within-cost", "own-rule"))
+
+    assert all(each.passed for each in run_tests(read_policies(tmp_path)))
+    assert len(policy_sources(tmp_path)) == 2
+
+
+def test_every_shipped_pack_has_its_file_and_every_file_its_pack():
+    assert tuple(sorted(path.stem for path in (SHIPPED / "packs").glob("*.yaml"))) == SHIPPED_PACKS
+    for pack in SHIPPED_PACKS:
+        held = read_policies(SHIPPED / "packs" / f"{pack}.yaml").packs
+        assert {each.name.split("/")[0] for each in held} == {pack}
 
 
 @pytest.mark.feature("C10")

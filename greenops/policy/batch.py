@@ -105,7 +105,7 @@ class Batch:
         values = np.zeros(len(answers), TYPES[of] if of in NUMERIC else WHATEVER)
         for at, answer in enumerate(answers):
             if ok[at]:
-                values[at] = _coded(answer)
+                values[at] = _coded(answer) if of in NUMERIC else answer
         return Column(expression.kind, values.reshape(shape), ok.reshape(shape))
 
     def _check(

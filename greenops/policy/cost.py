@@ -28,16 +28,13 @@ class Extent:
         steps: Parts that are asked.
         length: Most elements of what it gives.
         each: Most signs or elements inside of one of them.
+        size: Most signs or elements in all.
     """
 
     steps: int
     length: int = 1
     each: int = 1
-
-    @property
-    def size(self) -> int:
-        """Most signs or elements in all."""
-        return self.length * self.each
+    size: int = 1
 
 
 def cost(node: Node) -> int:
@@ -55,21 +52,36 @@ def _extent(node: Node, local: Mapping[str, int]) -> Extent:
     steps = 1 + sum(each.steps for each in inside)
     match node:
         case Const(value=str() | bytes() as text):
-            return Extent(1, 1, max(1, len(text)))
+            return Extent(1, each=len(text), size=max(1, len(text)))
         case Var():
-            return Extent(1, LONGEST_LIST)
+            return Extent(1, LONGEST_LIST, 1, LONGEST_LIST)
         case Local(name=name):
-            return Extent(1, local.get(name, LONGEST_LIST))
+            size = local.get(name, LONGEST_LIST)
+            return Extent(1, size, 1, size)
         case ListOf() | MapOf():
-            return Extent(steps, len(inside), max((each.size for each in inside), default=1))
+            sizes = [each.size for each in inside]
+            return Extent(steps, len(inside), max(sizes, default=1), 1 + sum(sizes))
         case If():
-            return Extent(
-                steps, *(max(getattr(e, of) for e in inside[1:]) for of in ("length", "each"))
-            )
+            return _most(steps, inside[1:])
         case Call():
             return _called(node, inside, steps)
         case _:
-            return Extent(steps, inside[0].size if inside else 1)
+            return _member(steps, inside)
+
+
+def _most(steps: int, inside: list[Extent]) -> Extent:
+    return Extent(
+        steps,
+        max(each.length for each in inside),
+        max(each.each for each in inside),
+        max(each.size for each in inside),
+    )
+
+
+def _member(steps: int, inside: list[Extent]) -> Extent:
+    """Of what is inside, anything; a field that is only looked for is one."""
+    size = inside[0].size if inside else 1
+    return Extent(steps, size, 1, size)
 
 
 def _called(node: Call, inside: list[Extent], steps: int) -> Extent:
@@ -79,12 +91,13 @@ def _called(node: Call, inside: list[Extent], steps: int) -> Extent:
         case Call(name="matches", args=(_, Const(value=str(pattern)))):
             return Extent(steps + len(pattern))
         case Call(name="+"):
-            made = Extent(0, sum(e.length for e in inside), max(e.each for e in inside))
-            return Extent(steps + max(0, made.size - SMALL), made.length, made.each)
+            size = sum(each.size for each in inside)
+            most = _most(steps + max(0, size - SMALL), inside)
+            return Extent(most.steps, sum(each.length for each in inside), most.each, size)
         case Call(name="[]"):
-            return Extent(steps, inside[0].size)
+            return _member(steps, inside)
         case Call(name=name) if name in SAME and inside:
-            return Extent(steps, inside[0].length, inside[0].each)
+            return _most(steps, inside)
         case _:
             return Extent(steps)
 
@@ -94,8 +107,8 @@ def _rounds(node: Each, local: Mapping[str, int]) -> Extent:
     body = _extent(node.body, {**local, node.name: over.each})
     steps = 1 + over.steps + over.length * body.steps
     if node.macro == "filter":
-        return Extent(steps, over.length, over.each)
+        return Extent(steps, over.length, over.each, over.size)
     if node.macro != "map":
         return Extent(steps)
     made = over.length * body.size
-    return Extent(steps + max(0, made - SMALL), over.length, body.size)
+    return Extent(steps + max(0, made - SMALL), over.length, body.size, made)

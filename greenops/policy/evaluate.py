@@ -19,7 +19,7 @@ from greenops.policy.operators import OPERATORS
 from greenops.policy.parse import environment
 from greenops.policy.reading import CHAIN
 from greenops.policy.text import canonical
-from greenops.policy.values import Entries, Uint
+from greenops.policy.values import Entries, Uint, bare, kind
 
 MOST_PROGRAMS: Final = 20_000
 """Programs that are kept: a hundred policies of two hundred rules."""
@@ -133,8 +133,8 @@ def _plain(value: Any) -> Any:  # noqa: C901, PLR0911 - one case per type
             return float.__float__(value)
         case str():
             return str.__str__(value)
-        case bytes():
-            return bytes(value)
+        case bytes() | datetime() | timedelta():
+            return bare(value, kind(value))
         case list():
             return [_plain(each) for each in value]
         case Entries(pairs=pairs):

@@ -37,6 +37,8 @@ SIGNS: Final = {
     "unary_neg": "-_",
 }
 MACROS: Final = frozenset({"all", "exists", "exists_one", "filter", "map"})
+LAST_WORDS: Final = frozenset(name.split(".")[-1] for name in TYPE_NAMES if "." in name)
+"""Ends of the types' names that have dots."""
 NO_OVERLOAD: Final = "no such overload"
 
 
@@ -106,7 +108,10 @@ class Interpreter(Evaluator):
 
     def member_dot(self, tree: Any) -> Any:
         """A member; cel-python keeps names with dots in containers of its own."""
-        of, name = self.visit(tree.children[0]), str(tree.children[1])
+        name = str(tree.children[1])
+        if name in LAST_WORDS and (of_types := _dotted(tree)) in TYPE_NAMES:
+            return TypeName(of_types)
+        of = self.visit(tree.children[0])
         if isinstance(of, NameContainer):
             return of[name].value if name in of else _absent(name)
         return self._member(of, name)
@@ -208,6 +213,15 @@ class Interpreter(Evaluator):
             return _listed(macro, items, asked)
         finally:
             self.local = outer
+
+
+def _dotted(tree: Any) -> str:
+    """The name that a chain of members spells, such as `google.protobuf.Duration`; else nothing."""
+    words = []
+    while tree.data == "member_dot":
+        words.append(str(tree.children[1]))
+        tree = tree.children[0]
+    return ".".join([str(tree.children[0]), *reversed(words)]) if tree.data == "ident" else ""
 
 
 def _quantified(items: list[Any], asked: Callable[[Any], Any], *, decisive: bool) -> Any:

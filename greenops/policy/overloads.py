@@ -65,7 +65,7 @@ def _equality(node: Call, typed: list[Typed], message: bool) -> Typed:
     left, right = balanced(*typed)
     kinds = (left[1], right[1])
     if not fits(*kinds):
-        raise wrong(node.name, kinds, node.at, _number_fix(kinds))
+        raise wrong(node.name, kinds, node.at, _fix_of(kinds))
     if not message and not set(kinds) <= ORDERED:
         fix = "in a rule, ask of its elements: use `in`, `all` or `exists`"
         raise wrong(node.name, kinds, node.at, fix)
@@ -76,7 +76,7 @@ def _order(node: Call, typed: list[Typed], _: bool) -> Typed:
     left, right = balanced(*typed)
     kinds = (left[1], right[1])
     if not fits(*kinds) or not set(kinds) <= ORDERED | UNKNOWN:
-        raise wrong(node.name, kinds, node.at, _number_fix(kinds))
+        raise wrong(node.name, kinds, node.at, _fix_of(kinds))
     return _rebuilt(node, [left, right]), "bool"
 
 
@@ -111,7 +111,7 @@ def _settled(kinds: tuple[str, ...]) -> str:
 
 def _sum(node: Call, typed: list[Typed], kinds: tuple[str, ...]) -> Typed:
     if kinds[0] != kinds[1] or kinds[0] not in NUMBERS | {"uint"}:
-        raise wrong(node.name, kinds, node.at, _number_fix(kinds))
+        raise wrong(node.name, kinds, node.at, _fix_of(kinds))
     if node.name == "ratio":
         typed = [as_double(each) for each in typed]
         if set(_kinds(typed)) != {"double"}:
@@ -269,7 +269,9 @@ def balanced(left: Typed, right: Typed) -> tuple[Typed, Typed]:
     return left, right
 
 
-def _number_fix(kinds: tuple[str, ...]) -> str | None:
+def _fix_of(kinds: tuple[str, ...]) -> str | None:
+    if "null" in kinds:
+        return "ask of a field whether it is there: `has(field)`"
     return "write `double(…)` round the int" if set(kinds) == NUMBERS else None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from functools import cache
 from typing import Final
@@ -18,6 +19,8 @@ from greenops.policy.strings import lift
 MAX_TEXT: Final = 1_000
 """Longest expression, characters. Source: Google Cloud organization policy, custom constraints."""
 MAX_NODES: Final = 200
+LAST_COMMA: Final = re.compile(r"([^\[{,\s]\s*),(\s*[\]}])")
+"""A comma after the last element, which CEL allows and cel-python's grammar does not."""
 
 
 @cache
@@ -44,6 +47,7 @@ def parse(text: str) -> Node:
             "name parts of it in `variables`",
         )
     plain, lifted = lift(text)
+    plain = LAST_COMMA.sub(r"\1 \2", plain)
     _check_brackets(plain)
     try:
         tree = environment().compile(plain)

@@ -249,6 +249,55 @@ def test_messages_may_join_texts_and_write_numbers():
     assert made(ROW) == "from 3 to 1.5true2"
 
 
+@pytest.mark.parametrize(
+    ("text", "means"),
+    [
+        ("[1, 2,][1]", 2),
+        ("{'a': 1,}.a", 1),
+        ("{true: 'b', 1: 'i'}[true]", "b"),
+        ("type(now) == google.protobuf.Timestamp", True),
+        ("string(now) + ' ' + string(duration('-1.5s'))", "2026-11-22T23:30:00Z -1.5s"),
+        ("string(1000000.0) + string(-0.0) + string(1e16) + string(0.1)", "1000000-01e+160.1"),
+        ("[1, 'a', null].filter(x, type(x) == int).map(x, x + 1)", [2]),
+        ("job.allowed_regions.map(r, ['x'].map(s, r + s))", [["ax"], ["bx"]]),
+        ("dyn(1) == 1.0 && dyn(1) < 1.5 && dyn('1') != 1", True),
+        ("[1, 2].map(x, x > 1, x * 10)", [20]),
+        ("{'a-b': 1}.`a-b`", 1),
+        ("has({'a': null}.a) && !has({'a': null}.b)", True),
+        ("now - duration('90m')", datetime(2026, 11, 22, 22, 0, tzinfo=UTC)),
+        (r"'for' + r'\n'", r"for\n"),
+    ],
+)
+def test_a_message_may_use_all_of_the_language(text, means):
+    assert compiled(text, message=True)(ROW) == means
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "hint"),
+    [
+        ("string(job.urgncy)", "GO0131", "job.urgency"),
+        ("string(job.name + 1)", "GO0132", "string and int"),
+        ("string(job.allowed_regions[0] == 1)", "GO0132", "string and int"),
+        ("string(job.name == null)", "GO0132", "`has(field)`"),
+        ("string(candidate.cost_usd / 2.0)", "GO0133", "ratio"),
+        ("string([1].all(a, [1].all(b, [1].all(c, true))))", "GO0134", "macros inside"),
+        ("string(f(1))", "GO0133", "not allowed"),
+        ("string(timestamp('2026-11-22T23:30:00.1234567Z'))", "GO0132", "microsecond"),
+    ],
+)
+def test_what_is_known_of_a_message_is_checked_before_it_is_written(text, code, hint):
+    error = refusal(text, message=True)
+
+    assert error.code == code
+    assert hint in f"{error.message} {error.fix}"
+
+
+def test_a_message_that_cannot_be_written_says_why():
+    assert compiled("string(dyn(1) + dyn('a'))", message=True)(ROW) == Failed(
+        "no such overload: int + string"
+    )
+
+
 def test_a_deep_expression_that_is_allowed_can_be_evaluated():
     text = "(" * 25 + "true" + ")" * 25 + " && true" * 25
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import re
+from datetime import UTC, datetime, timedelta
 
 import pyarrow as pa
 import pytest
@@ -42,6 +43,8 @@ LITERALS = {
     "double": ["0.0", "1.0", "2.5", "-3.0", "9223372036854775807.0", "1e300"],
     "string": ['"a"', '"b"', '""', '"1"', '"-2"', '"1.5"', '"é"', '"true"', r'"\x41\n\""'],
     "bytes": ['b"a"', 'b""', r'b"\xff\303"', "b'é'"],
+    "timestamp": ['timestamp("2026-11-23T10:00:00Z")', 'timestamp("1999-12-31T23:59:59.5Z")'],
+    "duration": ['duration("90m")', 'duration("-1.5s")', 'duration("100000000s")'],
     "list": ["[]", "[0]", "[1, 2, 3]", "[3, 1, 1]"],
     "map": ["{}", '{"a": 1}', '{"a": 1, "b": 2}', '{"b": 0, "": 7}'],
     "dyn": [
@@ -52,10 +55,12 @@ LITERALS = {
     ],
 }
 KINDS = [*LITERALS]
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 SAME = [f"(<{kind}> {sign} <{kind}>)" for kind in KINDS for sign in ("==", "!=")]
 ORDERED = [
     f"(<{kind}> {sign} <{kind}>)"
-    for kind in ("int", "uint", "double", "string", "bytes", "bool", "dyn")
+    for kind in LITERALS
+    if kind not in {"list", "map"}
     for sign in ("<", "<=", ">", ">=")
 ]
 MEMBER = ["(<int> in <list>)", "(<dyn> in <list>)", "(<string> in <map>)", "(<dyn> in <map>)"]
@@ -69,7 +74,11 @@ SHAPES: dict[str, list[list[str]]] = {
         ORDERED,
         MEMBER,
         MACROS,
-        ["(type(<dyn>) == type(<dyn>))", "(type(<dyn>) == int)", "bool(<string>)"],
+        [
+            "(type(<dyn>) == type(<dyn>))",
+            "(type(<dyn>) == google.protobuf.Duration)",
+            "bool(<string>)",
+        ],
         ["(dyn(<int>) == <double>)", "(dyn(<uint>) < <double>)", "(dyn(<int>) >= <uint>)"],
         ["(dyn(<bool>) && <bool>)", "(<dyn> == true || <bool>)"],
     ],
@@ -77,6 +86,8 @@ SHAPES: dict[str, list[list[str]]] = {
         [f"(<int> {sign} <int>)" for sign in "+-*/%"],
         [f"size(<{kind}>)" for kind in ("string", "bytes", "list", "map", "dyn")],
         [f"int(<{kind}>)" for kind in ("uint", "double", "string", "int")],
+        ["(<timestamp>).getHours()", "(<timestamp>).getSeconds('+05:30')", "int(<timestamp>)"],
+        ["(<duration>).getHours()", "(<duration>).getMilliseconds()", "(<duration>).getSeconds()"],
         ["<list>[<int>]", '<map>["a"]', "<map>.b", "-(<int>)", "<map>[<string>]"],
     ],
     "uint": [[f"(<uint> {sign} <uint>)" for sign in "+-*/%"], ["uint(<int>)", "uint(<double>)"]],
@@ -89,6 +100,13 @@ SHAPES: dict[str, list[list[str]]] = {
         ["string(<int>)", "string(<uint>)", "string(<bool>)"],
     ],
     "bytes": [["(<bytes> + <bytes>)", "bytes(<string>)"]],
+    "timestamp": [
+        ["(<timestamp> + <duration>)", "(<timestamp> - <duration>)", "timestamp(<int>)"],
+        ["timestamp(<timestamp>)", "timestamp(string(<timestamp>))"],
+    ],
+    "duration": [
+        ["(<timestamp> - <timestamp>)", "(<duration> + <duration>)", "duration(<duration>)"],
+    ],
     "list": [
         ["[<int>, <int>]", "(<list> + <list>)"],
         ["<list>.map(x, <int*>)", "<list>.filter(x, <bool*>)", "<list>.map(x, <bool*>, <int*>)"],
@@ -165,6 +183,9 @@ def said_by_tables(expression, row):
     value = found.values.ravel()[0]
     if expression.kind == "string" and not batch.slow:
         return tables.vocabulary.words[value]
+    if expression.kind in {"timestamp", "duration"}:
+        span = timedelta(microseconds=int(value))
+        return span if expression.kind == "duration" else EPOCH + span
     return value.item() if hasattr(value, "item") else value
 
 

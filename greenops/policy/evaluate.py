@@ -86,7 +86,9 @@ def _short(tree: Any) -> Any:
 
 def _skips(tree: lark.Tree[lark.Token]) -> bool:
     return (
-        tree.data in CHAIN and len(tree.children) == 1 and isinstance(tree.children[0], lark.Tree)
+        str(tree.data) in CHAIN
+        and len(tree.children) == 1
+        and isinstance(tree.children[0], lark.Tree)
     )
 
 

@@ -97,14 +97,14 @@ class Interpreter(Evaluator):
     def relation(self, tree: Any) -> Any:
         """An operator between two values."""
         left, right = tree.children
-        return OPERATORS[SIGNS[left.data]](self.visit(left.children[0]), self.visit(right))
+        return OPERATORS[SIGNS[str(left.data)]](self.visit(left.children[0]), self.visit(right))
 
     addition = relation
     multiplication = relation
 
     def unary(self, tree: Any) -> Any:
         """`!` and `-`."""
-        return OPERATORS[SIGNS[tree.children[0].data]](self.visit(tree.children[1]))
+        return OPERATORS[SIGNS[str(tree.children[0].data)]](self.visit(tree.children[1]))
 
     def member_dot(self, tree: Any) -> Any:
         """A member; cel-python keeps names with dots in containers of its own."""

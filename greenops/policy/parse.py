@@ -67,6 +67,8 @@ def parse(text: str) -> Node:
 
 
 def _check_brackets(text: str) -> None:
+    if sum(map(text.count, "([{")) <= MAX_DEPTH:
+        return
     depth = 0
     for at, sign in enumerate(text):
         depth += (sign in "([{") - (sign in ")]}")

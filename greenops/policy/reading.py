@@ -73,7 +73,7 @@ class Reader:
 
     def read(self, tree: Any, names: frozenset[str], depth: int) -> Node:
         """One node; chains of single children cost no recursion."""
-        while isinstance(tree, lark.Tree) and len(tree.children) == 1 and tree.data in CHAIN:
+        while isinstance(tree, lark.Tree) and len(tree.children) == 1 and str(tree.data) in CHAIN:
             tree = tree.children[0]
         at = self._at(tree)
         if depth > MAX_DEPTH:

@@ -1,0 +1,259 @@
+"""What the lake kept of a period's decisions and their candidates, in columns, some jobs at a time."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from greenops.domain.record import canonical
+from greenops.errors import DataMissing, Location
+
+NAME: Final = "decision_id"
+BATCH: Final = 800_000
+"""Candidates that are read together, about; some eighty megabytes in a dozen columns."""
+INSTANT: Final = pa.timestamp("us", "UTC")
+WORD: Final = pa.dictionary(pa.int32(), pa.string())
+DECISION: Final = pa.schema(
+    [
+        *(("id", pa.string()), ("job_id", pa.string()), ("decided_at", INSTANT)),
+        *(("submitted", INSTANT), ("deadline", INSTANT), ("chosen", pa.int32())),
+        *(("mode", WORD), ("held_out", pa.bool_())),
+        *(("workload_record", WORD), ("limits_record", WORD)),
+    ]
+)
+"""What is read of each decision; see `parquet_lake`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Some rows of one file."""
+
+    path: Path
+    group: int
+    start: int
+    length: int
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where a batch's candidates were read; gives what was not read then.
+
+    Attributes:
+        pieces: Rows of files, in order.
+        kept: Place of each candidate of the batch among those rows; none: all of them.
+    """
+
+    pieces: tuple[Piece, ...]
+    kept: Any = field(default=None, repr=False)
+
+    def column(self, name: str) -> Any:
+        """One more column of all candidates of the batch."""
+        found = pa.concat_tables([_read(each, [name]) for each in self.pieces]).column(name)
+        return found if self.kept is None else found.take(self.kept)
+
+    def rows(self, first: int, length: int) -> list[dict[str, Any]]:
+        """Some candidates that lie together, with all that was recorded of them."""
+        at = first if self.kept is None else int(self.kept[first].as_py())
+        rows: list[dict[str, Any]] = []
+        for each in self.pieces:
+            low, high = max(0, at), min(each.length, at + length - len(rows))
+            if low < high:
+                part = Piece(each.path, each.group, each.start + low, high - low)
+                rows += _read(part, None).drop_columns([NAME]).to_pylist()
+            at = max(0, at - each.length) if not rows else 0
+        return rows
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedBatch:
+    """Some decisions and all their candidates.
+
+    Attributes:
+        decisions: One row each, as `DECISION`.
+        candidates: Job by job in the order of the decisions, the baseline first; columns as in the
+            lake, and `job`, the row of the decision.
+        orphans: Candidates left out because their decision is not in the lake, or lacks its job.
+    """
+
+    decisions: pa.Table
+    candidates: pa.Table
+    source: Source
+    orphans: int = 0
+
+
+class LakeHistory:
+    """The recorded decisions below `<state>/lake/v1`."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder / "v1"
+
+    def days(self) -> tuple[date, ...]:
+        """Simulated days on which something was decided."""
+        found = (each.name[4:] for each in (self._folder / "candidates").glob("day=*"))
+        return tuple(sorted(date.fromisoformat(each) for each in found))
+
+    def batches(
+        self, days: Iterable[date], columns: Sequence[str], rows: int = BATCH
+    ) -> Iterator[RecordedBatch]:
+        """Decisions of some days; the next batch is read while one is looked at.
+
+        Raises:
+            DataMissing: A file is damaged; names it.
+        """
+        batches = (each for day in days for each in self._of_day(day, columns, rows))
+        with ThreadPoolExecutor(1, "lake") as reader:
+            coming: Future[RecordedBatch | None] = reader.submit(next, batches, None)
+            while (batch := coming.result()) is not None:
+                coming = reader.submit(next, batches, None)
+                yield batch
+
+    def _of_day(self, day: date, columns: Sequence[str], rows: int) -> Iterator[RecordedBatch]:
+        name = f"day={day.isoformat()}"
+        decisions = self._decisions(self._folder / "decisions" / name)
+        places = {each: at for at, each in enumerate(decisions.column("id").to_pylist())}
+        tables: list[pa.Table] = []
+        pieces: list[Piece] = []
+        for parts in _whole_jobs(self._folder / "candidates" / name, columns):
+            tables += [table for table, _ in parts]
+            pieces += [piece for _, piece in parts]
+            if sum(map(len, tables)) >= rows:
+                yield _batch(decisions, places, tables, pieces)
+                tables, pieces = [], []
+        if tables:
+            yield _batch(decisions, places, tables, pieces)
+
+    def _decisions(self, folder: Path) -> pa.Table:
+        tables = [_decided(path) for path in sorted(folder.glob("*.parquet"))]
+        return pa.concat_tables([DECISION.empty_table(), *tables]).unify_dictionaries()
+
+
+def _whole_jobs(folder: Path, columns: Sequence[str]) -> Iterator[list[tuple[pa.Table, Piece]]]:
+    """Row groups; those that share a decision's candidates come together."""
+    for path in sorted(folder.glob("*.parquet")):
+        sizes = _sizes(path)
+        together: list[tuple[pa.Table, Piece]] = []
+        names: Any = _read(Piece(path, 0, 0, sizes[0]), [NAME]).column(NAME) if sizes else None
+        for group, size in enumerate(sizes):
+            piece, own = Piece(path, group, 0, size), names
+            together.append((_read(piece, columns).append_column(NAME, own), piece))
+            if group + 1 < len(sizes):
+                names = _read(Piece(path, group + 1, 0, sizes[group + 1]), [NAME]).column(NAME)
+                if size and len(names) and own[-1].as_py() == names[0].as_py():
+                    continue
+            yield together
+            together = []
+
+
+def _codes(table: pa.Table) -> Any:
+    column = table.column(NAME)
+    if not pa.types.is_dictionary(column.type):
+        column = column.dictionary_encode()
+    return column.unify_dictionaries().combine_chunks()
+
+
+def _run_starts(codes: Any) -> Any:
+    values = codes.indices.to_numpy(zero_copy_only=False)
+    changes = np.flatnonzero(np.diff(values)) + 1
+    return np.concatenate([[0], changes]) if len(values) else changes
+
+
+def _batch(
+    decisions: pa.Table, places: dict[str, int], tables: list[pa.Table], pieces: list[Piece]
+) -> RecordedBatch:
+    whole = tables[0] if len(tables) == 1 else pa.concat_tables(tables).unify_dictionaries()
+    whole = whole.combine_chunks()
+    codes = _codes(whole)
+    starts = _run_starts(codes)
+    names = codes.take(pa.array(starts)).to_pylist()
+    rows = np.array([places.get(each, -1) for each in names], np.int64)
+    lengths = np.diff(np.append(starts, len(whole)))
+    replayable = decisions.column("workload_record").is_valid().to_numpy()
+    usable = (rows >= 0) & (replayable[rows] if len(replayable) else False)
+    whole = whole.drop_columns([NAME])
+    kept, orphans = None, int(lengths[~usable].sum())
+    if orphans:
+        kept = pa.array(np.flatnonzero(np.repeat(usable, lengths)))
+        whole, rows, lengths = whole.take(kept), rows[usable], lengths[usable]
+    job = np.repeat(np.arange(len(rows), dtype=np.int32), lengths)
+    return RecordedBatch(
+        decisions=decisions.take(pa.array(rows)),
+        candidates=whole.append_column("job", pa.array(job)),
+        source=Source(tuple(pieces), kept),
+        orphans=orphans,
+    )
+
+
+def _decided(path: Path) -> pa.Table:
+    with _sound(path):
+        file = pq.ParquetFile(path)
+        names = set(file.schema_arrow.names)
+        if set(DECISION.names) <= names:
+            return file.read(columns=DECISION.names).select(DECISION.names).cast(DECISION)
+        return _from_records(file.read(columns=["record"]).column("record").to_pylist())
+
+
+def _from_records(records: Sequence[str]) -> pa.Table:
+    """The same from whole records: files of earlier versions have nothing else."""
+    rows = [_from_record(json.loads(each)) for each in records]
+    return pa.Table.from_pylist(rows, schema=DECISION)
+
+
+def _from_record(record: dict[str, Any]) -> dict[str, Any]:
+    made, job = record["decision"], record.get("job")
+    ids = [each["id"] for each in record["candidates"]]
+    return {
+        "id": made["id"],
+        "job_id": made["job_id"],
+        "decided_at": _instant(made["decided_at"]),
+        "submitted": _instant(job["submitted"]) if job else None,
+        "deadline": _instant(made.get("deadline")),
+        "chosen": ids.index(made["chosen"]["id"]) if made["chosen"]["id"] in ids else None,
+        "mode": made["mode"],
+        "held_out": made["held_out"],
+        "workload_record": canonical(job["workload"]).decode() if job else None,
+        "limits_record": canonical(made["limits"]).decode(),
+    }
+
+
+def _instant(text: str | None) -> datetime | None:
+    return datetime.fromisoformat(text) if text else None
+
+
+def _sizes(path: Path) -> list[int]:
+    with _sound(path):
+        metadata = pq.ParquetFile(path).metadata
+        return [metadata.row_group(at).num_rows for at in range(metadata.num_row_groups)]
+
+
+def _read(piece: Piece, columns: Sequence[str] | None) -> pa.Table:
+    """Some columns, or all, of some rows."""
+    with _sound(piece.path):
+        file = pq.ParquetFile(piece.path, memory_map=True)
+        names = file.schema_arrow.names if columns is None else list(columns)
+        table = file.read_row_group(piece.group, columns=names)
+        return table.select(names).slice(piece.start, piece.length)
+
+
+@contextmanager
+def _sound(path: Path) -> Iterator[None]:
+    """Say which file it is that cannot be read."""
+    try:
+        yield
+    except (OSError, KeyError, ValueError, pa.ArrowException) as error:
+        first = (str(error).splitlines() or [type(error).__name__])[0]
+        raise DataMissing(
+            "GO0412",
+            f"this lake file is damaged: {first}",
+            at=Location(str(path)),
+            fix="move it out of the lake to go on without its rows; the other files are whole",
+        ) from error

@@ -179,9 +179,10 @@ class _Chooser:
 
     def _scored(self, groups: JobGroups, allowed: Mask) -> tuple[Mask, Values, Values]:
         """Who may win, and by what numbers: those of the first objective under which some may."""
-        able = np.zeros(groups.chunk.shape, np.bool_)
-        score, tie = np.zeros(groups.chunk.shape), np.zeros(groups.chunk.shape)
-        ruler = self.by_job.ruler[groups.jobs]
+        able: Mask = np.zeros(groups.chunk.shape, np.bool_)
+        score: Values = np.zeros(groups.chunk.shape)
+        tie: Values = np.zeros(groups.chunk.shape)
+        ruler, own = self.by_job.ruler[groups.jobs], True
         for at in {int(each) for each in np.unique(ruler)} - {NONE, NONE - 1}:
             ruled, undecided = ruler == at, ruler == at
             for number, objective in enumerate(self.policies.policies[at].objectives):
@@ -192,13 +193,16 @@ class _Chooser:
                 takes = ruled if not number else undecided & wins
                 undecided = undecided & ~wins
                 if takes.all():
-                    able, score, tie = found
+                    (able, score, tie), own = found, False
                     continue
-                spread = groups.spread(takes)
-                able, score, tie = (
-                    np.where(spread, new, old)
-                    for new, old in zip(found, (able, score, tie), strict=True)
-                )
+                if not own:
+                    # The kernels may ask for these arrays again, and some are one row for all.
+                    able, score, tie = (
+                        np.broadcast_to(each, able.shape).copy() for each in (able, score, tie)
+                    )
+                    own = True
+                for new, mine in zip(found, (able, score, tie), strict=True):
+                    np.copyto(mine, new, where=groups.spread(takes))
         return able, score, tie
 
     def _by(

@@ -1,4 +1,4 @@
-"""`greenops policy check|test|explain`: look at the rules before they look at the work."""
+"""`greenops policy check|test|explain|replay|diff|sweep`: look at the rules before they look at the work."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from greenops.cli import policy_diff, policy_replay, policy_sweep
 from greenops.cli.policy_explain import policy_folder, print_json, result_record, run_explain
 
 if TYPE_CHECKING:
@@ -16,8 +17,8 @@ if TYPE_CHECKING:
 
 
 def add_parser(subparsers: Any) -> None:
-    """Add `policy check`, `policy test` and `policy explain`."""
-    parser = subparsers.add_parser("policy", help="check, test and explain the rules")
+    """Add `policy` and its commands."""
+    parser = subparsers.add_parser("policy", help="check, test, explain and replay the rules")
     verbs = parser.add_subparsers(metavar="COMMAND", required=True)
     check = verbs.add_parser("check", help="everything that is wrong with the files")
     _path(check)
@@ -33,6 +34,8 @@ def add_parser(subparsers: Any) -> None:
     explain.add_argument("--path", type=Path, metavar="PATH", help="folder or file of policies")
     explain.add_argument("-o", "--output", choices=("table", "json"), default="table")
     explain.set_defaults(run=run_explain)
+    for each in (policy_replay, policy_diff, policy_sweep):
+        each.add_parser(verbs)
 
 
 def _path(parser: argparse.ArgumentParser) -> None:

@@ -1,0 +1,237 @@
+"""Replays policies over what was recorded: what each would have chosen, and what that changes."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+
+from greenops.adapters.lake_history import LakeHistory, RecordedBatch
+from greenops.domain.decision import Mode
+from greenops.errors import DataMissing
+from greenops.pipeline.policy_replay_jobs import JobTables
+from greenops.policy import PolicySet
+from greenops.policy.choose_columns import ChoiceColumns, choose_columns, fields_of
+from greenops.policy.tables import INDEX
+
+FIGURES: Final = (
+    "region",
+    "end",
+    "carbon_g",
+    "carbon_low_g",
+    "carbon_high_g",
+    "cost_usd",
+    "p95_ms",
+)
+"""What a comparison asks of the candidates that are chosen."""
+SAMPLE: Final = 2
+"""Answers a rule that are asked again row by row, of the first batch of a day that is sampled."""
+SAMPLED: Final = 10
+"""Days from one that is sampled to the next; each answer costs about half a millisecond."""
+NEVER: Final = 2**63 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """One of the two that are compared: a set of policies, or what was decided then.
+
+    Attributes:
+        name: For a person.
+        policies: None for the recorded decisions.
+    """
+
+    name: str
+    policies: PolicySet | None
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """What a side chose in one batch.
+
+    Attributes:
+        rows: Row of the candidates per job.
+        moves: It is enforced and not held out.
+        ends: Deadline in force [us]; `NEVER` where there is none.
+        ruler: Policy whose objectives count, by its place; -1 where none does, or not known.
+    """
+
+    rows: Any
+    moves: Any
+    ends: Any
+    ruler: Any
+
+
+@dataclass(slots=True)
+class Checks:
+    """What was read, and how it is known that the columns mean what the rows mean."""
+
+    decisions: int = 0
+    rows: int = 0
+    orphans: int = 0
+    sampled: int = 0
+    mismatches: dict[str, int] = field(default_factory=dict)
+    slow: set[str] = field(default_factory=set)
+
+    def add(self, found: ChoiceColumns) -> None:
+        """Take in what one batch of one side said of itself."""
+        self.sampled += found.sampled
+        self.slow |= found.slow
+        for text, count in found.mismatches.items():
+            self.mismatches[text] = self.mismatches.get(text, 0) + count
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A batch as every side is asked about it.
+
+    Attributes:
+        named: Its candidates under the names that rules use.
+        starts: Row of each decision's baseline.
+        fields: Fields that some rule names.
+    """
+
+    batch: RecordedBatch
+    named: pa.Table
+    starts: Any
+    fields: frozenset[str]
+    sample: int
+
+    @classmethod
+    def of(cls, batch: RecordedBatch, fields: frozenset[str], sample: int) -> _Asked:
+        names = batch.candidates.column_names
+        job = batch.candidates.column(INDEX).to_numpy()
+        return cls(
+            batch,
+            batch.candidates.rename_columns(
+                [each if each == INDEX else f"candidate.{each}" for each in names]
+            ),
+            np.searchsorted(job, np.arange(batch.decisions.num_rows, dtype=job.dtype)),
+            fields,
+            sample,
+        )
+
+
+@dataclass(slots=True)
+class Replayer:
+    """Goes through a period once and asks every side about each batch.
+
+    Attributes:
+        folder: The lake.
+        first: First simulated day; none: from the first that is recorded.
+        last: Last simulated day, inclusive; none: to the last.
+    """
+
+    folder: Path
+    sides: Sequence[Side]
+    first: date | None = None
+    last: date | None = None
+    checks: Checks = field(default_factory=Checks)
+    tables: dict[int, JobTables] = field(default_factory=dict)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def days(self) -> list[date]:
+        """Days of the period on which something was decided.
+
+        Raises:
+            DataMissing: There are none.
+        """
+        known = LakeHistory(self.folder).days()
+        days = [
+            each
+            for each in known
+            if (self.first is None or each >= self.first)
+            and (self.last is None or each <= self.last)
+        ]
+        if days:
+            return days
+        if known:
+            since = f" since {self.first}" if self.first else ""
+            until = f" until {self.last}" if self.last else ""
+            why = f"no decision is recorded{since}{until}"
+            fix = f"there are some from {known[0]} to {known[-1]}; mend `--since` or `--until`"
+        else:
+            why = f"no decision is recorded in {self.folder}"
+            fix = "name the state folder of `greenops serve` with `--state DIR`"
+        raise DataMissing("GO0450", why, fix=fix)
+
+    def batches(self) -> Iterator[tuple[RecordedBatch, Any, list[Chosen]]]:
+        """Each batch, the row of each decision's baseline, and what each side chose.
+
+        Raises:
+            DataMissing: Nothing was recorded, or a file of the lake is damaged.
+        """
+        history, days = LakeHistory(self.folder), self.days()
+        sampled = set(days[::SAMPLED])
+        fields = self._fields()
+        columns = sorted(
+            {*FIGURES, *(each[10:] for each in fields if each.startswith("candidate."))}
+            | {each[9:] for each in fields if each.startswith("baseline.")}
+        )
+        with ThreadPoolExecutor(len(os.sched_getaffinity(0)), "replay") as workers:
+            for batch in history.batches(days, columns):
+                self.checks.orphans += batch.orphans
+                if not batch.decisions.num_rows:
+                    continue
+                day = batch.decisions.column("decided_at")[0].as_py().date()
+                asked = _Asked.of(batch, fields, SAMPLE if day in sampled else 0)
+                sampled.discard(day)
+                self.checks.decisions += batch.decisions.num_rows
+                self.checks.rows += batch.candidates.num_rows
+                sides = range(len(self.sides))
+                chosen = list(workers.map(lambda at, asked=asked: self._chosen(at, asked), sides))
+                yield batch, asked.starts, chosen
+
+    def _fields(self) -> frozenset[str]:
+        given = [fields_of(each.policies) for each in self.sides if each.policies is not None]
+        return frozenset().union(*given)
+
+    def _chosen(self, at: int, asked: _Asked) -> Chosen:
+        policies, batch = self.sides[at].policies, asked.batch
+        if policies is None:
+            return _recorded(batch, asked.starts)
+        jobs = self.job_tables(at).table(batch, asked.starts, asked.fields)
+        found = choose_columns(
+            policies,
+            jobs,
+            asked.named,
+            lambda: batch.source.column("id"),
+            sample=asked.sample,
+        )
+        with self.lock:
+            self.checks.add(found)
+        ends, known = found.ends.values.ravel(), found.ends.ok
+        return Chosen(
+            found.rows,
+            found.moves,
+            ends if known is None else np.where(known.ravel(), ends, NEVER),
+            found.ruler,
+        )
+
+    def job_tables(self, at: int) -> JobTables:
+        """What makes the jobs of a side's policies."""
+        policies = self.sides[at].policies
+        if at not in self.tables:
+            self.tables[at] = JobTables(policies or PolicySet((), {}))
+        return self.tables[at]
+
+
+def _recorded(batch: RecordedBatch, starts: Any) -> Chosen:
+    found = batch.decisions
+    places = found.column("chosen").fill_null(0).to_numpy()
+    enforced = [each == Mode.ENFORCE for each in found.column("mode").to_pylist()]
+    held_out = found.column("held_out").fill_null(False).to_numpy()
+    ends = found.column("deadline").combine_chunks().view(pa.int64()).fill_null(NEVER)
+    return Chosen(
+        rows=starts + places,
+        moves=np.array(enforced, np.bool_) & ~held_out,
+        ends=ends.to_numpy(zero_copy_only=False),
+        ruler=np.full(len(starts), -1),
+    )

@@ -92,7 +92,8 @@ class Attribution:
 
     def _look(self, device: str, tick: Tick, shares: Shares) -> Known:
         account, reading = self.devices[device], tick.readings.get(device)
-        account.ran(self.splitters[device].busy_s(shares, reading, tick.at_ns - account.last_ns))
+        lasted_ns = 0 if account.last is None else tick.at_ns - account.last_ns
+        account.ran(self.splitters[device].busy_s(shares, reading, lasted_ns))
         before = self._unread.pop(device, None)
         if before is not None:
             shares = shares.after(before, self.spans.settled_before)
@@ -104,7 +105,7 @@ class Attribution:
         moved = account.advance(reading)
         if account.jumps + account.resets > refused:
             return Known.GAP
-        if known is Known.ALL and account.awaits_step(reading.at_ns) and shares.spans:
+        if known is Known.ALL and account.awaits_step(reading.at_ns):
             self._unread[device] = shares
             return Known.LATE
         self._split(account, moved, shares, reading, tick.period)

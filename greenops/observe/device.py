@@ -8,7 +8,7 @@ from typing import Final
 
 from greenops.domain.energy import Category, EnergyReading, MeterInfo
 from greenops.observe.idle_power import IdlePower
-from greenops.units import NS_PER_S, Joules, Watts
+from greenops.units import NS_PER_S, Joules, Seconds, Watts
 
 QUANTA_PER_JOULE: Final = 2**32
 """One quantum is 2^-32 J: sums of such doubles are exact up to 2^21 J, whoever adds them in whatever order."""
@@ -21,6 +21,8 @@ A counter that was reset far from its end would else seem to have run on to it i
 """
 LATE_STEPS: Final = 3
 """A counter that stands for so many of its steps is not late: nothing was drawn."""
+LONGEST_STEP: Final = Seconds(0.5)
+"""Spans wait for no longer steps than this; meters that step more seldom are paid out evenly."""
 
 
 def joules(quanta: int) -> Joules:
@@ -97,8 +99,8 @@ class DeviceAccount:
 
     def awaits_step(self, at_ns: int) -> bool:
         """True where the counter has not moved yet since it last did, and will: it is read between two steps."""
-        stood = at_ns - self.changed_ns
-        return 0 < stood < LATE_STEPS * self.info.update_period * NS_PER_S
+        stood, step = at_ns - self.changed_ns, min(self.info.update_period, LONGEST_STEP)
+        return 0 < stood < LATE_STEPS * step * NS_PER_S
 
     def _refused(self) -> tuple[int, int]:
         # What was drawn meanwhile is not known: a window with a gap would teach too low an idle power.

@@ -377,3 +377,17 @@ def test_a_span_that_cannot_wait_for_a_late_counter_goes_out_with_what_it_has() 
     assert found.energy.self_j == pytest.approx(5.0)
     assert board.part(Category.ATTRIBUTED) == pytest.approx(5.0)
     assert board.books.devices["gpu"].residual == 0
+
+
+def test_what_others_ran_before_a_step_comes_has_its_part_of_the_step() -> None:
+    board = Board(info("cpu", step_s=0.1))
+    board.tick(50)
+    board.tick(0, ms=50, host_ms=50)
+    board.start(1)
+    board.cpu[1] = 50 * MS
+    board.tick(100, ms=50, host_ms=50)
+    board.end(1)
+    board.tick(10, host_ms=50)
+
+    assert board.got(1) == pytest.approx(2.5)
+    assert board.part(Category.OTHER_PROCESS) == pytest.approx(2.5)

@@ -140,18 +140,24 @@ class LakeHistory:
 def _whole_jobs(folder: Path, columns: Sequence[str]) -> Iterator[list[tuple[pa.Table, Piece]]]:
     """Row groups; those that share a decision's candidates come together."""
     for path in sorted(folder.glob("*.parquet")):
-        sizes = _sizes(path)
+        file = _open(path)
         together: list[tuple[pa.Table, Piece]] = []
-        names: Any = _read(Piece(path, 0, 0, sizes[0]), [NAME]).column(NAME) if sizes else None
-        for group, size in enumerate(sizes):
-            piece, own = Piece(path, group, 0, size), names
-            together.append((_read(piece, columns).append_column(NAME, own), piece))
-            if group + 1 < len(sizes):
-                names = _read(Piece(path, group + 1, 0, sizes[group + 1]), [NAME]).column(NAME)
-                if size and len(names) and own[-1].as_py() == names[0].as_py():
-                    continue
+        last = file.num_row_groups - 1
+        for group in range(last + 1):
+            table = _group(file, path, group, [*columns, NAME])
+            together.append((table, Piece(path, group, 0, len(table))))
+            if group < last and _goes_on(table, file, path, group + 1):
+                continue
             yield together
             together = []
+
+
+def _goes_on(table: pa.Table, file: pq.ParquetFile, path: Path, group: int) -> bool:
+    """Do the candidates of the last decision go on in the next row group?"""
+    names = _group(file, path, group, [NAME]).column(NAME)
+    if not len(table) or not len(names):
+        return False
+    return bool(table.column(NAME)[-1].as_py() == names[0].as_py())
 
 
 def _codes(table: pa.Table) -> Any:
@@ -195,9 +201,8 @@ def _batch(
 
 def _decided(path: Path) -> pa.Table:
     with _sound(path):
-        file = pq.ParquetFile(path)
-        names = set(file.schema_arrow.names)
-        if set(DECISION.names) <= names:
+        file = _open(path)
+        if set(DECISION.names) <= set(file.schema_arrow.names):
             return file.read(columns=DECISION.names).select(DECISION.names).cast(DECISION)
         return _from_records(file.read(columns=["record"]).column("record").to_pylist())
 
@@ -229,19 +234,22 @@ def _instant(text: str | None) -> datetime | None:
     return datetime.fromisoformat(text) if text else None
 
 
-def _sizes(path: Path) -> list[int]:
+def _open(path: Path) -> pq.ParquetFile:
     with _sound(path):
-        metadata = pq.ParquetFile(path).metadata
-        return [metadata.row_group(at).num_rows for at in range(metadata.num_row_groups)]
+        return pq.ParquetFile(path, memory_map=True)
+
+
+def _group(file: pq.ParquetFile, path: Path, group: int, columns: Sequence[str]) -> pa.Table:
+    """Some columns of a row group, in this order."""
+    with _sound(path):
+        return file.read_row_group(group, columns=list(columns)).select(columns)
 
 
 def _read(piece: Piece, columns: Sequence[str] | None) -> pa.Table:
     """Some columns, or all, of some rows."""
-    with _sound(piece.path):
-        file = pq.ParquetFile(piece.path, memory_map=True)
-        names = file.schema_arrow.names if columns is None else list(columns)
-        table = file.read_row_group(piece.group, columns=names)
-        return table.select(names).slice(piece.start, piece.length)
+    file = _open(piece.path)
+    names = file.schema_arrow.names if columns is None else columns
+    return _group(file, piece.path, piece.group, names).slice(piece.start, piece.length)
 
 
 @contextmanager

@@ -8,11 +8,14 @@ from datetime import datetime
 
 from greenops.domain.workload import Urgency, Workload
 from greenops.errors import Location
+from greenops.policy.declared import Declared
+from greenops.policy.document import Node
 from greenops.policy.example import read_test
 from greenops.policy.expiry import overdue
 from greenops.policy.fields import Fields
 from greenops.policy.heads import POLICY, WORKLOAD, Head, read_heads, refuse_twins
 from greenops.policy.model import Policy, PolicyTest
+from greenops.policy.other_kinds import read_others
 from greenops.policy.packs import Packs
 from greenops.policy.policy_file import read_policy
 from greenops.policy.policy_set import PolicySet
@@ -55,6 +58,17 @@ class _Made:
     policies: dict[str, Policy] = field(default_factory=dict)
     packs: dict[str, Policy] = field(default_factory=dict)
     tests: list[PolicyTest] = field(default_factory=list)
+    specs: dict[str, Node] = field(default_factory=dict)
+    faulty_policies: set[str] = field(default_factory=set)
+
+    def declared(self, labels: set[str]) -> Declared:
+        """What other documents may name."""
+        return Declared(
+            {**dict.fromkeys(self.faulty), **self.workloads},
+            {**dict.fromkeys(self.faulty_policies), **self.policies},
+            self.specs,
+            frozenset(labels),
+        )
 
 
 def _compile(sources: Sequence[tuple[str, str]]) -> tuple[PolicySet, list[Problem]]:
@@ -74,11 +88,15 @@ def _compile(sources: Sequence[tuple[str, str]]) -> tuple[PolicySet, list[Proble
     for head in heads:
         if head.kind == POLICY:
             _take_policy(head, made, labels, packs)
+    others = read_others(heads, made.declared(labels), report)
     policies = PolicySet(
-        tuple(made.policies.values()),
+        (*made.policies.values(), *others.plans),
         made.workloads,
         tuple(made.tests),
         packs=tuple(made.packs.values()),
+        budgets=tuple(others.budgets),
+        targets=tuple(others.targets),
+        stages=others.stages,
     )
     _check_together(policies, report)
     return policies, report.problems
@@ -109,8 +127,11 @@ def _take_policy(head: Head, made: _Made, labels: set[str], packs: Packs) -> Non
     declared = {**dict.fromkeys(made.faulty), **made.workloads}
     read = [read_test(name, each, declared) for each in tests]
     made.tests += [each for each in read if each]
-    if policy:
+    if policy and whole:
         (made.packs if head.pack else made.policies)[name] = policy
+        made.specs[name] = whole
+    elif not head.pack:
+        made.faulty_policies.add(name)
 
 
 def _check_together(policies: PolicySet, report: Report) -> None:

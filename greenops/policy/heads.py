@@ -15,8 +15,10 @@ from greenops.policy.report import Report
 VERSION: Final = "greenops.dev/v1alpha1"
 POLICY: Final = "PlacementPolicy"
 WORKLOAD: Final = "Workload"
-KINDS: Final = (POLICY, WORKLOAD)
-LATER: Final = ("Budget", "Target", "ServicePlan")
+BUDGET: Final = "Budget"
+TARGET: Final = "Target"
+PLAN: Final = "ServicePlan"
+KINDS: Final = (POLICY, WORKLOAD, BUDGET, TARGET, PLAN)
 NAME: Final = re.compile(r"[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?")
 
 
@@ -63,9 +65,6 @@ def _head(node: Node, report: Report) -> Head | None:
     version, kind = root.text("apiVersion", required=True), root.text("kind", required=True)
     if version is not None and version != VERSION:
         root.bad("apiVersion", f"unknown apiVersion `{version}`", f"write `{VERSION}`")
-    if kind in LATER:
-        root.bad("kind", f"kind `{kind}` is not supported yet", f"use {' or '.join(KINDS)}", "16")
-        return None
     if kind is not None and kind not in KINDS:
         report.unknown("GO0113", "kind", kind, KINDS, root.at("kind"))
     if kind == POLICY:

@@ -30,7 +30,10 @@ MAX_RULES: Final = 200
 """Most rules of one policy, of every kind together."""
 RULES: Final = ("match", "variables", "constraints", "objectives", "exceptions")
 LONGEST_EXCEPTION: Final = timedelta(days=14)
-RESERVED: Final = ("limit/", "interactive/", "residency/", "workload/", "objective/")
+RESERVED: Final = (
+    *("limit/", "interactive/", "residency/", "workload/", "objective/"),
+    *("budget/", "plan/"),
+)
 CLASSES: Final = "data_classes"
 """The parameter whose texts are data classes that the policy knows."""
 
@@ -78,7 +81,7 @@ def read_policy(
         spec.bad(
             "exceptions", "a policy of a pack has no exceptions: each is approved by name", fix
         )
-    mode, percent, key = _enforcement(spec, scope)
+    mode, percent, key = read_enforcement(spec, scope)
     _verification(spec, scope)
     priority = _priority(spec)
     spec.done()
@@ -193,7 +196,8 @@ def _effect(fields: Fields, soft: set[str]) -> tuple[bool, tuple[str, ...]]:
     return run_now, waive
 
 
-def _enforcement(spec: Fields, scope: Scope) -> tuple[Mode, float, Expression | None]:
+def read_enforcement(spec: Fields, scope: Scope) -> tuple[Mode, float, Expression | None]:
+    """Mode, percent of jobs that are moved, and what tells them apart (none: the job's id)."""
     fields = spec.map("enforcement")
     if fields is None:
         return Mode.AUDIT, 100.0, None

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+from greenops.domain.budget import Budget, Target
 from greenops.domain.decision import Candidate, Judgement, Mode
 from greenops.domain.record import plain
 from greenops.domain.workload import Job, Limits, Workload
@@ -37,6 +38,9 @@ class PolicySet:
         documents: Name → canonical text, for the ledger.
         classes: Data classes known beside those that the policies declare.
         packs: Policies that others extend; by themselves they say nothing of any job.
+        budgets: What some work may emit or cost in a period.
+        targets: Reductions that are wanted; they steer nothing.
+        stages: (Budget, share) → policies that hold too once that share is spent.
         hash: SHA-256 of all documents.
     """
 
@@ -45,15 +49,22 @@ class PolicySet:
     tests: tuple[PolicyTest, ...] = ()
     classes: frozenset[str] = KNOWN_CLASSES
     packs: tuple[Policy, ...] = ()
+    budgets: tuple[Budget, ...] = ()
+    targets: tuple[Target, ...] = ()
+    stages: Mapping[tuple[str, float], tuple[Policy, ...]] = field(default_factory=dict)
     documents: Mapping[str, str] = field(init=False)
     hash: str = field(init=False)
 
     def __post_init__(self) -> None:
         documents = {each.name: each.document for each in self.policies}
         for name, workload in self.workloads.items():
-            body = {**plain(workload), "kind": workload.kind.value}
-            body.pop("source", None)
-            documents[f"workload/{name}"] = json.dumps(body, sort_keys=True, separators=(",", ":"))
+            documents[f"workload/{name}"] = _text(workload)
+        for budget in self.budgets:
+            documents[f"budget/{budget.name}"] = _text(budget)
+        for target in self.targets:
+            documents[f"target/{target.name}"] = _text(target)
+        for of_stage in self.stages.values():
+            documents |= {f"stage/{each.name}": each.document for each in of_stage}
         object.__setattr__(self, "documents", documents)
         object.__setattr__(self, "hash", _hash(documents))
 
@@ -150,6 +161,12 @@ class PolicySet:
     def known_classes(self) -> frozenset[str]:
         """Data classes that some policy, or the package, knows."""
         return self.classes.union(*(each.data_classes for each in self.policies))
+
+
+def _text(record: object) -> str:
+    """Canonical text of a declared thing, without its place in a file."""
+    body = {name: each for name, each in plain(record).items() if name != "source"}
+    return json.dumps(body, sort_keys=True, separators=(",", ":"))
 
 
 def _hash(documents: Mapping[str, str]) -> str:

@@ -235,7 +235,6 @@ def test_a_policy_for_interactive_work_cannot_have_a_deadline():
         ("energyKwh: 2.4", 'schedule: {at: "06:00"}', "GO0211", ":10:13", "timeZone"),
         ("{name: etl}", "{name: Ünfit}", "GO0112", ":3:18", "lower-case"),
         ("kind: Workload", "kind: Workolad", "GO0113", ":2:7", "`Workload`"),
-        ("kind: Workload", "kind: Budget", "GO0116", ":2:7", "not supported yet"),
         ("v1alpha1", "v2", "GO0112", ":1:13", "greenops.dev/v1alpha1"),
         ("spec:", "spek:", "GO0111", ":1:1", "`spec` is missing"),
     ],

@@ -112,7 +112,7 @@ def best_places(
         return _micrograms(table, ways, rows)
 
     found = least(table, pairs, starts, weigh)
-    return _first_of_each(places, jobs, ways, found.start_s, found.area)
+    return _first_of_each(jobs, ways, found.start_s, found.area)
 
 
 def _ways(places: Places, jobs: MovableJobs) -> _Ways:
@@ -130,8 +130,7 @@ def _ways(places: Places, jobs: MovableJobs) -> _Ways:
     per_area = PARTS / (jobs.duration_s[job] * float(QUANTA))
     own = (jobs.energy_kwh[job] * places.pue[region] + network) * per_area
     far = network * per_area
-    columns = (job, region, places.zone[home], own, far, cost)
-    return _Ways(*(column[kept] for column in columns))
+    return _Ways(job[kept], region[kept], places.zone[home[kept]], own[kept], far[kept], cost[kept])
 
 
 def _micrograms(table: SlotTable, ways: _Ways, rows: Rows) -> Ints:
@@ -150,9 +149,7 @@ def _micrograms(table: SlotTable, ways: _Ways, rows: Rows) -> Ints:
     return whole
 
 
-def _first_of_each(
-    places: Places, jobs: MovableJobs, ways: _Ways, start_s: Ints, micrograms: Ints
-) -> Placed:
+def _first_of_each(jobs: MovableJobs, ways: _Ways, start_s: Ints, micrograms: Ints) -> Placed:
     able = np.flatnonzero(start_s != NONE)
     away = ways.region[able] != jobs.home[ways.job[able]]
     order = able[

@@ -26,7 +26,6 @@ import pyarrow.parquet as pq
 from greenops.adapters.parquet_lake import CANDIDATES, DECISIONS
 from greenops.domain.record import canonical
 from greenops.domain.workload import Limits, Urgency, Workload, WorkloadKind
-from greenops.pipeline.policies import policy_sources
 from greenops.pipeline.policy_replay import Replayer, Side
 from greenops.pipeline.policy_replay_report import compare
 from greenops.policy import compile_policies
@@ -39,7 +38,7 @@ SLOTS = EACH // len(REGIONS)
 NAMES = ["baseline", *(f"c{at:03d}" for at in range(1, EACH))]
 TEAMS = ("data-platform", "data-platform", "ml", "devex")
 WORKLOADS = 300
-ROW_GROUP = 5_000 * EACH
+ROW_GROUP = 4_000 * EACH
 BOUNDS = {"replay_month_s": (12.0, 5.0), "replay_peak_mb": (1_500.0, 600.0)}
 """Most that each figure may be, and what it should be."""
 
@@ -76,23 +75,24 @@ def told(found, *, as_json):
             print(
                 f"{name:<16}{found[name]:>12,.2f}  must <= {must:,.0f}  aim <= {aim:,.0f}", *words
             )
-        for name in ("rows", "decisions", "changed", "sampled", "carbon_change_g"):
-            print(f"  {name}: {found[name]:,}")
+        for name in ("cpu_s", "rows", "decisions", "changed", "sampled", "carbon_change_g"):
+            print(f"  {name}: {found[name]:,.10g}")
     return 0 if all(held.values()) else 1
 
 
 def measured(lake: Path):
     """Replay both sets over the whole lake: seconds from opening the first file to the report."""
-    sources = policy_sources(POLICIES)
+    sources = [(str(each), each.read_text("utf-8")) for each in sorted(POLICIES.glob("*.yaml"))]
     changed = [(name, text.replace("{increase: 10%}", "{increase: 20%}")) for name, text in sources]
     sides = (Side("now", compile_policies(sources)), Side("then", compile_policies(changed)))
-    start = time.perf_counter()
+    start, spent = time.perf_counter(), time.process_time()
     replayer = Replayer(lake, sides)
     report = compare(replayer)
-    seconds = time.perf_counter() - start
+    seconds, spent = time.perf_counter() - start, time.process_time() - spent
     return {
         "replay_month_s": seconds,
         "replay_peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        "cpu_s": spent,
         "rows": replayer.checks.rows,
         "decisions": replayer.checks.decisions,
         "changed": report.total.changed,

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import random
 from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
+from pathlib import Path
 
 import pytest
 
@@ -13,12 +15,13 @@ from greenops.domain.decision import Candidate
 from greenops.domain.workload import ClockTime, Job, Limits, Urgency, Workload, WorkloadKind
 from greenops.errors import DataMissing, UsageError
 from greenops.pipeline.decide import decide_again
+from greenops.pipeline.policies import read_policies
 from greenops.pipeline.policy_replay import Replayer, Side
 from greenops.pipeline.policy_replay_report import compare
 from greenops.pipeline.policy_replay_sweep import sweep, values_between, with_value
 from greenops.pipeline.policy_replay_words import grams
 from greenops.plan.choice import choose
-from greenops.policy import compile_policies
+from greenops.policy import PolicySet, compile_policies
 
 NOW = datetime(2026, 11, 23, 20, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -286,6 +289,76 @@ def test_a_replayed_record_is_decided_again_to_the_same_choice(state, tmp_path):
     found = decided(ParquetLake(tmp_path), policies(), "again", WAYS)
 
     assert decide_again(found, policies()) == found.decision
+
+
+def drawn(draw, at):
+    """A run with some of its facts absent, and some ways to run it."""
+
+    def some(*values):
+        return draw.choice([*values] * 4 + [None])
+
+    def seldom(*values):
+        return draw.choice([*values, None, None, None])
+
+    limits = Limits(
+        deadline_within=seldom(6 * HOUR),
+        deadline_at=seldom(ClockTime(time(6), "Europe/Paris"), ClockTime(time(23), "UTC")),
+        max_cost_usd=seldom(1.5),
+        max_cost_increase=seldom(0.2),
+        max_carbon_reduction=seldom(0.05),
+        max_intensity=seldom(350.0),
+    )
+    workload = Workload(
+        draw.choice(["etl", "fraud-retrain-eu", "checkout-scoring"]),
+        draw.choice(list(WorkloadKind)),
+        draw.choice([Urgency.STANDARD, Urgency.DEFERRABLE, Urgency.BREAK_GLASS]),
+        "eu",
+        allowed_regions=draw.choice([(), ("eu", "north")]),
+        team=some("data-platform", "ml", "devex"),
+        data_class=draw.choice([*["internal"] * 6, "secret", None]),
+        contains_personal_data=draw.choice([*[False] * 6, True, None]),
+        duration_s=some(3600.0),
+        duration_p95_s=some(4 * 3600.0),
+        limits=limits,
+        labels=draw.choice([{}, {"tier": "gold"}]),
+    )
+    ways = [
+        Candidate(
+            "baseline" if not way else f"way-{way}",
+            region=some("eu", "eu", "north"),
+            location=some("EU", "EU", "US"),
+            pool=some("spot", "green"),
+            start=some(NOW, NOW - HOUR, NOW + 2 * HOUR),
+            end=some(NOW + HOUR, NOW + 5 * HOUR),
+            carbon_g=some(40.0, 90.0, 100.0) if way else 100.0,
+            cost_usd=some(1.0, 1.1) if way else 1.1,
+            intensity=some(100.0, 300.0),
+            p95_ms=some(80.0, 90.0),
+        )
+        for way in range(draw.randrange(1, 7))
+    ]
+    return Job(f"run/{at}", workload, NOW - draw.choice([0, 3]) * HOUR), ways
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(3))
+def test_what_the_planner_decided_by_all_shipped_policies_is_decided_again(tmp_path, seed):
+    whole = read_policies(Path(__file__).parents[3] / "policies")
+    # Without its workloads: one of them would take the place of one drawn here.
+    shipped = PolicySet(whole.policies, {})
+    draw, lake, moved = random.Random(seed), ParquetLake(tmp_path), 0
+    for at in range(150):
+        job, ways = drawn(draw, at)
+        bounded = replace(job, deadline=shipped.deadline_for(job, NOW))
+        record = decided(lake, shipped, "", ways, job=bounded)
+        moved += record.decision.chosen is not ways[0]
+
+    report = compared(tmp_path, shipped)
+
+    assert moved > 2
+    assert [each.sentence for each in report.most] == []
+    assert (report.total.decisions, report.total.changed) == (150, 0)
+    assert report.differ == {}
 
 
 def test_a_period_holds_its_days_and_no_others(state):

@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import argparse
-    from pathlib import Path
 
     from greenops.domain.decision import Candidate, Decision, Verdict
     from greenops.pipeline.policies import TestResult
     from greenops.policy import PolicySet
     from greenops.policy.model import Policy
+
+
+def add_parser(verbs: Any) -> None:
+    """Add `policy explain`."""
+    explain = verbs.add_parser("explain", help="constraint by constraint, candidate by candidate")
+    explain.add_argument("workload", nargs="?", help="a declared workload, or a policy's name")
+    explain.add_argument("--test", metavar="NAME", help="the test whose candidates to explain")
+    explain.add_argument("--path", type=Path, metavar="PATH", help="folder or file of policies")
+    explain.add_argument("-o", "--output", choices=("table", "json"), default="table")
+    explain.set_defaults(run=run_explain)
 
 
 def policy_folder(given: Path | None) -> Path:

@@ -190,7 +190,7 @@ def _cost(before: Candidate, after: Candidate) -> str:
         return ""
     if not change:
         return "at the same cost"
-    return f"{abs(change):.4g} USD {'less' if change < 0 else 'more'}"
+    return f"{abs(change):.3g} USD {'less' if change < 0 else 'more'}"
 
 
 def _why(
@@ -202,28 +202,31 @@ def _why(
     judgement = said_after.judgement
     if judgement.run_now:
         return f"exception {judgement.exception} runs it now"
-    refused = _refusal(before, said_after)
+    refused = _refusal(before, said_after, "refuses")
     if refused:
         return f"now {refused}"
-    if said_before is not None and (freed := _refusal(after, said_before)):
+    if said_before is not None and (freed := _refusal(after, said_before, "refused")):
         return f"until now {freed}"
     if judgement.objective is None:
         return "no objective applies any more"
     return f"{judgement.objective} prefers it"
 
 
-def _refusal(place: Candidate, said: _Said) -> str | None:
+def _refusal(place: Candidate, said: _Said, verb: str) -> str | None:
     """Which rule keeps a candidate from being chosen, and what its author says to that."""
+    now = verb == "refuses"
+    it = "the earlier choice" if now else "it"
     verdict = next((e for e in said.judgement.verdicts if e.candidate == place.id), None)
     if verdict is None:
         return None
     if verdict.reasons:
         rule = verdict.reasons[0]
         why = not_known(verdict.errors.get(rule, "")) or verdict.messages.get(rule)
-        which = f"{rule} refuses {place.id}"
+        which = f"{rule} {verb} {it}"
         return f"{which}: {why.rstrip('.')}" if why else which
     if said.latest is not None and place.start is not None and place.start > said.latest:
-        return f"{place.id} starts after the latest safe start"
-    if not verdict.eligible and said.judgement.objective is not None:
-        return f"{place.id} is not better under {said.judgement.objective}"
+        return f"{it} {'starts' if now else 'started'} after the latest safe start"
+    moves = place.id != said.judgement.verdicts[0].candidate
+    if moves and not verdict.eligible and said.judgement.objective is not None:
+        return f"{it} {'is' if now else 'was'} not better under {said.judgement.objective}"
     return None

@@ -128,7 +128,7 @@ def test_policies_are_replayed_against_others(folder, tmp_path, capsys):
 
     _, out, _ = told(capsys, "replay", "--against", str(other))
 
-    assert "until now limit/maxCost refuses near" in out
+    assert "until now limit/maxCost refused it" in out
 
 
 def test_a_diff_is_the_comment_of_a_pull_request(repository, capsys):

@@ -172,12 +172,20 @@ def test_the_most_changed_say_what_is_done_instead_what_it_brings_and_why(state)
     assert looser.sentence == (
         "etl/1 would run in north instead of eu and start at 23:00 instead of 22:00 UTC on 2026-11-23:"
         " 40 g CO2e less (-52 g CO2e to -28 g CO2e), 0.1 USD more;"
-        " until now limit/maxCost refuses far: It would cost more above the baseline than allowed"
+        " until now limit/maxCost refused it: It would cost more above the baseline than allowed"
     )
     assert tighter.sentence == (
         "etl/1 would start at 20:00 instead of 22:00 UTC on 2026-11-23:"
         " 20 g CO2e more (+2 g CO2e to +38 g CO2e), 0.05 USD less;"
-        " now limit/maxCost refuses near: It would cost more above the baseline than allowed"
+        " now limit/maxCost refuses the earlier choice: It would cost more above the baseline than allowed"
+    )
+
+
+def test_what_stood_still_and_now_moves_says_what_kept_it(state):
+    most = compared(state, policies(), before=policies(cost="2%")).most[0]
+
+    assert most.sentence.endswith(
+        "until now limit/maxCost refused it: It would cost more above the baseline than allowed"
     )
 
 

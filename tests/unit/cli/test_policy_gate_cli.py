@@ -7,7 +7,7 @@ import json
 from dataclasses import replace
 from xml.etree import ElementTree as Xml
 
-import jsonschema
+import jsonschema  # type: ignore[import-untyped]
 import pytest
 
 from greenops.cli import policy

@@ -1,0 +1,147 @@
+"""The order of keys in a policy: as the reference lists them; comments go with the line they stand above.
+
+Maps over several lines in `{}` are left alone, since nothing tells where their comments belong.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
+from typing import Final
+
+import yaml
+
+ROOT: Final = ("apiVersion", "kind", "metadata", "spec", "tests")
+NAMED: Final = ("name", "expression")
+ORDER: Final[Mapping[tuple[str, ...], tuple[str, ...]]] = {
+    ("metadata",): ("pack", "name", "owners", "annotations"),
+    ("spec",): (
+        *("extends", "priority", "match", "params", "variables", "limits", "constraints"),
+        *("objectives", "exceptions", "onError", "enforcement", "verification"),
+    ),
+    ("spec", "match", "*"): NAMED,
+    ("spec", "variables", "*"): NAMED,
+    ("spec", "limits"): ("deadline", "maxCost", "maxCarbon"),
+    ("spec", "constraints", "*"): ("name", "level", *NAMED[1:], "message", "messageExpression"),
+    ("spec", "objectives", "*"): ("name", "when", "minimize", "tieBreak"),
+    ("spec", "exceptions", "*"): (
+        *("id", "reason", "ticket", "approvedBy", "notBefore", "expires", "match", "effect"),
+    ),
+    ("spec", "exceptions", "*", "effect"): ("runNow", "waive"),
+    ("spec", "enforcement"): ("mode", "rollout"),
+    ("spec", "enforcement", "rollout"): ("percent", "key"),
+    ("spec", "verification", "invariants", "*"): ("id", "assume", "assert"),
+    ("tests", "*"): ("name", "now", "job", "baseline", "candidates", "expect"),
+    ("tests", "*", "baseline"): ("id",),
+    ("tests", "*", "candidates", "*"): ("id",),
+    ("tests", "*", "expect"): ("choose", "rejected", "warned", "exception", "matches"),
+}
+"""Path of a map in a `PlacementPolicy` → its keys in order; others follow as they stood."""
+MOST_DEPTH: Final = 24
+"""Deepest nesting of maps; each pass puts one more level in order."""
+Path = tuple[str, ...]
+
+
+def ordered(text: str) -> str:
+    """The text with the keys of its policies in order."""
+    for _ in range(MOST_DEPTH):
+        made = _one_pass(text)
+        if made == text:
+            break
+        text = made
+    return text
+
+
+def _one_pass(text: str) -> str:
+    """The text with every map in order that stands in no other map out of order.
+
+    A map in another order has as many lines and characters, so places outside of it stay.
+    """
+    done = 0
+    for root in yaml.compose_all(text, Loader=yaml.SafeLoader):
+        if not isinstance(root, yaml.MappingNode) or not _is_policy(root):
+            continue
+        for path, node in _maps(root, ()):
+            if node.start_mark.index < done:
+                continue
+            made = _in_order(text, node, ROOT if not path else ORDER.get(path, ()))
+            if made is not None:
+                text, done = made, node.end_mark.index
+    return text
+
+
+def _is_policy(root: yaml.MappingNode) -> bool:
+    return any(key.value == "kind" and of.value == "PlacementPolicy" for key, of in root.value)
+
+
+def _maps(node: yaml.Node, path: Path) -> Iterator[tuple[Path, yaml.MappingNode]]:
+    if isinstance(node, yaml.MappingNode):
+        yield path, node
+        for key, value in node.value:
+            yield from _maps(value, (*path, key.value))
+    elif isinstance(node, yaml.SequenceNode):
+        for value in node.value:
+            yield from _maps(value, (*path, "*"))
+
+
+def _in_order(text: str, node: yaml.MappingNode, known: Sequence[str]) -> str | None:
+    keys = [key.value for key, _ in node.value]
+    rank = {key: at for at, key in enumerate(known)}
+    wanted = sorted(range(len(keys)), key=lambda at: (rank.get(keys[at], len(rank)), at))
+    if wanted == list(range(len(keys))):
+        return None
+    return _flow(text, node, wanted) if node.flow_style else _block(text, node, wanted)
+
+
+def _flow(text: str, node: yaml.MappingNode, wanted: Sequence[int]) -> str | None:
+    if node.start_mark.line != node.end_mark.line:
+        return None
+    spans = [(key.start_mark.index, value.end_mark.index) for key, value in node.value]
+    parts = [text[begin:end] for begin, end in spans]
+    for (begin, end), at in reversed(list(zip(spans, wanted, strict=True))):
+        text = text[:begin] + parts[at] + text[end:]
+    return text
+
+
+def _block(text: str, node: yaml.MappingNode, wanted: Sequence[int]) -> str | None:
+    lines = text.split("\n")
+    keys = [key.start_mark for key, _ in node.value]
+    column = keys[0].column
+    if len({each.line for each in keys}) < len(keys) or any(e.column != column for e in keys):
+        return None
+    first, end = keys[0].line, _end(lines, node, column)
+    prefix = lines[first][:column]
+    starts = [first, *(_with_comments(lines, each.line, column) for each in keys[1:]), end]
+    lines[first] = " " * column + lines[first][column:]
+    regions = [lines[a:b] for a, b in pairwise(starts)]
+    made = [line for at in wanted for line in regions[at]]
+    head = next(at for at, line in enumerate(made) if _is_content(line))
+    made[head] = prefix + made[head][column:]
+    return "\n".join([*lines[:first], *made, *lines[end:]])
+
+
+def _with_comments(lines: Sequence[str], line: int, column: int) -> int:
+    """The first of the comment lines that stand right above a key, as deep as it."""
+    while lines[line - 1].startswith(" " * column + "#"):
+        line -= 1
+    return line
+
+
+def _end(lines: Sequence[str], node: yaml.MappingNode, column: int) -> int:
+    """The line after a map: blank lines and comments of what follows are not its own."""
+    mark = node.end_mark
+    end = mark.line + 1 if mark.column > column else mark.line
+    end = min(end, len(lines))
+    while end > 0 and _is_outside(lines[end - 1], column):
+        end -= 1
+    return end
+
+
+def _is_outside(line: str, column: int) -> bool:
+    bare = line.lstrip(" ")
+    return not bare or (bare.startswith("#") and len(line) - len(bare) < column)
+
+
+def _is_content(line: str) -> bool:
+    bare = line.strip()
+    return bool(bare) and not bare.startswith("#")

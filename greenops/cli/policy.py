@@ -1,4 +1,4 @@
-"""`greenops policy check|test|explain|replay|diff|sweep`: look at the rules before they look at the work."""
+"""`greenops policy check|test|fmt|explain|replay|diff|sweep`: look at the rules before they look at the work."""
 
 from __future__ import annotations
 
@@ -8,12 +8,16 @@ from greenops.cli import (
     policy_check,
     policy_diff,
     policy_explain,
+    policy_fmt,
     policy_replay,
     policy_sweep,
     policy_test,
 )
 
-VERBS = (policy_check, policy_test, policy_explain, policy_replay, policy_diff, policy_sweep)
+VERBS = (
+    *(policy_check, policy_test, policy_fmt, policy_explain),
+    *(policy_replay, policy_diff, policy_sweep),
+)
 """One module each, in the order of the help."""
 
 

@@ -70,8 +70,9 @@ class _Look:
     outcome: Outcome
 
 
-Pair = tuple[float, float]
-"""Energy [J] and emissions [gCO2e]."""
+Below = tuple[float, float, bool]
+"""Energy [J], emissions [gCO2e], and whether some of that energy has no emissions."""
+NOTHING: Final[Below] = (0.0, 0.0, False)
 
 
 class CacheSums:
@@ -81,46 +82,46 @@ class CacheSums:
         self._lineage = lineage
         self._caches: dict[tuple[str, str], _Cache] = {}
         self._looks: Recent[_Look] = Recent(lineage.remembered)
-        self._waiting: Recent[Pair] = Recent(lineage.remembered)
+        self._waiting: Recent[Below] = Recent(lineage.remembered)
         """What lies below spans that have not come yet: children end first."""
-        self._unpriced: Recent[bool] = Recent(lineage.remembered)
-        """Such spans below which some energy has no carbon."""
 
-    def add(self, key: int, row: SpanRow) -> None:
-        """Take one row in, once."""
-        below = self._waiting.pop(key) or (0.0, 0.0)
-        unpriced = self._unpriced.pop(key) is True
-        own = (row.energy_j or 0.0, row.carbon_g or 0.0)
-        unpriced |= row.energy_j is not None and row.carbon_g is None
+    def add(self, key: int, above: int, row: SpanRow) -> None:
+        """Take one row in, once: its key, that of its parent, and itself."""
+        energy, carbon = row.energy_j, row.carbon_g
+        unpriced = energy is not None and carbon is None
+        amount: Below = (energy or 0.0, carbon or 0.0, unpriced)
+        below = self._waiting.pop(key)
+        if below is not None:
+            amount = _together(amount, below)
+        if names.CACHE_OUTCOME in row.attributes:
+            self._count(key, row, below or NOTHING, priced=not amount[2])
+        if row.parent_id is not None and amount != NOTHING:
+            self._hand_up(key, above, amount)
+
+    def _count(self, key: int, row: SpanRow, below: Below, *, priced: bool) -> None:
         look = self._look(row)
         if look is not None:
             self._looks.put(key, look)
             look.cache.counts[look.outcome] += 1
-            look.cache.energy.look.add(own[0])
-            look.cache.carbon.look.add(own[1])
+            look.cache.energy.look.add(row.energy_j or 0.0)
+            look.cache.carbon.look.add(row.carbon_g or 0.0)
             look.cache.metered &= row.energy_j is not None
-            look.cache.priced &= not unpriced
+            look.cache.priced &= priced
             _below(look, below)
-        self._hand_up(key, (own[0] + below[0], own[1] + below[1]), unpriced=unpriced)
 
-    def _hand_up(self, key: int, amount: Pair, *, unpriced: bool) -> None:
-        if not (amount[0] or amount[1] or unpriced):
-            return
-        above = key
-        for above in self._lineage.upward(key):
-            look = self._looks.get(above) if self._caches else None
-            if look is not None:
-                _below(look, amount)
-                look.cache.priced &= not unpriced
-        if above != key and not self._lineage.knows(above):
-            before = self._waiting.get(above) or (0.0, 0.0)
-            self._waiting.put(above, (before[0] + amount[0], before[1] + amount[1]))
-            if unpriced:
-                self._unpriced.put(above, True)
+    def _hand_up(self, key: int, parent: int, amount: Below) -> None:
+        if self._caches:
+            for above in self._lineage.upward(key):
+                look = self._looks.get(above)
+                if look is not None:
+                    _below(look, amount)
+                    look.cache.priced &= not amount[2]
+        awaited = self._lineage.awaited(parent)
+        if awaited is not None:
+            before = self._waiting.get(awaited)
+            self._waiting.put(awaited, amount if before is None else _together(before, amount))
 
     def _look(self, row: SpanRow) -> _Look | None:
-        if names.CACHE_OUTCOME not in row.attributes:
-            return None
         said = text(row, names.CACHE_OUTCOME)
         name = (text(row, names.CACHE_NAME) or row.name)[:LONGEST]
         known = (row.service, name) in self._caches
@@ -133,7 +134,11 @@ class CacheSums:
         return tuple(_savings(*key, self._caches[key]) for key in sorted(self._caches))
 
 
-def _below(look: _Look, amount: Pair) -> None:
+def _together(one: Below, other: Below) -> Below:
+    return one[0] + other[0], one[1] + other[1], one[2] or other[2]
+
+
+def _below(look: _Look, amount: Below) -> None:
     for unit, part in ((look.cache.energy, amount[0]), (look.cache.carbon, amount[1])):
         if look.outcome is Outcome.HIT:
             unit.below_hits.add(part)

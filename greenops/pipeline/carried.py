@@ -12,6 +12,19 @@ from greenops.observe.gen_ai import CALLS, OPERATION, OUTPUT
 MOST_COUNTED: Final = 1e9
 """Most tokens or items that one span may tell [1]."""
 OUTPUTS: Final = frozenset(OUTPUT)
+EXTRAS: Final = frozenset(
+    {
+        names.CACHE_OUTCOME,
+        names.CARBON_EMBODIED,
+        names.ENERGY_REMOTE,
+        names.ITEMS,
+        names.NETWORK_HIGH,
+        names.NETWORK_LOW,
+        names.USER_ID,
+        *OUTPUT,
+    }
+)
+"""Attributes that a sum asks for: a row with none of them is done sooner."""
 ELSEWHERE: Final = frozenset({names.ENERGY_REMOTE, names.ENERGY_REMOTE_UNKNOWN})
 
 

@@ -12,11 +12,13 @@ from greenops.domain.energy import Category
 from greenops.domain.footprint import CacheSavings, Fleet, RemoteEnergy, TokenCurve
 from greenops.domain.spans import EnergyAccount, SpanRow
 from greenops.pipeline.cache_savings import CacheSums
+from greenops.pipeline.carried import EXTRAS
 from greenops.pipeline.concurrency import Calls
 from greenops.pipeline.host_energy import OWN, Counters, HostDevice, Key
 from greenops.pipeline.lineage import Lineage, Recent, key_of
 from greenops.pipeline.more_counters import MoreCounters, is_energy
 from greenops.pipeline.remote_energy import RemoteSums
+from greenops.pipeline.sci import Sci
 from greenops.pipeline.service_sums import ServiceSums
 from greenops.pipeline.spent import Entrances, carbon_by_category
 from greenops.units import Grams, Joules
@@ -25,6 +27,8 @@ REMEMBERED_SPANS = 1_000_000
 """Spans whose repetition is noticed [1], half of them at least; a sender repeats within minutes, not after a million."""
 REMEMBERED_RUNS = 10_000
 """Spans of decided runs that wait for their outcome [1]."""
+Alike = tuple[str, str | None, str | None]
+"""Service, workload and region."""
 
 
 class Footprint:
@@ -49,14 +53,8 @@ class Footprint:
 
     def add(self, spans: Iterable[SpanRow], accounts: Iterable[EnergyAccount]) -> list[SpanRow]:
         """Take rows in; gives the spans that were not seen before."""
-        fresh = []
         with self._lock:
-            for row in spans:
-                key = key_of(row.trace_id, row.span_id)
-                if key not in self._seen:
-                    self._seen.put(key, True)
-                    self._span(row)
-                    fresh.append(row)
+            fresh = self._spans(spans)
             for account in accounts:
                 # Without a host's name each process counts as a host of its own.
                 host = account.host or account.instance
@@ -64,20 +62,40 @@ class Footprint:
                 self._services_on[host].add(account.service)
         return fresh
 
-    def _span(self, row: SpanRow) -> None:
-        self.spans += 1
-        self.spans_with_energy += row.energy_j is not None
-        self.spans_unknown += row.energy_j is None
-        if row.decision_id is not None:
-            self._decided.append(row)
-        self._services[row.service].add(row)
-        self._entrances.add(row)
-        key = self._lineage.add(row)
-        self._remote.add(key, row)
-        self._caches.add(key, row)
-        if row.attributes:
-            self._more.add(row)
-            self._calls.add(row)
+    def _spans(self, spans: Iterable[SpanRow]) -> list[SpanRow]:
+        fresh: list[SpanRow] = []
+        alike: defaultdict[Alike, list[SpanRow]] = defaultdict(list)
+        for row in spans:
+            key = key_of(row.trace_id, row.span_id)
+            if self._seen.begin(key, True):
+                fresh.append(row)
+                alike[row.service, row.workload, row.region].append(row)
+                # What looks up and down a trace takes spans one by one, in the order they came.
+                above = self._lineage.put(key, row)
+                self._remote.add(key, row)
+                self._caches.add(key, above, row)
+        self._sum(fresh, alike)
+        for row in fresh:
+            if not EXTRAS.isdisjoint(row.attributes):
+                self._carried(row)
+        return fresh
+
+    def _sum(self, fresh: list[SpanRow], alike: Mapping[Alike, list[SpanRow]]) -> None:
+        with_energy = len([row for row in fresh if row.energy_j is not None])
+        self.spans += len(fresh)
+        self.spans_with_energy += with_energy
+        self.spans_unknown += len(fresh) - with_energy
+        self._decided.extend([row for row in fresh if row.decision_id is not None])
+        self._entrances.extend(fresh)
+        for (service, _, _), rows in alike.items():
+            self._services[service].extend(rows)
+            self._more.extend(rows)
+
+    def _carried(self, row: SpanRow) -> None:
+        self._services[row.service].carried(row)
+        self._entrances.carried(row)
+        self._more.carried(row)
+        self._calls.add(row)
 
     def decided_spans(self) -> list[SpanRow]:
         """Spans of runs that a decision placed."""
@@ -88,6 +106,12 @@ class Footprint:
         """Each service so far, by name."""
         with self._lock:
             return tuple(self._services[name].footprint(name) for name in sorted(self._services))
+
+    def scores(self) -> dict[tuple[str, str | None], Sci]:
+        """Service and workload → its score per request, where one is known."""
+        with self._lock:
+            found = {(n, each.workload): each.score() for n, each in self._services.items()}
+        return {key: score for key, score in found.items() if score is not None}
 
     def energy(self) -> dict[str, Joules]:
         """Category → energy [J], over all hosts; the parts add up to what their meters read."""

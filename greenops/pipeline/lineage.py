@@ -35,6 +35,15 @@ class Recent(Generic[Value]):
     def __len__(self) -> int:
         return len(self._new) + len(self._old)
 
+    def begin(self, key: int, value: Value) -> bool:
+        """Keep a value for a key that is not known; false, and nothing changes, where it is."""
+        if key in self._new or key in self._old:
+            return False
+        if len(self._new) >= self._half:
+            self._old, self._new = self._new, {}
+        self._new[key] = value
+        return True
+
     def get(self, key: int) -> Value | None:
         """The value of a key; none where it is not known, or no more."""
         found = self._new.get(key)
@@ -63,14 +72,30 @@ class Lineage:
     def add(self, row: SpanRow) -> int:
         """Take a span in; gives its key."""
         key = key_of(row.trace_id, row.span_id)
-        # A root is its own parent, which ends the way up.
-        above = key if row.parent_id is None else key_of(row.trace_id, row.parent_id)
-        self._parents.put(key, above)
+        self.put(key, row)
         return key
+
+    def put(self, key: int, row: SpanRow) -> int:
+        """Take a span in whose key is known; gives that of its parent."""
+        # A root is its own parent, which ends the way up.
+        above = key if row.parent_id is None else hash((row.trace_id, row.parent_id))
+        self._parents.put(key, above)
+        return above
 
     def knows(self, key: int) -> bool:
         """Whether a span has come, and not long ago."""
         return key in self._parents
+
+    def awaited(self, key: int) -> int | None:
+        """The nearest span, from one upward, that has not come; none where all have, up to a root."""
+        seen: set[int] = set()
+        while (above := self._parents.get(key)) is not None:
+            # Whoever sends spans may send a circle.
+            if above == key or above in seen:
+                return None
+            seen.add(key)
+            key = above
+        return key
 
     def upward(self, key: int) -> Iterator[int]:
         """Keys above a span, nearest first; ends with the first that has not come itself."""

@@ -1,9 +1,9 @@
-"""Counters beside metered energy, by workload: each is of its own kind and in no other."""
+"""Counters of what spans carry beside metered energy: each is of its own kind and in no other."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from greenops.domain.energy import Category
@@ -27,8 +27,11 @@ ON_NO_SPAN: Final = {
 }
 """Category → counter of its emissions."""
 
+BY_REGION: Final = (names.METRIC_CARBON, names.METRIC_COST)
+"""Counters that are told apart by region, where the others are by method."""
+
 Series = tuple[str | None, str, str | None]
-"""Workload, metric, method; a metric of one method alone has none."""
+"""Workload, metric, method or region; a metric of one method alone has none."""
 
 
 class MoreCounters:
@@ -38,14 +41,24 @@ class MoreCounters:
         self._sums: defaultdict[tuple[str | None, str], Sum] = defaultdict(Sum)
         self._counters = Counters()
 
-    def add(self, row: SpanRow) -> None:
-        """Take one span in, once."""
+    def extend(self, rows: Sequence[SpanRow]) -> None:
+        """Take spans of one workload and region in, once."""
+        workload, place = rows[0].workload, rows[0].region or ""
+        self._sums[workload, f"{names.METRIC_CARBON} {place}"].extend(
+            [row.carbon_g for row in rows]
+        )
+        self._sums[workload, f"{names.METRIC_COST} {place}"].extend([row.cost_usd for row in rows])
+
+    def carried(self, row: SpanRow) -> None:
+        """Take in what one of these spans carries."""
         for attribute, metric in CARRIED.items():
             if attribute in row.attributes:
                 self._sums[row.workload, metric].add(number(row, attribute))
 
     def _exact(self, remote: RemoteSums, carbon: Mapping[str, Grams]) -> dict[Key, float]:
-        found = {key: total for key, each in self._sums.items() if (total := each.value())}
+        found = {
+            key: total for key, each in self._sums.items() if (total := each.value()) is not None
+        }
         for (workload, metric, method), total in remote.by_workload().items():
             found[workload, f"{metric} {method}"] = total
         for category, metric in ON_NO_SPAN.items():

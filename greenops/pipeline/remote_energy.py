@@ -75,16 +75,19 @@ class RemoteSums:
 
     def add(self, key: int, row: SpanRow) -> None:
         """Take one row in, once."""
-        call = _call(row)
+        served = key in self._served
+        call = _call(row) if names.ENERGY_REMOTE in row.attributes else None
         if call is not None:
-            served = key in self._served
             self._calls.put(key, call)
             group = self._group(call)
             if served:
                 group.superseded += 1
             else:
                 group.count(call, 1)
-        if key in self._served or (row.kind == SERVER and row.energy_j is not None):
+        # Above a root there is nobody.
+        if row.parent_id is not None and (
+            served or (row.kind == SERVER and row.energy_j is not None)
+        ):
             self._serve(key)
 
     def _serve(self, key: int) -> None:

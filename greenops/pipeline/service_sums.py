@@ -11,6 +11,7 @@ from greenops.domain.energy import Method
 from greenops.domain.spans import SpanRow
 from greenops.observe import attributes as names
 from greenops.pipeline.carried import count, metered_tokens, number
+from greenops.pipeline.sci import Sci, sci
 from greenops.pipeline.sums import Sum
 from greenops.units import Grams, Joules, Usd
 
@@ -25,10 +26,10 @@ class _Requests:
     energy: int = 0
     carbon: int = 0
 
-    def add(self, row: SpanRow) -> None:
-        self.count += 1
-        self.energy += row.energy_j is not None
-        self.carbon += row.carbon_g is not None
+    def extend(self, rows: Sequence[SpanRow]) -> None:
+        self.count += len(rows)
+        self.energy += len([row for row in rows if row.energy_j is not None])
+        self.carbon += len([row for row in rows if row.carbon_g is not None])
 
 
 @dataclass(slots=True)
@@ -62,6 +63,8 @@ class ServiceSums:
     carbon: Sum = field(default_factory=Sum)
     cost: Sum = field(default_factory=Sum)
     methods: set[str] = field(default_factory=set)
+    with_carbon: int = 0
+    with_embodied: int = 0
     embodied: Sum = field(default_factory=Sum)
     network_low: Sum = field(default_factory=Sum)
     network_high: Sum = field(default_factory=Sum)
@@ -70,36 +73,53 @@ class ServiceSums:
     priced: Sum = field(default_factory=Sum)
     """Energy of the spans that have carbon [J]."""
 
-    def add(self, row: SpanRow) -> None:
-        """Take one span in."""
-        self.workload = self.workload or row.workload
-        self.regions.update([row.region] if row.region else [])
-        if row.kind == SERVER:
-            self.servers.add(row)
-        if row.parent_id is None:
-            self.roots.add(row)
-        self.spans += 1
-        self.methods.update([row.method] if row.method and row.energy_j is not None else [])
-        self.energy.add(row.energy_j)
-        self.low.add(row.energy_low_j)
-        self.high.add(row.energy_high_j)
-        self.carbon.add(row.carbon_g)
-        self.priced.add(row.energy_j if row.carbon_g is not None else None)
-        self.cost.add(row.cost_usd)
-        self._more(row)
+    def extend(self, rows: Sequence[SpanRow]) -> None:
+        """Take spans of one workload and region in."""
+        self.workload = self.workload or rows[0].workload
+        if rows[0].region:
+            self.regions.add(rows[0].region)
+        self.servers.extend([row for row in rows if row.kind == SERVER])
+        self.roots.extend([row for row in rows if row.parent_id is None])
+        self.spans += len(rows)
+        known = [row for row in rows if row.energy_j is not None]
+        self.methods |= {row.method for row in known if row.method}
+        self.energy.extend([row.energy_j for row in known])
+        self.low.extend([row.energy_low_j for row in rows])
+        self.high.extend([row.energy_high_j for row in rows])
+        emitted = [row.carbon_g for row in rows if row.carbon_g is not None]
+        self.with_carbon += len(emitted)
+        self.carbon.extend(emitted)
+        self.priced.extend([row.energy_j for row in known if row.carbon_g is not None])
+        self.cost.extend([row.cost_usd for row in rows])
 
-    def _more(self, row: SpanRow) -> None:
-        if not row.attributes:
-            return
-        self.embodied.add(number(row, names.CARBON_EMBODIED))
+    def carried(self, row: SpanRow) -> None:
+        """Take in what one of these spans carries besides."""
+        embodied = number(row, names.CARBON_EMBODIED)
+        self.with_embodied += embodied is not None
+        self.embodied.add(embodied)
         self.network_low.add(number(row, names.NETWORK_LOW))
         self.network_high.add(number(row, names.NETWORK_HIGH))
         self.items.add(count(row, names.ITEMS), row.energy_j)
         self.tokens.add(metered_tokens(row), row.energy_j)
 
+    def score(self) -> Sci | None:
+        """Its score per request; none before one whose emissions are known.
+
+        Embodied emissions are in it where as many spans tell them as have emissions: part of them
+        would pass for the whole.
+        """
+        requests, carbon = self._requests(), self.carbon.value()
+        if carbon is None or not requests.carbon:
+            return None
+        embodied = self.embodied.value() if self.with_embodied >= self.with_carbon else None
+        return sci(Grams(carbon), _grams(embodied), requests.carbon)
+
+    def _requests(self) -> _Requests:
+        return self.servers if self.servers.count else self.roots
+
     def footprint(self, name: str) -> ServiceFootprint:
         """The service so far."""
-        requests = self.servers if self.servers.count else self.roots
+        requests = self._requests()
         energy, carbon, cost = self.energy.value(), self.carbon.value(), self.cost.value()
         return ServiceFootprint(
             service=name,

@@ -70,9 +70,13 @@ class Entrances:
     users: set[int] = field(default_factory=set)
     too_many: bool = False
 
-    def add(self, row: SpanRow) -> None:
-        """Take one span in."""
-        self.requests += row.parent_id is None and row.kind == SERVER
+    def extend(self, rows: Iterable[SpanRow]) -> None:
+        """Take spans in."""
+        roots = [row for row in rows if row.parent_id is None]
+        self.requests += len([row for row in roots if row.kind == SERVER])
+
+    def carried(self, row: SpanRow) -> None:
+        """Take in whose one of these spans is."""
         # A number of 64 bits: who it was is kept nowhere.
         user = row.attributes.get(names.USER_ID)
         if user is not None and not self.too_many:

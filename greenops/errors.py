@@ -34,6 +34,27 @@ class Location:
         return ":".join([self.file, *(str(part) for part in (self.line, self.column) if part)])
 
 
+MOST_SHOWN = 2_000
+"""Longest line that is printed [characters]; what was quoted may be a whole file."""
+
+
+def one_line(text: str, most: int = MOST_SHOWN) -> str:
+    """A text as one line that a terminal only shows: what it quotes cannot move the cursor or hide.
+
+    Args:
+        text: Any text; controls, and signs that turn the direction of writing, become escapes.
+        most: Longest result; the middle of a longer one is left out.
+    """
+    if len(text) > most:
+        text = f"{text[: most // 2]} … {text[-most // 2 :]}"
+    text = text.replace("\n", " ")
+    return text if text.isprintable() else "".join(map(_visible, text))
+
+
+def _visible(sign: str) -> str:
+    return sign if sign.isprintable() or sign == "\xa0" else f"\\u{ord(sign):04x}"
+
+
 class GreenOpsError(Exception):
     """Base of every error that GreenOps raises on purpose.
 
@@ -59,7 +80,7 @@ class GreenOpsError(Exception):
         """Give the one line that is printed."""
         where = f"{self.at}: " if self.at else ""
         then = f"; {self.fix}" if self.fix else ""
-        return f"{self.code} {where}{self.message}{then}".replace("\n", " ")
+        return one_line(f"{self.code} {where}{self.message}{then}")
 
 
 class UsageError(GreenOpsError):

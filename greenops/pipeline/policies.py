@@ -14,10 +14,15 @@ from greenops.domain.decision import Decision, Judgement
 from greenops.errors import InvalidFile, Location
 from greenops.plan.choice import choose
 from greenops.policy import PolicySet, PolicyTest, compile_policies
+from greenops.policy.document import MAX_BYTES
 from greenops.policy.packs import SHIPPED, packs_named
 
 ROUTES: Final = "routes.yaml"
 """The file of routes may lie beside the policies; it is not one."""
+MAX_LEVELS: Final = 32
+"""Deepest folder that is looked into; Python's walk descends by recursion."""
+MAX_FOLDERS: Final = 1_000
+"""Most folders that are looked into: a link to `/` leads to all of a machine's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +112,10 @@ def _yaml_files(folder: Path) -> Iterator[Path]:
 
     seen: set[str] = set()
     for at, inside, files in os.walk(folder, onerror=fail, followlinks=True):
+        if len(Path(at).relative_to(folder).parts) > MAX_LEVELS or len(seen) > MAX_FOLDERS:
+            message = f"over {MAX_LEVELS} folders deep, or over {MAX_FOLDERS:,} folders"
+            fix = "keep policies in a folder of their own, without links to others"
+            raise InvalidFile("GO0109", message, at=Location(at), fix=fix)
         real = os.path.realpath(at)
         inside[:] = [] if real in seen else [e for e in inside if not e.startswith(".")]
         if real not in seen:
@@ -119,8 +128,9 @@ def _is_policy_file(name: str) -> bool:
 
 
 def _text(path: Path) -> str:
+    """A file's text. A carriage return alone is kept, so that it is refused: it would end a comment."""
     try:
-        return path.read_text(encoding="utf-8")
+        return _content(path).decode().replace("\r\n", "\n")
     except OSError as error:
         raise _unreadable(path, error) from error
     except UnicodeDecodeError as error:
@@ -132,6 +142,19 @@ def _text(path: Path) -> str:
             at=Location(str(path), before.count(b"\n") + 1, column),
             fix="save the file as UTF-8",
         ) from error
+
+
+def _content(path: Path) -> bytes:
+    """The bytes of a regular file; no more are read than a policy file may have."""
+    # A pipe without a writer would hold up a plain `open`; of files this asks nothing new.
+    with os.fdopen(os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0)), "rb") as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            fix = "remove it, or give it another name"
+            raise InvalidFile("GO0109", "is a pipe or a device", at=Location(str(path)), fix=fix)
+        content = file.read(MAX_BYTES + 1)
+    if len(content) > MAX_BYTES:
+        raise InvalidFile("GO0102", "file is over 256 KiB", at=Location(str(path)), fix="split it")
+    return content
 
 
 def _unreadable(path: Path, error: OSError) -> InvalidFile:

@@ -72,7 +72,7 @@ class _Made:
 
 
 def _compile(sources: Sequence[tuple[str, str]]) -> tuple[PolicySet, list[Problem]]:
-    report, made = Report(), _Made()
+    report, made = Report(files=max(1, len(sources))), _Made()
     heads = [head for source in sources for head in read_heads(*source, report)]
     refuse_twins(heads, report)
     for head in heads:
@@ -86,7 +86,7 @@ def _compile(sources: Sequence[tuple[str, str]]) -> tuple[PolicySet, list[Proble
     labels = {label for each in made.workloads.values() for label in each.labels}
     packs = Packs.of(heads, report)
     for head in heads:
-        if head.kind == POLICY:
+        if head.kind == POLICY and not report.full:
             _take_policy(head, made, labels, packs)
     others = read_others(heads, made.declared(labels), report)
     policies = PolicySet(

@@ -20,6 +20,11 @@ MAX_BYTES: Final = 256 * 1024
 """Largest file that is read; a policy is a page, not a data set."""
 MAX_DEPTH: Final = 24
 """Deepest nesting of maps and lists."""
+MAX_PARTS: Final = 24_000
+"""Most values, keys, maps and lists of one file: what 256 KiB of rules hold, at eleven characters each.
+A list of one-digit numbers has five times as many, and each costs about 20 microseconds."""
+MAX_DOCUMENTS: Final = 250
+"""Most documents of one file; each workload is asked about with each policy."""
 
 BOOLS: Final = {"true": True, "True": True, "TRUE": True, "false": False, "False": False}
 BOOLS_ALL: Final = {**BOOLS, "FALSE": False}
@@ -128,7 +133,7 @@ def documents(file: str, text: str) -> Iterator[Node]:
         raise InvalidFile("GO0106", f"nested deeper than {MAX_DEPTH}", at=at)
     builder = _Builder(file, text)
     try:
-        for event in yaml.parse(text, Loader=yaml.SafeLoader):
+        for event in _events(file, text):
             done = builder.take(event)
             if done is not None and not (done.text == "" and done.value is None):
                 yield done
@@ -145,6 +150,25 @@ def documents(file: str, text: str) -> Iterator[Node]:
         said = str(error).splitlines()[0]
         fix = "write plain text, indented with spaces"
         raise InvalidFile("GO0101", f"not YAML: {said}", at=Location(file, 1), fix=fix) from error
+
+
+def _events(file: str, text: str) -> Iterator[yaml.Event]:
+    """What PyYAML's parser says, with a place for what its scanner lets through."""
+    loader = yaml.SafeLoader(text)
+    try:
+        while loader.check_event():
+            yield loader.get_event()  # type: ignore[no-untyped-call]
+    except (ValueError, OverflowError) as error:
+        # Such as an escape over U+10FFFF, or a version of 5,000 digits.
+        mark = loader.get_mark()
+        raise InvalidFile(
+            "GO0101",
+            "not YAML: an escape or a directive with a number that is out of range",
+            at=Location(file, mark.line + 1, mark.column + 1),
+            fix="write escapes up to `\\U0010ffff`, and no `%` directive",
+        ) from error
+    finally:
+        loader.dispose()
 
 
 def _at_offset(file: str, text: str, offset: int) -> Location:
@@ -194,9 +218,12 @@ class _Builder:
         self.file = file
         self.text = text
         self.stack: list[_Open] = []
+        self.parts = 0
+        self.documents = 0
 
     def take(self, event: yaml.Event) -> Node | None:
         """Take one event; the document when it is whole."""
+        self._count(event)
         match event:
             case yaml.AliasEvent():
                 raise self._refused("alias", event)
@@ -216,6 +243,18 @@ class _Builder:
             case _:
                 pass
         return None
+
+    def _count(self, event: yaml.Event) -> None:
+        """Bound the work before it is done: that of a file, and that of comparing its documents."""
+        self.parts += isinstance(event, yaml.NodeEvent)
+        self.documents += isinstance(event, yaml.DocumentStartEvent)
+        for given, most, what in (
+            (self.parts, MAX_PARTS, "values"),
+            (self.documents, MAX_DOCUMENTS, "documents"),
+        ):
+            if given > most:
+                message = f"file has over {most:,} {what}"
+                raise InvalidFile("GO0102", message, at=self._at(event), fix="split it")
 
     def _put(self, node: Node) -> Node | None:
         if not self.stack:

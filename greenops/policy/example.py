@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -75,7 +76,7 @@ def _check_ids(
     named: set[str],
 ) -> None:
     ids = [each.id for each in (baseline, *candidates) if each]
-    for each in sorted({each for each in ids if ids.count(each) > 1}):
+    for each in sorted(name for name, count in Counter(ids).items() if count > 1):
         fields.bad("candidates", f"two candidates are named `{each}`", "ids are unique")
     for each in sorted(named - set(ids)):
         fields.report.unknown("GO0115", "candidate in `expect`", each, ids, fields.at("expect"))

@@ -7,7 +7,7 @@ Every value keeps the place where it was written, so that an error names the fil
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from greenops.errors import InvalidFile, Location, nearest
@@ -23,6 +23,8 @@ BY_KEY: Final = frozenset({"params", "limits", "verification"})
 """Maps that are put together key by key; a key of the policy's own counts."""
 MOST_JOINED: Final = 200
 """Most members of a joined list; a policy takes no more rules."""
+MAX_CHAIN: Final = 16
+"""Most policies of packs that build on each other in a row."""
 DATA_CLASSES: Final = "data_classes"
 
 MANY: Final = {
@@ -41,6 +43,8 @@ class Packs:
 
     specs: Mapping[str, Node]
     report: Report
+    wholes: dict[str, Node | None] = field(default_factory=dict)
+    """What was put together, by name: two bases of each policy would double the work with each step."""
 
     @classmethod
     def of(cls, heads: Iterable[Head], report: Report) -> Packs:
@@ -101,7 +105,13 @@ class Packs:
         if wanted not in self.specs:
             self._unknown(name, wanted)
             return None
-        return self.whole(self.specs[wanted], (*trail, wanted))
+        if len(trail) >= MAX_CHAIN:
+            message = f"over {MAX_CHAIN} policies of packs build on each other in a row"
+            self.report.add("GO0134", message, name.at, "name their bases in `extends` directly")
+            return None
+        if wanted not in self.wholes:
+            self.wholes[wanted] = self.whole(self.specs[wanted], (*trail, wanted))
+        return self.wholes[wanted]
 
     def _unknown(self, at: Node, wanted: str) -> None:
         pack, name = wanted.split("/")
@@ -117,6 +127,10 @@ class Packs:
     def _params_fit(self, base: Node, own: Node) -> bool:
         """A parameter that is given anew keeps its type; one that nothing names is a slip."""
         there, given = _map(base, "params"), _map(own, "params")
+        if len(given) > MOST_JOINED:
+            message = f"{len(given)} parameters, over {MOST_JOINED}"
+            self.report.add("GO0134", message, own.at, "give fewer")
+            return False
         used = {name for text in _texts(own) for name in given if f"params.{name}" in text}
         fine = True
         for name, (_, node) in given.items():
@@ -140,9 +154,11 @@ class Packs:
         """Both in one; a list that grows beyond what a policy may hold is refused."""
         joined = joined_specs(base, own)
         most = max((len(n.items or ()) for _, n in (joined.entries or {}).values()), default=0)
+        most = max(most, len(_map(joined, "params")))
         if most <= MOST_JOINED:
             return joined
-        self.report.add("GO0134", f"{most} rules, over {MOST_JOINED}", own.at, "extend less")
+        message = f"{most} rules or parameters, over {MOST_JOINED}"
+        self.report.add("GO0134", message, own.at, "extend less")
         return None
 
 

@@ -26,7 +26,7 @@ from greenops.policy.ir import (
 )
 from greenops.policy.parse import parse
 from greenops.policy.reading import MAX_LIST
-from greenops.policy.report import Report
+from greenops.policy.report import MAX_READ, Report
 
 MAX_EXPANDED = 1_000
 """Most parts of an expression once parameters and variables are put in."""
@@ -72,6 +72,8 @@ class Scope:
         node = fields.get(name)
         if text is None or node is None or self.cost > MAX_COST:
             return None  # where the budget is gone the policy was refused; reading on costs time
+        if not self._room_for(text, node):
+            return None
         try:
             tree = self.expand(parse(text))
             _refuse_other_roots(tree, roots)
@@ -82,6 +84,13 @@ class Scope:
             self.refuse(node, error)
             return None
         return made
+
+    def _room_for(self, text: str, node: Yaml) -> bool:
+        room = self.report.room_for(text)
+        if not room:
+            message = f"expressions have over {MAX_READ:,} characters for each file"
+            self.report.add("GO0134", message, node.at, "split the file, or extend fewer rules")
+        return room
 
     def _spend(self, tree: Node) -> None:
         """Count one more expression.
@@ -107,7 +116,7 @@ class Scope:
         name = fields.text("name", required=True)
         text, node = fields.text("expression", required=True), fields.get("expression")
         fields.done()
-        if name is None or text is None or node is None:
+        if name is None or text is None or node is None or not self._room_for(text, node):
             return
         if not is_name(name) or name in self.variables:
             fields.bad("name", f"`{name}` is no new name", "use letters, digits and `_`, once")

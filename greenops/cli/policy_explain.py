@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from greenops.domain.decision import Candidate, Decision, Verdict
     from greenops.pipeline.policies import TestResult
     from greenops.policy import PolicySet
-    from greenops.policy.model import Policy
+    from greenops.policy.model import Objective, Policy
 
 
 def add_parser(verbs: Any) -> None:
@@ -21,6 +21,10 @@ def add_parser(verbs: Any) -> None:
     explain.add_argument("workload", nargs="?", help="a declared workload, or a policy's name")
     explain.add_argument("--test", metavar="NAME", help="the test whose candidates to explain")
     explain.add_argument("--path", type=Path, metavar="PATH", help="folder or file of policies")
+    explain.add_argument(
+        "--for", dest="reader", choices=("on-call", "finance"), help="five fields for this reader"
+    )
+    explain.add_argument("--all", action="store_true", help="constraints that hold too")
     explain.add_argument("-o", "--output", choices=("table", "json"), default="table")
     explain.set_defaults(run=run_explain)
 
@@ -48,13 +52,39 @@ def run_explain(args: argparse.Namespace) -> int:
         return 0
     results = _wanted(policies, args.workload, args.test)
     if args.output == "json":
-        from greenops.domain.record import plain
-
-        print_json([{**result_record(e), "judgement": plain(e.judgement)} for e in results])
+        print_json([_result_record(each, policies, args) for each in results])
         return 0
     for each in results:
-        _explain_test(each)
+        _explain_test(each, policies, args)
     return 0
+
+
+def _result_record(
+    result: TestResult, policies: PolicySet, args: argparse.Namespace
+) -> dict[str, Any]:
+    from greenops.cli.policy_explain_views import constraint_rows
+    from greenops.domain.record import plain
+
+    record = {**result_record(result), "judgement": plain(result.judgement)}
+    if args.reader:
+        record["fields"] = _fields(result, policies, args.reader)
+    if args.all:
+        names = ("candidate", "rule", "verdict", "why")
+        rows = constraint_rows(result, policies, _policy_of(result, policies))
+        record["constraints"] = [dict(zip(names, row, strict=True)) for row in rows]
+    return record
+
+
+def _policy_of(result: TestResult, policies: PolicySet) -> Policy:
+    (policy,) = policies.only(result.test.policy).policies
+    return policy
+
+
+def _fields(result: TestResult, policies: PolicySet, reader: str) -> Mapping[str, str]:
+    from greenops.cli.policy_explain_views import finance, on_call
+
+    view = on_call if reader == "on-call" else finance
+    return view(result, _policy_of(result, policies))
 
 
 def _rules(policies: PolicySet, name: str | None) -> dict[str, Any] | None:
@@ -83,14 +113,21 @@ def _policy_record(policy: Policy) -> dict[str, Any]:
         for name, value in plain(policy.limits).items()
         if value is not None
     ]
-    rules += [(e.name, "objective", f"minimize {e.minimize.text}") for e in policy.objectives]
+    rules += [(each.name, "objective", _aim(each)) for each in policy.objectives]
     rules += [(each.id, "exception", each.match.text) for each in policy.exceptions]
     return {
         "policy": policy.name,
+        "owners": list(policy.owners),
         "priority": policy.priority,
         "mode": policy.mode.value,
         "rules": [{"name": name, "kind": kind, "expression": text} for name, kind, text in rules],
     }
+
+
+def _aim(objective: Objective) -> str:
+    when = f" when {objective.when.text}" if objective.when else ""
+    tie = f", then {objective.tie_break.text}" if objective.tie_break else ""
+    return f"minimize {objective.minimize.text}{tie}{when}"
 
 
 def _explain_rules(record: dict[str, Any]) -> None:
@@ -98,7 +135,8 @@ def _explain_rules(record: dict[str, Any]) -> None:
         head = "{workload}: {kind}, {urgency}, home {homeRegion}".format(**record)
         print(head if record["policies"] else f"{head}; no policy could match a run of it")
     for policy in record["policies"]:
-        print("\n{policy} (priority {priority}, {mode})".format(**policy))
+        head = "\n{policy} (priority {priority}, {mode}), ask {asked}"
+        print(head.format(**policy, asked=", ".join(policy["owners"])))
         _table([tuple(each.values()) for each in policy["rules"]])
 
 
@@ -125,26 +163,41 @@ def _wanted(policies: PolicySet, name: str | None, test: str | None) -> list[Tes
     )
 
 
-def _explain_test(result: TestResult) -> None:
-    """Five fields: chosen, why, the numbers, the rules, every candidate."""
+def _explain_test(result: TestResult, policies: PolicySet, args: argparse.Namespace) -> None:
+    """Five fields, then the rules and candidates: what refuses, or with `--all` every constraint."""
     test, decision = result.test, result.decision
     print(f"{test.policy}: {test.name}")
-    print(f"  chosen     {decision.chosen.id} (baseline {decision.baseline.id})")
-    print(f"  reason     {decision.reason}")
-    print(f"  limits     {_limits(decision)}")
-    print(f"  policies   {', '.join(decision.policies) or 'none'} ({decision.mode})")
-    print(f"  exception  {decision.exception or 'none'}\n")
-    places = {each.id: each for each in (test.baseline, *test.candidates)}
-    head = ("candidate", "verdict", "rule", "why")
-    rows = [row for each in result.judgement.verdicts for row in _rows(each, places, decision)]
-    _table([head, *rows])
+    fields = _fields(result, policies, args.reader) if args.reader else _usual_fields(result)
+    width = max(map(len, fields))
+    for name, value in fields.items():
+        print(f"  {name:<{width}}  {value}")
+    if args.all or not args.reader:
+        print()
+    if args.all:
+        from greenops.cli.policy_explain_views import constraint_rows
+
+        every = constraint_rows(result, policies, _policy_of(result, policies))
+        _table([("candidate", "rule", "verdict", "why"), *every])
+    elif not args.reader:
+        places = {each.id: each for each in (test.baseline, *test.candidates)}
+        head = ("candidate", "verdict", "rule", "why")
+        rows = [row for each in result.judgement.verdicts for row in _rows(each, places, decision)]
+        _table([head, *rows])
     print()
 
 
-def _limits(decision: Decision) -> str:
-    from greenops.show.tables import three_numbers
+def _usual_fields(result: TestResult) -> dict[str, str]:
+    """Chosen, why, the numbers, the rules, the way round them."""
+    from greenops.cli.policy_explain_views import limits_line
 
-    return ", ".join(f"{name} {value}" for name, value in three_numbers(decision).items())
+    decision = result.decision
+    return {
+        "chosen": f"{decision.chosen.id} (baseline {decision.baseline.id})",
+        "reason": decision.reason,
+        "limits": limits_line(result),
+        "policies": f"{', '.join(decision.policies) or 'none'} ({decision.mode})",
+        "exception": decision.exception or "none",
+    }
 
 
 def _rows(

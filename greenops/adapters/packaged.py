@@ -7,7 +7,7 @@ from typing import Final
 
 from greenops.errors import Unreachable
 
-NAMES: Final = ("policies", "dashboards", "collectors", "app.py")
+NAMES: Final = ("policies", "dashboards", "collectors", "ci", "app.py")
 """What the wheel carries beside the code. Source: `force-include` in pyproject.toml."""
 
 PACKAGE: Final = Path(__file__).parents[1]

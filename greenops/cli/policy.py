@@ -1,4 +1,4 @@
-"""`greenops policy check|test|fmt|explain|replay|diff|sweep`: look at the rules before they look at the work."""
+"""`greenops policy check|test|fmt|explain|replay|diff|sweep|ci`: look at the rules before they look at the work."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import Any
 
 from greenops.cli import (
     policy_check,
+    policy_ci,
     policy_diff,
     policy_explain,
     policy_fmt,
@@ -16,7 +17,7 @@ from greenops.cli import (
 
 VERBS = (
     *(policy_check, policy_test, policy_fmt, policy_explain),
-    *(policy_replay, policy_diff, policy_sweep),
+    *(policy_replay, policy_diff, policy_sweep, policy_ci),
 )
 """One module each, in the order of the help."""
 

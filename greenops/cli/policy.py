@@ -10,6 +10,7 @@ from greenops.cli import (
     policy_diff,
     policy_explain,
     policy_fmt,
+    policy_prove,
     policy_replay,
     policy_sweep,
     policy_test,
@@ -28,3 +29,4 @@ def add_parser(subparsers: Any) -> None:
     verbs = parser.add_subparsers(metavar="COMMAND", required=True)
     for each in VERBS:
         each.add_parser(verbs)
+    policy_prove.add_parser(verbs)

@@ -31,29 +31,30 @@ class LedgerKey:
     sign: Callable[[bytes], bytes]
 
 
-def open_key(folder: Path, public_text: Callable[[bytes], str]) -> LedgerKey:
+def open_key(folder: Path, public_text: Callable[[bytes], str], name: str = "ledger") -> LedgerKey:
     """The key in `folder`, made there once if there is none.
 
     Args:
         folder: Holds `ledger.key` (hex of the seed, mode 0600) and `ledger.pub`.
         public_text: Public key → the line that `ledger.pub` is to hold.
+        name: What it signs, in place of `ledger` in the names of both files.
 
     Raises:
         Unreachable: The folder cannot be written or read.
         DataMissing: `ledger.key` is damaged, or other people can read it.
     """
-    path = folder / "ledger.key"
+    path = folder / f"{name}.key"
     try:
         if not path.exists():
             folder.mkdir(parents=True, exist_ok=True)
             _create_once(path, os.urandom(SEED_BYTES).hex() + "\n")
         key = _load(path)
         public = key.public_key().public_bytes_raw()
-        _keep_public(folder / "ledger.pub", public_text(public) + "\n")
+        _keep_public(folder / f"{name}.pub", public_text(public) + "\n")
     except OSError as error:
         raise Unreachable(
             "GO0406",
-            f"cannot use the ledger's key: {error.strerror or error}",
+            f"cannot use the key of the {name}: {error.strerror or error}",
             at=Location(str(path)),
             fix="make the folder readable and writable for the user that runs greenops",
         ) from error

@@ -1,0 +1,239 @@
+"""Makes signed bundles of policies, and takes none that was touched since."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+
+from greenops import __version__
+from greenops.adapters import keys
+from greenops.adapters.policy_bundle import read_bundle, write_bundle
+from greenops.errors import DataMissing, InvalidFile, Location, PolicyFailed, UsageError
+from greenops.pipeline.evidence import KEYS
+from greenops.pipeline.policies import policy_sources, run_tests
+from greenops.policy import PolicySet, compile_policies
+from greenops.policy.bundle import (
+    BundledFile,
+    Manifest,
+    changes,
+    digest,
+    documents_of,
+    is_safe,
+    manifest_of,
+    read_manifest,
+)
+from greenops.prove.checkpoint import PublicKey, open_note, sign_note
+
+MANIFEST: Final = "manifest.json"
+SIGNATURE: Final = "signature.note"
+FILES: Final = "files/"
+PACKS: Final = "shipped-packs"
+"""Folder of packs that came with the package, not with the policies."""
+PURPOSE: Final = "greenops.dev/policy-bundle/v1"
+"""First line of what is signed, so that no signature made for another purpose can stand for it."""
+SIGNED_LINES: Final = 4
+"""Lines of the note: purpose, digest, an empty one, and one signature; a second one is refused."""
+NAME: Final = "policies"
+"""Name of the key's files: a ledger has a key of its own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """A bundle that was verified.
+
+    Attributes:
+        files: (path, content), in the order in which they are compiled.
+        signer: Name of the key that signed it.
+    """
+
+    manifest: Manifest
+    files: Sequence[tuple[str, bytes]]
+    policies: PolicySet
+    signer: str
+
+
+def make_bundle(folder: Path, out: Path, state: Path, expires: datetime | None = None) -> Manifest:
+    """Compile, test and sign the policies of a folder or file; the same policies give the same bytes.
+
+    Args:
+        folder: The policies.
+        out: The bundle to write.
+        state: Folder whose `keys/policies.key` signs; the key is made on first use.
+        expires: Instant from which the bundle is refused.
+
+    Raises:
+        InvalidFile: A file is wrong, none is there, or a path has signs that are refused.
+        PolicyFailed: A test does not hold.
+        Unreachable: Key or bundle cannot be written.
+    """
+    sources = policy_sources(folder)
+    if not sources:
+        fix = "name a folder or file of policies, or set `policies` in `greenops.yaml`"
+        raise InvalidFile("GO0108", "no policy file to bundle", at=Location(str(folder)), fix=fix)
+    files = [(_inside(folder, path), text) for path, text in sources]
+    policies = compile_policies(files)
+    failed = [each for each in run_tests(policies) if not each.passed]
+    if failed:
+        raise PolicyFailed(
+            "GO0164",
+            f"{len(failed)} of {len(policies.tests)} tests do not hold: `{failed[0].test.name}`",
+            fix="`greenops policy test` tells why; a bundle holds policies that pass theirs",
+        )
+    content = [(path, text.encode()) for path, text in files]
+    manifest = manifest_of(content, policies, __version__, expires)
+    pair = keys.open_key(state / KEYS, lambda raw: str(named(raw)), NAME)
+    note = sign_note(_signed(manifest.content()), named(pair.public), pair.sign)
+    entries = [(MANIFEST, manifest.content()), (SIGNATURE, note.encode())]
+    write_bundle(out, [*entries, *((FILES + path, each) for path, each in content)])
+    return manifest
+
+
+def named(raw: bytes) -> PublicKey:
+    """A key of policies under a name that no other key has."""
+    return PublicKey(f"greenops.dev/policies/{digest(raw)[:16]}", raw)
+
+
+def open_bundle(path: Path, key: PublicKey, now: datetime) -> Bundle:
+    """Take a bundle: archive, signature, expiry, every file, what they compile to, and their tests.
+
+    Args:
+        path: The bundle.
+        key: Public key it must be signed with.
+        now: Wall instant.
+
+    Raises:
+        DataMissing: It is no whole bundle (GO0163), or signed by another key, or not as it was
+            signed (GO0165).
+        PolicyFailed: It has expired (GO0166), or this engine compiles or decides otherwise (GO0164).
+    """
+    entries = read_bundle(path)
+    if [name for name, _ in entries[:2]] != [MANIFEST, SIGNATURE]:
+        raise _altered(path, f"it does not begin with `{MANIFEST}` and `{SIGNATURE}`")
+    try:
+        manifest = _opened(entries[0][1], entries[1][1], key)
+    except ValueError as error:
+        raise _altered(path, str(error)) from error
+    if manifest.expires is not None and now >= manifest.expires:
+        raise PolicyFailed(
+            "GO0166",
+            f"the bundle expired at {manifest.expires.isoformat().replace('+00:00', 'Z')}",
+            at=Location(str(path)),
+            fix="ask its signer for a new one",
+        )
+    files = _as_signed(path, manifest, entries[2:])
+    policies = _as_compiled(path, manifest, files)
+    return Bundle(manifest, files, policies, key.name)
+
+
+def changed(bundle: Bundle, other: Path, key: PublicKey, now: datetime) -> str:
+    """What another bundle, or a folder of policies, has that this one has not, in one line.
+
+    Returns:
+        Policies that came `+`, went `-` or mean something else `~`; empty where all mean the same.
+
+    Raises:
+        InvalidFile: The folder's files are wrong.
+        DataMissing: The other bundle is not whole, or was altered.
+    """
+    before: Mapping[str, str] = bundle.manifest.documents
+    if other.is_dir() or other.suffix in {".yaml", ".yml"}:
+        return changes(before, documents_of(compile_policies(policy_sources(other))))
+    return changes(before, open_bundle(other, key, now).manifest.documents)
+
+
+def _inside(folder: Path, path: str) -> str:
+    """Path in the bundle of a source."""
+    root = folder if folder.is_dir() else folder.parent
+    found = Path(path)
+    inside = found.relative_to(root) if found.is_relative_to(root) else Path(PACKS, found.name)
+    name = inside.as_posix()
+    if not is_safe(name) or len(FILES + name) > 100:  # noqa: PLR2004 - a name's field in a tar header
+        raise InvalidFile(
+            "GO0168",
+            f"`{name[:60]}` is no path for a bundle",
+            at=Location(path),
+            fix="use letters, digits, `_`, `-`, `.`, and at most 94 of them",
+        )
+    return name
+
+
+def _opened(content: bytes, note: bytes, key: PublicKey) -> Manifest:
+    """The manifest, once it is known who signed it: nothing else reads it before.
+
+    Raises:
+        ValueError: It was not signed by that key, or is none.
+    """
+    try:
+        text = open_note(note.decode(), key, keys.verify)
+    except ValueError as error:
+        raise ValueError(f"its signature {error}") from error
+    if text != _signed(content) or note.count(b"\n") != SIGNED_LINES:
+        raise ValueError("its manifest is not the one that was signed")
+    try:
+        return read_manifest(content)
+    except ValueError as error:
+        raise ValueError(f"its manifest {error}") from error
+
+
+def _signed(manifest: bytes) -> str:
+    return f"{PURPOSE}\n{digest(manifest)}\n"
+
+
+def _as_signed(
+    path: Path, manifest: Manifest, entries: Sequence[tuple[str, bytes]]
+) -> list[tuple[str, bytes]]:
+    found = [BundledFile(name, len(each), digest(each)) for name, each in entries]
+    for given, wanted in zip(found, manifest.files, strict=False):
+        if given.path != FILES + wanted.path:
+            raise _altered(path, f"`{given.path}` stands where `{FILES}{wanted.path}` was signed")
+        if (given.size, given.sha256) != (wanted.size, wanted.sha256):
+            raise _altered(path, f"`{given.path}` is not what was signed")
+    if len(found) != len(manifest.files):
+        many = f"{len(found)} files, where {len(manifest.files)} were signed"
+        raise _altered(path, f"it holds {many}")
+    return [(name.removeprefix(FILES), each) for name, each in entries]
+
+
+def _as_compiled(path: Path, manifest: Manifest, files: Sequence[tuple[str, bytes]]) -> PolicySet:
+    try:
+        policies = compile_policies([(name, each.decode()) for name, each in files])
+    except (InvalidFile, UnicodeDecodeError) as error:
+        raise _otherwise(path, manifest, f"its files are refused: {error}") from error
+    if differ := changes(manifest.documents, documents_of(policies)):
+        raise _otherwise(path, manifest, f"its policies compile to something else: {differ}")
+    failed = [each.test.name for each in run_tests(policies) if not each.passed]
+    if failed:
+        raise _otherwise(path, manifest, f"its test `{failed[0]}` does not hold")
+    return policies
+
+
+def _otherwise(path: Path, manifest: Manifest, why: str) -> PolicyFailed:
+    return PolicyFailed(
+        "GO0164",
+        f"{why} (bundled by GreenOps {manifest.engine}, this is {__version__})",
+        at=Location(str(path)),
+        fix="use the version that made it, or bundle the policies anew",
+    )
+
+
+def _altered(path: Path, why: str) -> DataMissing:
+    return DataMissing(
+        "GO0165",
+        f"this bundle is not verified: {why}",
+        at=Location(str(path)),
+        fix="use none of it; get it again, and pin the right key with `--key`",
+    )
+
+
+def must_differ(folder: Path, out: Path) -> None:
+    """Refuse to write a bundle over the policies that it holds.
+
+    Raises:
+        UsageError: It would be a policy file, or the folder.
+    """
+    if out.suffix in {".yaml", ".yml"} or out.is_dir() or out == folder:
+        fix = "such as `policies.bundle`"
+        raise UsageError("GO0167", f"`{out}` is no name for a bundle", fix=fix)

@@ -92,7 +92,7 @@ def assemble(
     )
     db = StateDb(settings.state / "state.db")
     evidence = Evidence(ledger)
-    decider = Decider(settings, clock, policies, grid)
+    decider = Decider(settings, clock, policies, grid, telemetry.judged)
     outbox = Outbox(db, actuators, clock, Guardrails(mode=settings.mode))
     view = View(settings, clock, footprint, evidence, db, grid, fronts, actuators)
     parts = Parts(
@@ -122,6 +122,7 @@ def assemble(
         decided=footprint.decided_spans,
         of_traces=of_traces,
     )
+    loop.recall()
     return Control(engine, loop, ledger, db)
 
 

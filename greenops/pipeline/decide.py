@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
@@ -28,10 +28,18 @@ from greenops.plan.guard import deadline_of, due_since
 from greenops.plan.routes import Backend, Weights, route_candidates, shared
 from greenops.policy import PolicySet
 from greenops.ports import Clock
+from greenops.units import NS_PER_S, Seconds
 
 PLACEMENT_P95_MS: Final = 80.0
 """Latency taken for a service that has none measured [ms], an assumption of ours: equal at every
 place, so that no choice rests on it; rules that compare latencies then hold with equality."""
+
+Judged = Callable[[str, int, Seconds], None]
+"""Told of each look of the policies: the workload, how many ways they judged, and what that took [s]."""
+
+
+def _untold(workload: str, ways: int, took: Seconds) -> None:
+    """Nobody wants to know."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +50,7 @@ class Decider:
     clock: Clock
     policies: PolicySet
     grid: GridContext
+    judged: Judged = _untold
 
     def decide(self, request: JobRequest) -> DecisionRecord:
         """Decide one run, or where a service runs.
@@ -112,7 +121,10 @@ class Decider:
             now: Instant of the decision.
             options: Regions and forecasts that the figures were made of.
         """
+        began_ns = self.clock.monotonic_ns()
         judgement = self.policies.judge(job, baseline, candidates, now)
+        took_s = (self.clock.monotonic_ns() - began_ns) / NS_PER_S
+        self.judged(job.workload.name, 1 + len(candidates), Seconds(took_s))
         decision = choose(
             job,
             baseline,

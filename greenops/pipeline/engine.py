@@ -36,6 +36,7 @@ from greenops.pipeline.evidence_book import Evidence
 from greenops.pipeline.outbox import Outbox
 from greenops.plan.choice import effective
 from greenops.ports import Clock
+from greenops.units import Seconds
 
 log = logging.getLogger("greenops.loop")
 
@@ -48,8 +49,11 @@ ORDER_LIFE = timedelta(hours=1)
 class Telemetry(Protocol):
     """Where the loop reports what it did; the metrics page is one such place."""
 
-    def decision(self, decision: Decision, evaluations: int) -> None:
-        """One decision was made, for which the policies judged so many candidates."""
+    def decision(self, decision: Decision) -> None:
+        """One decision was made."""
+
+    def judged(self, workload: str, ways: int, took: Seconds) -> None:
+        """The policies judged so many ways of one thing, which took so long [s]."""
 
     def action(self, receipt: Receipt) -> None:
         """One action ended."""
@@ -120,7 +124,7 @@ class Engine:
                 parts.telemetry.action(record)
         elif parts.evidence.decision(record):
             parts.lake.write_decision(record)
-            parts.telemetry.decision(record.decision, len(record.verdicts))
+            parts.telemetry.decision(record.decision)
 
     def _start(self, decision: Decision) -> StartJob | None:
         placed, latest = effective(decision), decision.latest_safe_start

@@ -130,6 +130,11 @@ class Evidence:
             moved = (each for each in self._outcomes if not each.held_out)
             return total(leading((each.energy.meter, each.avoided) for each in moved))
 
+    def outcomes(self) -> list[OutcomeEvidence]:
+        """Every outcome so far, in the ledger's order."""
+        with self._lock:
+            return list(self._outcomes)
+
     def _once(self, kind: EntryKind, body: Mapping[str, object]) -> bool:
         if (kind, _key(kind, body)) in self._known:
             return False

@@ -84,6 +84,17 @@ class Loop:
         self._unplaced: list[Receipt] = []
         """Receipts of starts whose decision is not known yet."""
 
+    def recall(self) -> None:
+        """After a start: tell again what the ledger holds, so that no sum of it begins anew."""
+        for outcome in self._evidence.outcomes():
+            self._telemetry.outcome(outcome.workload, outcome.avoided)
+        self._tell_savings()
+
+    def _tell_savings(self) -> None:
+        sum_of_all = self._evidence.avoided()
+        if sum_of_all is not None:
+            self._telemetry.savings(sum_of_all)
+
     def run(self, stop: threading.Event, tick_s: float) -> None:
         """Look around until told to stop."""
         while not stop.wait(tick_s):
@@ -170,6 +181,4 @@ class Loop:
         )
         if found is not None and self._evidence.outcome(found):
             self._telemetry.outcome(found.workload, found.avoided)
-            sum_of_all = self._evidence.avoided()
-            if sum_of_all is not None:
-                self._telemetry.savings(sum_of_all)
+            self._tell_savings()

@@ -7,6 +7,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
+from itertools import islice
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -28,6 +29,8 @@ log = logging.getLogger("greenops.intake")
 
 TRACES: Final = b"T"
 METRICS: Final = b"M"
+BATCH: Final = 1024
+"""Spans of the lake that are summed at once after a start [1]."""
 AHEAD: Final = timedelta(minutes=10)
 """How far a sender's clock may be ahead of ours."""
 
@@ -71,8 +74,9 @@ class Intake:
         self._footprint.resume(self._lake.counters())
 
     def _read_spans(self) -> None:
-        for row in self._lake.spans(skip_damaged=True):
-            self._footprint.add([row], [])
+        rows = self._lake.spans(skip_damaged=True)
+        while batch := list(islice(rows, BATCH)):
+            self._footprint.add(batch, [])
 
     def _read_accounts(self) -> None:
         # Earlier versions kept readings from the future, above which no later one would count.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from typing import Final
 
 from opentelemetry.exporter.prometheus import PrometheusMetricReader
 from opentelemetry.metrics import CallbackOptions, Observation
@@ -18,36 +17,26 @@ from greenops.domain.decision import Decision
 from greenops.domain.evidence import AvoidedEmissions
 from greenops.domain.spans import SpanRow
 from greenops.observe import attributes as names
-from greenops.observe import gen_ai
-from greenops.pipeline.carried import count, metered_tokens, number, output_tokens, text
+from greenops.pipeline.carried import count, metered_tokens, number, output_tokens
 from greenops.pipeline.more_counters import series
+from greenops.pipeline.sci import Sci
 from greenops.service.exemplars import Exemplars
 from greenops.service.rows import Refusal
-from greenops.units import GramsPerKwh, Joules
-
-JOULES: Final = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0)
-GRAMS: Final = (1e-7, 1e-6, 1e-5, 3e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 0.1, 1.0)
-PER_UNIT: Final = (1e-5, 1e-4, 1e-3, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
-"""Bounds of the histograms; the SDK's own are for milliseconds."""
-ENERGY_PAGE: Final = "greenops_operation_energy_joules"
-CARBON_PAGE: Final = "greenops_operation_carbon_grams"
-"""Names of the histograms on the page."""
-MORE: Final = {
-    names.METRIC_EMBODIED: "g",
-    names.METRIC_REMOTE: "J",
-    names.METRIC_REMOTE_LOW: "J",
-    names.METRIC_REMOTE_HIGH: "J",
-    names.METRIC_CARBON_REMOTE: "g",
-    names.METRIC_NETWORK_LOW: "J",
-    names.METRIC_NETWORK_HIGH: "J",
-    names.METRIC_CARBON_IDLE: "g",
-    names.METRIC_CARBON_OVERHEAD: "g",
-}
-"""Counters beside metered energy, and their units: a name of its own for each, so that no sum mixes two."""
-MODEL: Final = ("greenops.model.name", *gen_ai.MODEL)
-LONGEST: Final = 100
-"""Longest name of a model that becomes a label [characters]."""
-NONE: Final = "none"
+from greenops.service.series import (
+    CARBON_PAGE,
+    ENERGY_PAGE,
+    GRAMS,
+    JOULES,
+    MORE,
+    NONE,
+    PER_UNIT,
+    PLACED,
+    SECONDS,
+    labels_of,
+    model_label,
+    score_points,
+)
+from greenops.units import GramsPerKwh, Joules, Seconds
 
 Number = int | float
 
@@ -60,6 +49,7 @@ class Telemetry:
         residual: What spans and accounts disagree by [1].
         coverage: Part of the spans that have energy [1].
         more: (Workload, name) → what spans carry beside it [J, g]; `more_counters.series` reads the name.
+        scores: (Service, workload) → software carbon intensity [gCO2e per request].
     """
 
     def __init__(
@@ -68,6 +58,7 @@ class Telemetry:
         residual: Callable[[], float | None],
         coverage: Callable[[], float | None],
         more: Callable[[], Mapping[tuple[str | None, str], float]] = dict,
+        scores: Callable[[], Mapping[tuple[str, str | None], Sci]] = dict,
     ) -> None:
         self._registry = CollectorRegistry()
         self._exemplars = Exemplars(self._registry)
@@ -76,8 +67,6 @@ class Telemetry:
             metric_readers=[reader], resource=Resource({"service.name": "greenops"})
         )
         meter = self._provider.get_meter("greenops")
-        self._carbon = meter.create_counter("greenops.carbon.location", "g")
-        self._cost = meter.create_counter("greenops.cost", "{USD}")
         self._avoided = meter.create_counter("greenops.carbon.avoided", "g")
         self._added = meter.create_counter("greenops.carbon.added", "g")
         self._operation_energy = meter.create_histogram(
@@ -101,6 +90,9 @@ class Telemetry:
         self._decisions = meter.create_counter("greenops.decisions", "{decision}")
         self._actions = meter.create_counter("greenops.actions", "{action}")
         self._evaluations = meter.create_counter("greenops.policy.evaluations", "{evaluation}")
+        self._evaluation_s = meter.create_histogram(
+            "greenops.policy.evaluation.duration", "s", explicit_bucket_boundaries_advisory=SECONDS
+        )
         self._gauges: dict[str, dict[tuple[tuple[str, str], ...], Number]] = {}
         self._meter = meter
         meter.create_observable_counter(
@@ -120,8 +112,11 @@ class Telemetry:
             "J",
         )
         self._more, self._now = more, dict(more())
-        for name, unit in MORE.items():
+        for name, unit in {**PLACED, **MORE}.items():
             self._count(name, unit)
+        meter.create_observable_gauge(
+            "greenops.sci", [lambda _options: score_points(scores())], "g"
+        )
         self._avoided_g: float | None = None
         self._observe("greenops.savings.own.ratio", self._own_share)
         self._observe("greenops.conservation.residual.ratio", residual)
@@ -138,8 +133,8 @@ class Telemetry:
         def callback(_options: CallbackOptions) -> list[Observation]:
             found = [(series(key), value) for key, value in self._now.items()]
             return [
-                Observation(value, _labels(workload, method))
-                for (workload, metric, method), value in found
+                Observation(value, labels_of(workload, metric, told))
+                for (workload, metric, told), value in found
                 if metric == name
             ]
 
@@ -169,7 +164,7 @@ class Telemetry:
                 "greenops.workload": row.workload or NONE,
                 "greenops.region": row.region or NONE,
             }
-            operation = {**labels, "greenops.operation": row.name, **_model(row)}
+            operation = {**labels, "greenops.operation": row.name, **model_label(row)}
             span = (row.trace_id, row.span_id, row.end)
             page = {name.replace(".", "_"): value for name, value in operation.items()}
             if row.energy_j is not None:
@@ -178,9 +173,6 @@ class Telemetry:
             if row.carbon_g is not None:
                 self._operation_carbon.record(row.carbon_g, operation)
                 self._exemplars.see(CARBON_PAGE, GRAMS, page, row.carbon_g, span)
-                self._carbon.add(row.carbon_g, labels)
-            if row.cost_usd is not None:
-                self._cost.add(row.cost_usd, labels)
             if row.attributes:
                 self._units(row, labels)
 
@@ -199,12 +191,17 @@ class Telemetry:
         for reason, number_of in points.items():
             self._refused.add(number_of, {"greenops.reason": reason})
 
-    def decision(self, decision: Decision, evaluations: int) -> None:
-        """One decision was made, for which the policies judged so many candidates."""
+    def decision(self, decision: Decision) -> None:
+        """One decision was made."""
         moved = "moved" if decision.chosen.id != decision.baseline.id else "stayed"
         labels = {"greenops.workload": decision.workload}
         self._decisions.add(1, {**labels, "greenops.choice": moved, "greenops.mode": decision.mode})
-        self._evaluations.add(evaluations, labels)
+
+    def judged(self, workload: str, ways: int, took: Seconds) -> None:
+        """The policies judged so many ways of one thing, which took so long [s]."""
+        labels = {"greenops.workload": workload}
+        self._evaluations.add(ways, labels)
+        self._evaluation_s.record(took, labels)
 
     def action(self, receipt: Receipt) -> None:
         """One action ended."""
@@ -259,18 +256,3 @@ class Telemetry:
     def close(self) -> None:
         """Let go of the reader."""
         self._provider.shutdown()
-
-
-def _model(row: SpanRow) -> dict[str, str]:
-    """The model that a span names, as a label; none where it names none."""
-    if row.attributes:
-        for name in MODEL:
-            found = text(row, name)
-            if found is not None:
-                return {"greenops.model": found[:LONGEST]}
-    return {}
-
-
-def _labels(workload: str | None, method: str | None) -> dict[str, str]:
-    labels = {"greenops.workload": workload or NONE}
-    return labels if method is None else {**labels, names.ENERGY_REMOTE_METHOD: method}

@@ -37,6 +37,7 @@ def serve(settings: Settings, clock: Clock, tell: Callable[[str], None]) -> None
         footprint.residual,
         lambda: coverage(footprint),
         footprint.more_counters,
+        footprint.scores,
     )
     lake = ParquetLake(settings.state / "lake")
     lake.prepare()

@@ -47,9 +47,13 @@ class Heard:
 
     def __init__(self):
         self.decisions, self.actions, self.outcomes, self.sums = [], [], [], []
+        self.looks = []
 
-    def decision(self, decision, evaluations):
-        self.decisions.append((decision, evaluations))
+    def decision(self, decision):
+        self.decisions.append(decision)
+
+    def judged(self, workload, ways, took):
+        self.looks.append((workload, ways, took))
 
     def action(self, receipt):
         self.actions.append(receipt)
@@ -99,7 +103,9 @@ def test_a_run_is_decided_ordered_and_written_down_in_that_order(control):
     assert order.change.start_at == decision.chosen.start > SUBMITTED
     assert control.kinds() == [EntryKind.DECISION, EntryKind.ACTION, EntryKind.RECEIPT]
     assert len(list(control.lake.decisions())) == 1
-    assert control.heard.decisions[0][1] == len(control.engine.decision(decision.id).verdicts)
+    assert control.heard.decisions == [decision]
+    ways = len(control.engine.decision(decision.id).candidates)
+    assert control.heard.looks == [("nightly-enrichment", ways, 0.0)]
 
 
 def test_the_same_run_key_again_is_the_same_decision_and_the_same_entries(control):
@@ -369,6 +375,21 @@ def test_a_runs_outcome_is_computed_once_from_its_metered_energy(control):
     body = next(e.body for e in control.parts.ledger.read() if e.kind is EntryKind.OUTCOME)
     assert body["energy"]["estimate"] == pytest.approx(10.0 / 3.6e6)
     assert control.engine.overview().avoided == avoided
+
+
+def test_after_a_start_outcomes_and_savings_are_told_again(control):
+    decision = submit(control)
+    control.footprint.add([run_span(decision)], [])
+    control.engine.accept(started(decision))
+    control.loop.settle()
+    control.parts.close()
+
+    again = Control(control.settings.state)
+    avoided = again.engine.overview().avoided
+    again.parts.close()
+
+    assert control.heard.outcomes == again.heard.outcomes != []
+    assert control.heard.sums == again.heard.sums == [avoided]
 
 
 def started(decision) -> Receipt:

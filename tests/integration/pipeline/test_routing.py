@@ -33,7 +33,10 @@ routes:
 class Quiet:
     """Telemetry that nobody reads."""
 
-    def decision(self, decision, evaluations):
+    def judged(self, workload, ways, took):
+        pass
+
+    def decision(self, decision):
         pass
 
     def action(self, receipt):

@@ -51,7 +51,10 @@ class House:
         self.lake = ParquetLake(state / "lake")
         self.intake = Intake(self.lake, Wal(state / "lake" / "wal"), self.footprint, SystemClock())
         self.telemetry = Telemetry(
-            self.footprint.energy_by_workload, self.footprint.residual, lambda: None
+            self.footprint.energy_by_workload,
+            self.footprint.residual,
+            lambda: None,
+            self.footprint.more_counters,
         )
         self.intake.listeners.append(self.telemetry)
         self.control = FakeControlPlane()

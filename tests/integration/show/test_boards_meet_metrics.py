@@ -17,7 +17,8 @@ from greenops.domain.decision import Candidate, Decision, Mode
 from greenops.domain.evidence import AvoidedEmissions, Grade
 from greenops.domain.spans import SpanRow
 from greenops.domain.workload import Limits
-from greenops.service.metrics import MORE, Telemetry
+from greenops.service.metrics import Telemetry
+from greenops.service.series import MORE, PLACED
 from greenops.show.dashboards import overview_dashboard
 from greenops.show.lint import metric_names
 from greenops.show.rules import ALERTS, RECORDED
@@ -40,7 +41,7 @@ SPAN = SpanRow(
 MORE_SEEN = {
     ("search" if "remote" in name or "embodied" in name else None, _named(name)): 1.0
     for name in MORE
-}
+} | {("search", f"{name} eu-north-1"): 1.0 for name in PLACED}
 QUERIES = [
     *RECORDED.values(),
     *(alert.expression for alert in ALERTS),
@@ -59,7 +60,8 @@ def series() -> dict[str, set[str]]:
     telemetry.spans([SPAN, replace(SPAN, span_id="o", attributes=own)])
     elsewhere = {"gen_ai.usage.output_tokens": "9", "greenops.energy.remote": "90.0"}
     telemetry.spans([replace(SPAN, span_id="r", attributes=elsewhere)])
-    telemetry.decision(DECISION, 3)
+    telemetry.decision(DECISION)
+    telemetry.judged("search", 3, 0.004)
     telemetry.action(Receipt("a", "d", "t", "start_job", Outcome.APPLIED, "ok"))
     telemetry.intensity("eu-north-1", "SE", 27.0)
     telemetry.savings(AvoidedEmissions(3.0, 2.0, 4.0, Grade.B))

@@ -18,7 +18,8 @@ from greenops.domain.spans import SpanRow
 from greenops.observe import attributes as names
 from greenops.pipeline.footprint import Footprint
 from greenops.service import exemplars
-from greenops.service.metrics import MORE, Telemetry
+from greenops.service.metrics import Telemetry
+from greenops.service.series import MORE
 
 DAY = datetime(2021, 10, 8, tzinfo=UTC)
 OPEN = "application/openmetrics-text;version=1.0.0;q=0.5,text/plain;version=0.0.4;q=0.2"
@@ -137,6 +138,8 @@ def test_each_kind_has_a_counter_of_its_own_with_its_workload():
     }
     assert values == {
         "greenops_energy_joules_total": 3.0,
+        "greenops_carbon_location_grams_total": pytest.approx(0.001),
+        "greenops_cost_total": pytest.approx(2e-5),
         "greenops_energy_remote_joules_total": 100.0,
         "greenops_energy_remote_low_joules_total": 50.0,
         "greenops_energy_remote_high_joules_total": 200.0,

@@ -170,13 +170,13 @@ def test_a_test_may_expect_that_its_policy_does_not_match(tmp_path):
     expect = "{choose: now, rejected: {us: [approved-location]}}"
     other = "contains_personal_data: false"
 
-    (result,) = changed_results(tmp_path, name, expect, "{choose: now, matches: false}")
+    result, *_ = changed_results(tmp_path, name, expect, "{choose: now, matches: false}")
     assert result.failures == ("the policy matches the job, expected that it does not",)
 
     (tmp_path / "p.yaml").write_text(
         (tmp_path / "p.yaml").read_text().replace("contains_personal_data: true", other)
     )
-    (result,) = run_tests(read_policies(tmp_path))
+    result, *_ = run_tests(read_policies(tmp_path))
     assert result.passed
 
 

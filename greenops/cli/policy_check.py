@@ -37,10 +37,17 @@ def add_parser(verbs: Any) -> None:
 def run_check(args: argparse.Namespace) -> int:
     """Print every problem and warning; the exit code is that of the worst."""
     from greenops.adapters.clock import SystemClock
+    from greenops.errors import InvalidFile
     from greenops.pipeline.policies import policy_sources
     from greenops.policy.lint_findings import findings
+    from greenops.policy.lint_report import Finding, Severity
 
-    sources = policy_sources(policy_folder(args.path))
+    try:
+        sources = policy_sources(policy_folder(args.path))
+    except InvalidFile as error:
+        if args.output in {"sarif", "github"}:  # what reads these looks at no other place
+            _print_findings([Finding.of(error, Severity.ERROR)], args.output)
+        raise
     found, policies = findings(sources, SystemClock.from_environment().now())
     _print_findings(found, args.output)
     errors = sum(each.severity == "error" for each in found)

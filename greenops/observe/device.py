@@ -54,6 +54,8 @@ class DeviceAccount:
     info: MeterInfo
     parts: dict[Category, int] = field(default_factory=lambda: dict.fromkeys(Category, 0))
     measured: int = 0
+    taken: int = 0
+    """Idle energy that fell to this process, and stands in its own parts."""
     resets: int = 0
     jumps: int = 0
     last: int | None = None

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from greenops.adapters.parquet_lake import ParquetLake
 from greenops.domain.energy import Category
-from greenops.domain.spans import EnergyAccount, SpanRow
+from greenops.domain.spans import IDLE_TAKEN, EnergyAccount, SpanRow
 from greenops.errors import DataMissing, Location
 from greenops.units import Joules
 
@@ -50,7 +50,7 @@ def by_process(spans: Iterable[SpanRow], accounts: Iterable[EnergyAccount]) -> M
         if key not in newest or account.at >= newest[key].at:
             newest[key] = account
     for account in newest.values():
-        if account.category != Category.ATTRIBUTED:
+        if account.category not in (Category.ATTRIBUTED, IDLE_TAKEN):
             parts[_process(account.instance)].append(account.joules)
     return {process: Joules(math.fsum(each)) for process, each in parts.items()}
 

@@ -14,7 +14,8 @@ from greenops.domain.spans import EnergyAccount, SpanRow
 from greenops.pipeline.cache_savings import CacheSums
 from greenops.pipeline.carried import EXTRAS
 from greenops.pipeline.concurrency import Calls
-from greenops.pipeline.host_energy import OWN, Counters, HostDevice, Key
+from greenops.pipeline.counters import OWN, Counters, Key
+from greenops.pipeline.host_energy import HostDevice
 from greenops.pipeline.lineage import Lineage, Recent, key_of
 from greenops.pipeline.more_counters import MoreCounters, is_energy
 from greenops.pipeline.remote_energy import RemoteSums

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from bisect import bisect_right
 from collections import defaultdict, deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
@@ -18,12 +18,10 @@ from operator import attrgetter
 from typing import Final, NamedTuple
 
 from greenops.domain.energy import Category
-from greenops.domain.spans import EnergyAccount
+from greenops.domain.spans import IDLE_TAKEN, EnergyAccount
+from greenops.pipeline.counters import OWN, Key
 
-Key = tuple[str | None, str]
-"""Workload and category; what belongs to a host has no workload."""
-OWN: Final = (Category.ATTRIBUTED, Category.UNATTRIBUTED, Category.OVERHEAD)
-"""Categories that are a process's own; the others are of its host."""
+NOT_BUSY: Final = (Category.IDLE, IDLE_TAKEN)
 NEVER: Final = datetime.min.replace(tzinfo=UTC)
 SILENT: Final = 1.5
 """A process has fallen silent when it is so many of its own intervals late [1]."""
@@ -43,6 +41,18 @@ class Point(NamedTuple):
     idle: float
     busy: float
     """All that is not idle, whoever used it."""
+    taken: float = 0.0
+    """Idle energy that fell to the process itself: `own` and `busy` have it, `idle` has not."""
+
+    @property
+    def rest(self) -> float:
+        """All that the device drew with nothing running, whoever answers for it."""
+        return self.idle + self.taken
+
+    @property
+    def dynamic(self) -> float:
+        """All that it drew beyond that."""
+        return self.busy - self.taken
 
 
 INSTANT: Final = attrgetter("at")
@@ -68,11 +78,12 @@ class Process:
         self.seen[row.category], self.parts[row.category] = row.at, row.joules
         parts = self.parts.items()
         own = sum(joules for category, joules in parts if category in OWN)
-        busy = sum(joules for category, joules in parts if category != Category.IDLE)
+        busy = sum(joules for category, joules in parts if category not in NOT_BUSY)
+        taken = self.parts.get(IDLE_TAKEN, 0.0)
         idle = self.parts.get(Category.IDLE, 0.0)
         if not self.points and self.start is not None and self.start < row.at:
             self.points.append(Point(self.start, 0.0, 0.0, 0.0))
-        point = Point(max(row.at, self.last), own, idle, busy)
+        point = Point(max(row.at, self.last), own, idle, busy, taken)
         if self.points and self.points[-1].at == point.at:
             self.points[-1] = point
         else:
@@ -98,9 +109,9 @@ class Process:
             return Point(at, 0.0, 0.0, 0.0)
         return between(self.points[after - 1], self.points[after], at)
 
-    def own(self, at: datetime) -> float:
-        """Its own energy at an instant; where nothing tells when it began, what it first said [J]."""
-        return self.points[0].own if at < self.points[0].at else self.value(at).own
+    def own(self, at: datetime) -> Point:
+        """What it had used at an instant; where nothing tells when it began, what it first said."""
+        return self.points[0] if at < self.points[0].at else self.value(at)
 
     def knows(self, at: datetime) -> bool:
         """Whether it can tell what was drawn since an instant."""
@@ -120,6 +131,7 @@ def between(before: Point, after: Point, at: datetime) -> Point:
         before.own + (after.own - before.own) * part,
         before.idle + (after.idle - before.idle) * part,
         before.busy + (after.busy - before.busy) * part,
+        before.taken + (after.taken - before.taken) * part,
     )
 
 
@@ -140,6 +152,10 @@ class HostDevice:
         self._host: deque[Point] = deque([self._mark])
         """Energy of the host where the leader changed or was read; `own` stays zero."""
         self._other, self._others_at = 0.0, NEVER
+        self._idle: float | None = None
+        """Idle energy that fell to nobody, where processes take a part of it."""
+        self._taken = 0.0
+        """What older processes took, of which only sums are kept."""
 
     def take(self, row: EnergyAccount) -> None:
         """Take one account in."""
@@ -212,9 +228,10 @@ class HostDevice:
         host, mark = self._host[-1], self._mark
         idle = host.idle + max(0.0, point.idle - mark.idle)
         busy = host.busy + max(0.0, point.busy - mark.busy)
+        taken = host.taken + max(0.0, point.taken - mark.taken)
         if point.at == host.at:
             self._host.pop()
-        self._host.append(Point(max(point.at, host.at), 0.0, idle, busy))
+        self._host.append(Point(max(point.at, host.at), 0.0, idle, busy, taken))
         self._mark = point
 
     def _speaks(self, process: Process) -> bool:
@@ -230,13 +247,18 @@ class HostDevice:
         host = self._host[0]
         if len(self._host) > 1 and self._others_at > host.at:
             host = between(host, self._host[1], self._others_at)
-        own = math.fsum(process.own(self._others_at) for process in self._active)
-        silent = math.fsum(process.points[-1].own for process in self._silent.values())
-        self._other = max(0.0, host.busy - own - silent - math.fsum(self._sums.values()))
+        seen = [process.own(self._others_at) for process in self._active]
+        seen += [process.points[-1] for process in self._silent.values()]
+        taken = math.fsum([self._taken, *(each.taken for each in seen)])
+        own = math.fsum([*self._sums.values(), *(each.own for each in seen)])
+        # Each process's view lacks the idle energy it took itself, and takes what others took for work.
+        self._other = max(0.0, host.dynamic - (own - taken))
+        self._idle = max(0.0, host.rest - taken) if taken else None
 
     def _collapse(self, process: Process) -> None:
         for category in OWN:
             self._sums[process.workload, category] += process.parts.get(category, 0.0)
+        self._taken += process.parts.get(IDLE_TAKEN, 0.0)
         for key in [key for key, each in self._accounts.items() if each is process]:
             del self._accounts[key]
             self._forgotten[hash(key)] = None
@@ -259,7 +281,9 @@ class HostDevice:
             for category in OWN:
                 yield (process.workload, category), process.parts.get(category, 0.0)
         yield from self._sums.items()
-        yield (None, Category.IDLE), self._host[-1].idle + self._ahead()
+        # What was taken is known up to the instant that all have passed, and idle energy then, too.
+        ahead = self._host[-1].idle + self._ahead() if self._idle is None else self._idle
+        yield (None, Category.IDLE), ahead
         yield (None, Category.OTHER_PROCESS), self._other
 
 
@@ -272,43 +296,3 @@ def _same(process: Process, row: EnergyAccount) -> bool:
     if begun is None or start is None:
         return begun is start
     return process.first == row.at or abs(begun - start) <= TOGETHER
-
-
-class Counters:
-    """Sums as counters show them: never lower than before.
-
-    Energy of a process moves between its categories when spans stay open at its end. A fall is not
-    shown; what it leaves too much is taken off the next rises of the same process's categories, so
-    that their sum stays what it is.
-    """
-
-    def __init__(self) -> None:
-        self._shown: dict[Key, float] = {}
-        self._before: dict[Key, float] = {}
-        """What was shown before a start, beyond what has been read again since."""
-
-    def resume(self, shown: Mapping[Key, float], exact: Mapping[Key, float]) -> None:
-        """Go on from what was shown before a start, though less may be left to be summed [J]."""
-        now = {**dict.fromkeys(shown, 0.0), **self.show(exact)}
-        self._before = {key: max(0.0, joules - now[key]) for key, joules in shown.items()}
-
-    def show(self, exact: Mapping[Key, float]) -> dict[Key, float]:
-        """What to show for sums [J]."""
-        for workload in {workload for workload, _ in exact}:
-            self._raise({key: exact[key] for key in exact if key[0] == workload and key[1] in OWN})
-        for key, joules in exact.items():
-            if key[1] not in OWN:
-                self._shown[key] = max(self._shown.get(key, 0.0), joules)
-        return {
-            key: self._shown.get(key, 0.0) + self._before.get(key, 0.0)
-            for key in {**self._before, **self._shown}
-        }
-
-    def _raise(self, exact: Mapping[Key, float]) -> None:
-        shown = {key: self._shown.get(key, 0.0) for key in exact}
-        owed = math.fsum(max(0.0, shown[key] - exact[key]) for key in exact)
-        rises = {key: max(0.0, exact[key] - shown[key]) for key in exact}
-        whole = math.fsum(rises.values())
-        part = max(0.0, 1.0 - owed / whole) if whole else 0.0
-        for key, rise in rises.items():
-            self._shown[key] = exact[key] if rise and not owed else shown[key] + rise * part

@@ -10,7 +10,7 @@ from greenops.domain.energy import Category
 from greenops.domain.spans import SpanRow
 from greenops.observe import attributes as names
 from greenops.pipeline.carried import number
-from greenops.pipeline.host_energy import Counters, Key
+from greenops.pipeline.counters import Counters, Key
 from greenops.pipeline.remote_energy import RemoteSums
 from greenops.pipeline.sums import Sum
 from greenops.units import Grams

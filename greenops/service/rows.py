@@ -19,12 +19,13 @@ from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 from opentelemetry.proto.metrics.v1.metrics_pb2 import (
     AggregationTemporality,
     DataPointFlags,
+    Metric,
     NumberDataPoint,
 )
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from greenops.domain.energy import Unknown
-from greenops.domain.spans import EnergyAccount, SpanRow, credible, sound
+from greenops.domain.spans import IDLE_TAKEN, EnergyAccount, SpanRow, credible, sound
 from greenops.observe import attributes as names
 from greenops.observe.accounts import HOST_ID
 from greenops.units import Grams, Joules, Usd
@@ -46,6 +47,9 @@ MAPPED: Final = frozenset(
     }
 )
 """Attributes that have a column of their own."""
+
+ACCOUNTED: Final = {names.METRIC_ENERGY: None, names.METRIC_IDLE_TAKEN: IDLE_TAKEN}
+"""Counters that are taken, and the category of their points; none where each point says its own."""
 
 Simulated = Callable[[datetime], datetime]
 
@@ -85,7 +89,7 @@ def span_rows(message: ExportTraceServiceRequest, simulated: Simulated) -> Itera
 def account_rows(
     message: ExportMetricsServiceRequest, simulated: Simulated, until: datetime
 ) -> Accounts:
-    """One row per data point of the `greenops.energy` counter; other metrics pass by.
+    """One row per data point of the counters of energy accounts; other metrics pass by.
 
     Args:
         message: What the SDK or a Collector sent.
@@ -93,10 +97,10 @@ def account_rows(
         until: Latest wall instant that is taken: a later point would stand above all that follow.
     """
     found = Accounts()
-    for resource, point, temporality in _points(message):
-        refusal = _refusal(point, temporality, until)
+    for resource, metric, point in _points(message):
+        refusal = _refusal(point, metric.sum.aggregation_temporality, until)
         if refusal is None:
-            found.rows.append(_account(point, resource, simulated))
+            found.rows.append(_account(metric.name, point, resource, simulated))
         else:
             found.refused[refusal] += 1
     return found
@@ -104,14 +108,14 @@ def account_rows(
 
 def _points(
     message: ExportMetricsServiceRequest,
-) -> Iterator[tuple[Mapping[str, Any], NumberDataPoint, int]]:
+) -> Iterator[tuple[Mapping[str, Any], Metric, NumberDataPoint]]:
     for resource_metrics in message.resource_metrics:
         resource = _attributes(resource_metrics.resource.attributes)
         for scope_metrics in resource_metrics.scope_metrics:
             for metric in scope_metrics.metrics:
-                if metric.name == names.METRIC_ENERGY:
+                if metric.name in ACCOUNTED:
                     for point in metric.sum.data_points:
-                        yield resource, point, metric.sum.aggregation_temporality
+                        yield resource, metric, point
 
 
 def _refusal(point: NumberDataPoint, temporality: int, until: datetime) -> Refusal | None:
@@ -133,7 +137,7 @@ def _joules_of(point: NumberDataPoint) -> float:
 
 
 def _account(
-    point: NumberDataPoint, resource: Mapping[str, Any], simulated: Simulated
+    metric: str, point: NumberDataPoint, resource: Mapping[str, Any], simulated: Simulated
 ) -> EnergyAccount:
     labels = _attributes(point.attributes)
     service = str(resource.get(names.SERVICE_NAME, "unknown_service"))
@@ -147,7 +151,7 @@ def _account(
         instance=str(resource.get(names.SERVICE_INSTANCE_ID, service)),
         workload=either(names.WORKLOAD),
         device=str(labels.get(names.DEVICE, "unknown")),
-        category=str(labels.get(names.ENERGY_CATEGORY, "unattributed")),
+        category=str(ACCOUNTED[metric] or labels.get(names.ENERGY_CATEGORY, "unattributed")),
         at=simulated(_instant(point.time_unix_nano)),
         joules=Joules(_joules_of(point)),
         method=either(names.ENERGY_METHOD),

@@ -266,13 +266,24 @@ show()
 
 
 CHOSEN = """
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+reader = InMemoryMetricReader()
+metrics.set_meter_provider(MeterProvider([reader]))
 join()
 greenops.init()
 with greenops.operation("work"):
     sum(range(100000))
 trace.get_tracer_provider().force_flush()
 (span,) = memory.get_finished_spans()
-print(json.dumps([dict(span.resource.attributes), dict(span.attributes)]))
+joules = {}
+for scope in reader.get_metrics_data().resource_metrics[0].scope_metrics:
+    for metric in scope.metrics:
+        if metric.unit == "J":
+            joules[metric.name] = [
+                (p.attributes.get("greenops.energy.category"), p.value) for p in metric.data.data_points
+            ]
+print(json.dumps([dict(span.resource.attributes), dict(span.attributes), joules]))
 """
 
 
@@ -286,24 +297,29 @@ def test_what_is_chosen_for_idle_energy_is_told_by_the_resource(tmp_path: Path) 
         GREENOPS_SPAN_PARTS="attribution,cost",
     )
 
-    resource, span = json.loads(out)
+    resource, span, joules = json.loads(out)
 
     assert resource["greenops.idle.policy"] == "by_reservation"
     assert resource["greenops.energy.uncertainty"] > 0
     assert span["greenops.energy.attribution"] == "cpu_time"
     assert span["greenops.cost.unknown"] == "no_region"
+    parts = dict(joules["greenops.energy"])
+    ((_, taken),) = joules["greenops.energy.idle_taken"]
+    assert taken == pytest.approx(parts["idle"], rel=1e-6)
+    assert taken <= parts["attributed"] + parts["unattributed"] + parts["overhead"]
 
 
 @pytest.mark.slow
 def test_without_clocks_spans_say_that_they_shared_by_wall_time(tmp_path: Path) -> None:
     out = run(CHOSEN, tmp_path, GREENOPS_METER_CLOCKS="false", GREENOPS_SPAN_PARTS="range")
 
-    resource, span = json.loads(out)
+    resource, span, joules = json.loads(out)
 
     assert resource["greenops.energy.method"] == "estimated"
     assert resource["greenops.energy.attribution"] == "wall_share"
     assert "greenops.energy.uncertainty" not in resource
     assert set(span) == {"greenops.energy.self", "greenops.carbon.unknown"}
+    assert set(joules) == {"greenops.energy"}
 
 
 @pytest.mark.slow
@@ -320,7 +336,7 @@ def test_a_wrong_choice_is_told_and_costs_the_service_nothing(
 ) -> None:
     out = run(CHOSEN, tmp_path, told=code, **{variable: "nonsense"})
 
-    resource, span = json.loads(out)
+    resource, span, _ = json.loads(out)
 
     assert resource["greenops.idle.policy"] == "separate"
     assert span["greenops.energy.self"] >= 0

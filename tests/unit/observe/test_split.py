@@ -240,6 +240,8 @@ def test_who_answers_for_idle_energy_is_a_choice(
     assert board.part(Category.ATTRIBUTED) == pytest.approx(attributed)
     assert board.part(Category.IDLE) == pytest.approx(left)
     assert board.part(Category.OTHER_PROCESS) == pytest.approx(0.5)
+    taken = joules(board.books.devices[board.device].taken)
+    assert taken == pytest.approx(attributed - 0.5)
 
 
 def test_idle_energy_stays_idle_where_nothing_ran() -> None:

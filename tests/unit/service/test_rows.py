@@ -11,6 +11,7 @@ from opentelemetry.proto.common.v1.common_pb2 import AnyValue, ArrayValue, KeyVa
 from opentelemetry.proto.metrics.v1.metrics_pb2 import AggregationTemporality
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
+from greenops.domain.spans import IDLE_TAKEN
 from greenops.service.rows import Refusal, account_rows, span_rows
 
 START = datetime(2026, 11, 23, 10, tzinfo=UTC)
@@ -282,6 +283,15 @@ def test_containers_of_one_machine_are_of_one_host_whatever_their_names():
     assert host({"host.name": "node"}, {"host.id": "container"}) == "node"
     assert host({}, {"host.name": "node"}) == "node"
     assert host({}, {}) is None
+
+
+def test_idle_energy_that_a_process_took_is_a_reading_of_its_own_category():
+    message = reading(2.0)
+    message.resource_metrics[0].scope_metrics[0].metrics[0].name = "greenops.energy.idle_taken"
+
+    (row,) = account_rows(message, lambda wall: wall, START).rows
+
+    assert (row.category, row.joules) == (IDLE_TAKEN, 2.0)
 
 
 def test_only_the_energy_counter_becomes_accounts():

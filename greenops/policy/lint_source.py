@@ -33,7 +33,7 @@ class Written:
     Attributes:
         kind: `match`, `hard`, `soft`, `advisory`, `objective`, `exception` or `limit`.
         yaml: The text it was compiled from; none: not written as an expression.
-        start: Where it stands.
+        start: Where it stands; of a rule that is extended, where the policy does.
     """
 
     name: str
@@ -152,7 +152,8 @@ def _paired(rules: Sequence[T], items: Sequence[Yaml]) -> list[tuple[T, Yaml | N
 
 def _rule(name: str, kind: str, node: Node, item: Yaml | None, key: str, policy: Policy) -> Written:
     found = (item.entries or {}).get(key) if item else None
-    if found is None:
+    if found is None or found[1].at.file != policy.source.file:
+        # A rule of a pack is told where it is extended: that file is the reader's own.
         return Written(name, kind, node, policy.source)
     return Written(name, kind, node, found[1].at, found[1])
 

@@ -400,3 +400,12 @@ DISPROOFS = {
     "GO0152": lambda _, first, second: first is True and second is True,
     "GO0153": alone_disproved,
 }
+
+
+def test_a_rule_of_a_pack_is_told_in_the_file_that_extends_it(tmp_path):
+    limits = "  extends: [greenops/cheaper-unless]\n  limits: {maxCarbon: {intensity: 300}}"
+    (tmp_path / "mine.yaml").write_text(policy(limits))
+
+    found, _ = findings(policy_sources(tmp_path), NOW)
+
+    assert [(e.code, e.at.file) for e in found] == [("GO0151", f"{tmp_path}/mine.yaml")]

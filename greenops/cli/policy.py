@@ -1,15 +1,17 @@
-"""`greenops policy check|test|fmt|explain|replay|diff|sweep|ci`: look at the rules before they look at the work."""
+"""`greenops policy`: look at the rules before they look at the work; one module for each command."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from greenops.cli import (
+    policy_bundle,
     policy_check,
     policy_ci,
     policy_diff,
     policy_explain,
     policy_fmt,
+    policy_gen_tests,
     policy_prove,
     policy_replay,
     policy_sweep,
@@ -19,14 +21,16 @@ from greenops.cli import (
 VERBS = (
     *(policy_check, policy_test, policy_fmt, policy_explain),
     *(policy_replay, policy_diff, policy_sweep, policy_ci),
+    *(policy_gen_tests, policy_prove, policy_bundle),
 )
 """One module each, in the order of the help."""
 
 
 def add_parser(subparsers: Any) -> None:
     """Add `policy` and its commands."""
-    parser = subparsers.add_parser("policy", help="check, test, explain and replay the rules")
+    parser = subparsers.add_parser(
+        "policy", help="check, test, explain, replay, prove and sign the rules"
+    )
     verbs = parser.add_subparsers(metavar="COMMAND", required=True)
     for each in VERBS:
         each.add_parser(verbs)
-    policy_prove.add_parser(verbs)

@@ -125,16 +125,18 @@ def _actions(found: dict[str, Any]) -> str:
     return _table(("target", "kind", "outcome", "at (UTC)", "", "detail"), rows)
 
 
+def _range(avoided: dict[str, Any]) -> str:
+    if avoided["low"] is None:
+        return "range not known"
+    return f"90 %: {grams(avoided['low'])} to {grams(avoided['high'])}"
+
+
 def _proof(found: dict[str, Any]) -> str:
     avoided, ledger = found["avoided_g"], found["ledger"]
     saved = (
         "nothing yet"
         if avoided is None
-        else (
-            f"{grams(avoided['estimate'])} avoided (90 %: "
-            f"{grams(avoided['low'])} to {grams(avoided['high'])}, "
-            f"grade {avoided['grade']})"
-        )
+        else (f"{grams(avoided['estimate'])} avoided ({_range(avoided)}, grade {avoided['grade']})")
     )
     return (
         f"{saved}.\nLedger: {counted(ledger['entries'], 'entry', 'entries')}, "

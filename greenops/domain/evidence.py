@@ -76,11 +76,15 @@ class LedgerHead:
 
 @dataclass(frozen=True, slots=True)
 class AvoidedEmissions:
-    """Baseline less actual [gCO2e] with its 90 % range; may be negative, and then stays so."""
+    """Baseline less actual [gCO2e] with its 90 % range; may be negative, and then stays so.
+
+    Attributes:
+        low, high: Ends of the range; none where nobody says how far off the energy may be.
+    """
 
     estimate: Grams
-    low: Grams
-    high: Grams
+    low: Grams | None
+    high: Grams | None
     grade: Grade
 
 

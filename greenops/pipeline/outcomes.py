@@ -77,24 +77,32 @@ def outcome_of(
 def energy_of(spans: Sequence[SpanRow]) -> Energy | None:
     """Sum over the spans that know their energy; none where none does.
 
-    A span without a range of its own counts with its estimate at both ends.
+    The receiver gave each span without a range of its own that of its Resource. Where nobody says one
+    for some span, there is none: that of the others would pass for the whole.
     """
     known = [each for each in spans if each.energy_j is not None]
     if not known:
         return None
+    low, high = (
+        _kwh(each.energy_low_j for each in known),
+        _kwh(each.energy_high_j for each in known),
+    )
+    ranged = low is not None and high is not None
     methods = [Method(each.method) for each in spans if each.method]
     weakest = max(methods, key=list(Method).index, default=Method.ESTIMATED)
     return Energy(
-        _kwh(each.energy_j for each in known),
-        _kwh(each.energy_j if each.energy_low_j is None else each.energy_low_j for each in known),
-        _kwh(each.energy_j if each.energy_high_j is None else each.energy_high_j for each in known),
+        to_kwh(total_joules(each.energy_j for each in known if each.energy_j is not None)),
+        low if ranged else None,
+        high if ranged else None,
         weakest,
         meter=spans[0].instance or spans[0].service,
     )
 
 
-def _kwh(parts: Iterable[Joules | None]) -> Kwh:
-    return to_kwh(total_joules(each for each in parts if each is not None))
+def _kwh(parts: Iterable[Joules | None]) -> Kwh | None:
+    """The sum; none where one part is not known."""
+    known = list(parts)
+    return None if None in known else to_kwh(total_joules(each or Joules(0.0) for each in known))
 
 
 def _region(roots: Sequence[SpanRow]) -> str | None:

@@ -109,7 +109,11 @@ def recompute(body: Mapping[str, object], published: Published | None = None) ->
 
 def _implausible(stored: OutcomeEvidence) -> Iterator[str]:
     energy = stored.energy
-    if not 0 <= energy.low <= energy.estimate <= energy.high < math.inf:
+    if (energy.low is None) != (energy.high is None):
+        yield "its energy has half a range"
+    low = energy.estimate if energy.low is None else energy.low
+    high = energy.estimate if energy.high is None else energy.high
+    if not 0 <= low <= energy.estimate <= high < math.inf:
         yield "its energy lies outside its own range"
     for name, place in (("chosen", stored.chosen), ("baseline", stored.baseline)):
         if not 1 <= place.pue < math.inf:
@@ -134,7 +138,8 @@ def _differences(stored: OutcomeEvidence) -> Iterator[str]:
         yield from _differs(f"{name}_g", getattr(stored, f"{name}_g"), grams, grams)
     again = avoided(stored.energy, stored.baseline, stored.chosen, held_out=stored.held_out)
     # A small difference of two large amounts is only as exact as these are.
-    scale = max(emitted(stored.energy.high, stored.chosen), stored.baseline_g)
+    most = stored.energy.estimate if stored.energy.high is None else stored.energy.high
+    scale = max(emitted(most, stored.chosen), stored.baseline_g)
     for name in ("estimate", "low", "high"):
         ours, theirs = getattr(stored.avoided, name), getattr(again, name)
         yield from _differs(f"avoided.{name}", ours, theirs, scale)
@@ -142,7 +147,11 @@ def _differences(stored: OutcomeEvidence) -> Iterator[str]:
         yield f"its grade is {stored.avoided.grade}, but its inputs give {again.grade}"
 
 
-def _differs(name: str, stored: float, again: float, scale: float) -> Iterator[str]:
+def _differs(name: str, stored: float | None, again: float | None, scale: float) -> Iterator[str]:
+    if stored is None or again is None:
+        if stored is not again:
+            yield f"its `{name}` is {_said(stored)}, but its inputs give {_said(again)}"
+        return
     # Written so that a stored NaN differs as well.
     if not abs(stored - again) <= TOLERANCE * abs(scale):
         yield f"its `{name}` is {stored:.9g}, but its inputs give {again:.9g}"
@@ -175,3 +184,7 @@ def recompute_decision(body: Mapping[str, Any]) -> list[str]:
 def decision_id(decision: Mapping[str, Any]) -> str:
     """The name that a decision's plain form has: `dec-` and 96 bits of SHA-256 over all else."""
     return f"dec-{digest(canonical({**decision, 'id': ''})).hex()[:24]}"
+
+
+def _said(value: float | None) -> str:
+    return "not known" if value is None else f"{value:.9g}"

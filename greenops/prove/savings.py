@@ -28,12 +28,13 @@ class Energy:
     """Energy of one run at the server [kWh] with its 90 % range.
 
     Attributes:
+        low, high: Ends of the range; none where nobody says how far off the estimate may be.
         meter: Whose uncertainty it is; amounts of one meter err together.
     """
 
     estimate: Kwh
-    low: Kwh
-    high: Kwh
+    low: Kwh | None
+    high: Kwh | None
     method: Method
     meter: str
 
@@ -140,7 +141,8 @@ def avoided(
     """Baseline less actual emissions [gCO2e]; negative where the choice was worse.
 
     The energy is one and the same on both sides, so its error is one shared factor: the range is
-    the difference at its two ends. Intensity values are taken as they were published.
+    the difference at its two ends; of energy without a range it has none, unless it is zero whatever
+    was drawn. Intensity values are taken as they were published.
 
     Args:
         energy: Of this run, at the server.
@@ -157,14 +159,17 @@ def avoided(
             raise MixedQuantities(
                 "GO0301", f"cannot compare `{ours}` with `{theirs}` intensity: {what} differs"
             )
-    estimate, low, high = (
-        Grams(emitted(kwh, baseline) - emitted(kwh, chosen))
-        for kwh in (energy.estimate, energy.low, energy.high)
-    )
-    bases = (baseline.basis, chosen.basis)
-    return AvoidedEmissions(
-        estimate, min(low, high), max(low, high), grade(energy.method, bases, held_out=held_out)
-    )
+
+    def less(kwh: Kwh) -> Grams:
+        return Grams(emitted(kwh, baseline) - emitted(kwh, chosen))
+
+    estimate = less(energy.estimate)
+    known = grade(energy.method, (baseline.basis, chosen.basis), held_out=held_out)
+    if energy.low is None or energy.high is None:
+        zero = None if estimate else estimate
+        return AvoidedEmissions(estimate, zero, zero, known)
+    ends = (less(energy.low), less(energy.high))
+    return AvoidedEmissions(estimate, min(ends), max(ends), known)
 
 
 def grade(method: Method, bases: Iterable[Basis], *, held_out: bool) -> Grade:
@@ -184,7 +189,8 @@ def total(parts: Iterable[tuple[str, AvoidedEmissions]]) -> AvoidedEmissions | N
     """Sum of avoided emissions, each with its meter; none of nothing.
 
     Amounts of one meter err together, so their ends add; those of different meters err apart, so
-    their half widths add in quadrature. The grade is the weakest; negative amounts count.
+    their half widths add in quadrature. The grade is the weakest; negative amounts count. A sum has no
+    range where one of its parts has none: that of the others would pass for the whole.
     """
     meters: dict[str, list[AvoidedEmissions]] = {}
     for meter, part in parts:
@@ -193,10 +199,19 @@ def total(parts: Iterable[tuple[str, AvoidedEmissions]]) -> AvoidedEmissions | N
         return None
     sums = [_dependent(group) for group in meters.values()]
     estimate = math.fsum(each.estimate for each in sums)
-    down = math.hypot(*(each.estimate - each.low for each in sums))
-    up = math.hypot(*(each.high - each.estimate for each in sums))
     weakest = max((each.grade for each in sums), key=list(Grade).index)
+    ranges = [(each.estimate, each.low, each.high) for each in sums]
+    down = _together(None if low is None else middle - low for middle, low, _ in ranges)
+    up = _together(None if high is None else high - middle for middle, _, high in ranges)
+    if down is None or up is None:
+        return AvoidedEmissions(Grams(estimate), None, None, weakest)
     return AvoidedEmissions(Grams(estimate), Grams(estimate - down), Grams(estimate + up), weakest)
+
+
+def _together(widths: Iterable[float | None]) -> float | None:
+    """Half widths of errors that are independent; none where one is not known."""
+    known = list(widths)
+    return None if None in known else math.hypot(*(width or 0.0 for width in known))
 
 
 def leading(
@@ -207,11 +222,16 @@ def leading(
 
 
 def _dependent(parts: Sequence[AvoidedEmissions]) -> AvoidedEmissions:
-    # With a shared energy error, little energy is the low end of a gain and the high end of a loss.
-    little = math.fsum(part.low if part.estimate >= 0 else part.high for part in parts)
-    much = math.fsum(part.high if part.estimate >= 0 else part.low for part in parts)
     weakest = max((part.grade for part in parts), key=list(Grade).index)
-    estimate = math.fsum(part.estimate for part in parts)
-    return AvoidedEmissions(
-        Grams(estimate), Grams(min(little, much)), Grams(max(little, much)), weakest
-    )
+    estimate = Grams(math.fsum(part.estimate for part in parts))
+    # With a shared energy error, little energy is the low end of a gain and the high end of a loss.
+    little = _sum(part.low if part.estimate >= 0 else part.high for part in parts)
+    much = _sum(part.high if part.estimate >= 0 else part.low for part in parts)
+    if little is None or much is None:
+        return AvoidedEmissions(estimate, None, None, weakest)
+    return AvoidedEmissions(estimate, min(little, much), max(little, much), weakest)
+
+
+def _sum(amounts: Iterable[Grams | None]) -> Grams | None:
+    known = list(amounts)
+    return None if None in known else Grams(math.fsum(each or 0.0 for each in known))

@@ -227,10 +227,14 @@ class Telemetry:
         counter.add(abs(avoided.estimate), labels)
 
     def savings(self, avoided: AvoidedEmissions) -> None:
-        """Avoided emissions so far with their 90 % range [gCO2e]."""
+        """Avoided emissions so far with their 90 % range, where they have one [gCO2e]."""
         self._avoided_g = avoided.estimate
         for bound in ("estimate", "low", "high"):
-            self._set("greenops.savings", "g", getattr(avoided, bound), bound=bound)
+            value = getattr(avoided, bound)
+            if value is None:
+                self._gauges.get("greenops.savings", {}).pop((("bound", bound),), None)
+            else:
+                self._set("greenops.savings", "g", value, bound=bound)
 
     def provider_success(self, provider: str, at: datetime) -> None:
         """When a grid provider last answered."""

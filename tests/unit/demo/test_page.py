@@ -61,3 +61,14 @@ def test_the_ledger_is_said_as_it_was_found(ledger, said):
 
 def test_one_thing_is_not_many():
     assert [counted(n, "number") for n in (0, 1, 2)] == ["0 numbers", "1 number", "2 numbers"]
+
+
+@pytest.mark.parametrize(
+    ("ends", "said"),
+    [
+        ({"low": 8.0, "high": 12.0}, "10 g avoided (90 %: 8 g to 12 g, grade B)"),
+        ({"low": None, "high": None}, "10 g avoided (range not known, grade B)"),
+    ],
+)
+def test_a_saving_is_told_with_its_range_or_with_none(ends, said):
+    assert said in page({**FOUND, "avoided_g": {"estimate": 10.0, "grade": "B", **ends}})

@@ -149,14 +149,33 @@ def test_a_run_that_was_not_moved_avoids_nothing_however_late_it_was_triggered(d
     assert found.held_out is decision.held_out
 
 
-def test_a_span_without_a_range_counts_with_its_estimate_at_both_ends():
-    bare = span(span_id="child", energy_low_j=None, energy_high_j=None, attributes={})
+def test_ranges_of_spans_add_up():
+    found = outcome(decided(LATER), span(), span(span_id="child", attributes={}))
+
+    assert found.energy.low == pytest.approx(2 * 3.0e6 / 3.6e6)
+    assert found.energy.high == pytest.approx(2 * 4.0e6 / 3.6e6)
+    assert recompute(plain(found)) == []
+
+
+@pytest.mark.parametrize("lacking", ["energy_low_j", "energy_high_j"])
+def test_a_run_with_a_span_of_which_nobody_says_a_range_has_none(lacking):
+    bare = span(span_id="child", attributes={}, **{lacking: None})
 
     found = outcome(decided(LATER), span(), bare)
 
-    assert found.energy.low == pytest.approx((3.0e6 + 3.6e6) / 3.6e6)
-    assert found.energy.high == pytest.approx((4.0e6 + 3.6e6) / 3.6e6)
+    assert found.energy.estimate == pytest.approx(2.0)
+    assert (found.energy.low, found.energy.high) == (None, None)
+    assert found.avoided.estimate == pytest.approx(2 * 1.2 * (390 - 310))
+    assert (found.avoided.low, found.avoided.high) == (None, None)
     assert recompute(plain(found)) == []
+
+
+def test_a_run_that_was_not_moved_avoids_exactly_nothing_whatever_its_energy():
+    bare = span(start=T0 + HOUR, energy_low_j=None, energy_high_j=None)
+
+    found = outcome(decided(BASELINE), bare)
+
+    assert found.avoided.estimate == found.avoided.low == found.avoided.high == 0
 
 
 def test_what_knows_no_energy_has_none_and_adds_none():

@@ -68,6 +68,13 @@ def test_a_worse_choice_stays_negative_and_its_range_runs_upward():
     assert [lost.low, lost.high] == pytest.approx([-360, -180])
 
 
+def test_energy_without_a_range_gives_a_saving_without_one():
+    saved = avoided(replace(ENERGY, low=None, high=None), at(10), at(0))
+
+    assert saved.estimate == pytest.approx(240)
+    assert (saved.low, saved.high, saved.grade) == (None, None, Grade.B)
+
+
 def test_another_place_counts_its_own_pue():
     moved = avoided(ENERGY, at(0, pue=1.5), at(0, pue=1.0))
 
@@ -200,6 +207,14 @@ def test_a_loss_beside_a_gain_counts_and_its_error_cancels():
     assert net == amount(0, 0, 0)
 
 
+@pytest.mark.parametrize("meter", ["m", "n"])
+def test_a_total_has_no_range_where_one_of_its_parts_has_none(meter):
+    found = total([("m", amount(10, 8, 12)), (meter, amount(5, None, None))])
+
+    assert found is not None
+    assert (found.estimate, found.low, found.high) == (15, None, None)
+
+
 def test_a_total_has_the_weakest_grade_and_nothing_has_no_total():
     mixed = [("m", amount(1, 1, 1, Grade.A)), ("m", amount(1, 1, 1, Grade.D))]
 
@@ -222,6 +237,15 @@ def test_a_total_lies_in_its_own_range(cases):
 
     assert found is not None
     assert found.low - 1e-6 <= found.estimate <= found.high + 1e-6
+
+
+@pytest.mark.parametrize("path", [("energy", "low"), ("energy", "high"), ("avoided", "low")])
+def test_a_range_that_was_taken_away_does_not_compute_again(path):
+    body = plain(an_outcome())
+    part, name = path
+    body[part][name] = None
+
+    assert recompute(body) != []
 
 
 def test_an_outcome_computes_again_from_its_own_body():

@@ -177,6 +177,16 @@ def test_energy_per_item_and_per_token_are_sent():
     assert found["greenops_energy_remote_per_output_token_joules_sum"][0].value == 5.0
 
 
+def test_a_saving_without_a_range_sends_its_estimate_alone():
+    shown = telemetry()
+    shown.savings(AvoidedEmissions(10.0, 8.0, 12.0, Grade.B))
+    shown.savings(AvoidedEmissions(11.0, None, None, Grade.B))
+
+    (found,) = samples(shown.page())["greenops_savings_grams"]
+
+    assert (found.labels["bound"], found.value) == ("estimate", 11.0)
+
+
 @pytest.mark.feature("O2")
 def test_own_emissions_are_sent_as_a_share_of_the_saving_and_only_where_there_is_one():
     shown = telemetry(more=lambda: {(None, names.METRIC_CARBON_OVERHEAD): 0.02})

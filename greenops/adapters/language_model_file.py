@@ -11,6 +11,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Final
 
+from greenops.domain.energy import Boundary
 from greenops.domain.language_model import (
     LanguageModelTable,
     Measured,
@@ -128,3 +129,7 @@ def _check_measured(row: Measured) -> None:
     energies = (row.output_j, row.input_j or 0.0)
     if not all(0 <= each < float("inf") for each in energies) or not 1 <= row.factor < float("inf"):
         raise ValueError(f"the measurement of `{row.model}` has numbers that cannot be")
+    if row.boundary is Boundary.NETWORK:
+        raise ValueError(
+            f"the measurement of `{row.model}` is of a network, where no tokens are made"
+        )

@@ -30,6 +30,8 @@ class Boundary(StrEnum):
     """A processor, an accelerator and the memory of both on one board, as on NVIDIA's GH200."""
     NODE = "node"
     SITE = "site"
+    NETWORK = "network"
+    """What carries bytes between sites; known as a range without a middle, and in no sum with what was metered."""
 
 
 class Category(StrEnum):

@@ -90,6 +90,7 @@ def test_the_example_in_the_reference_is_a_table(tmp_path):
         (json.dumps({"measured": [{**MEASURED, "factor": 0.5}]}), "cannot be"),
         (json.dumps({"measured": [{**MEASURED, "output_j": float("nan")}]}), "cannot be"),
         (json.dumps({"measured": [{**MEASURED, "boundary": "moon"}]}), "moon"),
+        (json.dumps({"measured": [{**MEASURED, "boundary": "network"}]}), "of a network"),
     ],
 )
 def test_a_file_that_is_no_table_says_what_is_wrong(tmp_path, content, why):

@@ -153,6 +153,7 @@ AMOUNT = Carbon(
         replace(AMOUNT, account=Account.MARKET),
         replace(AMOUNT, boundary=Boundary.CHIP),
         replace(AMOUNT, boundary=Boundary.SITE),
+        replace(AMOUNT, boundary=Boundary.NETWORK),
     ],
 )
 def test_amounts_of_two_kinds_never_add(other):

@@ -1,0 +1,66 @@
+"""Batch scheduling against published results, its own promises and the clock; `--json` for machines.
+
+Data are those of the reference folder (`GREENOPS_REFERENCE_DATA`). Speeds are CPU time of one core; the
+peers' figures are quoted. `--only` runs some of anchors, forecasts, promises, speed: what is not run then
+is not told, and not asked for.
+"""
+
+# ruff: noqa: T201  (a benchmark prints; and the core's number is set before numpy is there)
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from pathlib import Path
+
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+sys.path.insert(0, str(Path(__file__).parents[2]))
+
+from tests.bench.scheduling_parts import anchors, forecasts, promises, speed
+from tests.bench.scheduling_parts.data import Figure
+from tests.conftest import REFERENCE
+
+PARTS = {"anchors": anchors, "forecasts": forecasts, "promises": promises, "speed": speed}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS))
+    asked = parser.parse_args()
+    if not REFERENCE.is_dir():
+        print(f"no reference data in {REFERENCE}; set GREENOPS_REFERENCE_DATA", file=sys.stderr)
+        return 1
+    figures: list[Figure] = []
+    notes: dict[str, object] = {}
+    for name in asked.only:
+        found, beside = PARTS[name].figures()
+        figures += found
+        notes |= beside
+    told(figures, notes, as_json=asked.json)
+    return 0 if all(each.holds(each.must) for each in figures) else 1
+
+
+def told(figures, notes, *, as_json):
+    if as_json:
+        whole = {each.key: None if each.value is None else float(each.value) for each in figures}
+        bounds = {each.key: {"must": each.must, "aim": each.aim} for each in figures}
+        print(json.dumps({**whole, **notes, "bounds": bounds}))
+        return
+    for each in figures:
+        sign = "<=" if each.at_most else ">="
+        value = "not measured" if each.value is None else f"{each.value:,.7g}"
+        words = ("ok" if each.holds(each.must) else "FAILS", "aim met" * each.holds(each.aim))
+        print(
+            f"{each.key:<28}{value:>14}  must {sign} {each.must:,g}  aim {sign} {each.aim:,g}",
+            *words,
+            each.note,
+        )
+    for name, value in notes.items():
+        print(f"  {name}: {value:,.5g}" if isinstance(value, float) else f"  {name}: {value}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

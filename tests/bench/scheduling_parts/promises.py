@@ -1,0 +1,82 @@
+"""What a plan must never do: break a bound on cost, or a deadline."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from greenops.plan.cost_bound import cleaner_within_cost, raised
+from greenops.plan.slot_table import BatchJobs, SlotTable
+from greenops.plan.windows import best_windows
+from tests.bench.scheduling_parts import data
+from tests.bench.scheduling_parts.data import HOUR, Figure
+from tests.bench.scheduling_parts.speed import sweden
+
+JOBS = 10_000
+SE4 = 3
+
+
+def figures():
+    broken, price_notes = price_against_carbon()
+    exact, uniform, normal = missed()
+    return [
+        Figure("cost_bound_broken", broken, 0, 0, at_most=True, note="SE4, bounds 0, 5, 10, 20 %"),
+        Figure("missed_exact", exact, 0, 0, at_most=True),
+        Figure("missed_20pct", uniform, 1, 0.5, at_most=True, note="uniform within 20 %"),
+    ], {**price_notes, "missed_20pct_normal": normal}
+
+
+def price_against_carbon():
+    """Plans over their bound, and what bounds and prices do to carbon in SE4, where the two disagree."""
+    carbon, price = sweden()
+    draw = np.random.default_rng(0)
+    length = draw.integers(1, 13, JOBS)
+    start = draw.integers(0, carbon.slots - 24 - 12, JOBS)
+    jobs = BatchJobs.of(SE4, start * HOUR, (start + length + 24) * HOUR, length * HOUR)
+
+    def of(table, begins):
+        return table.area(jobs.zone, begins, begins + jobs.duration_s)
+
+    usual, paid = of(carbon, jobs.earliest_s), of(price, jobs.earliest_s)
+    notes, broken = {}, 0
+    for bound in (0.0, 0.05, 0.1, 0.2, np.inf):
+        plan = cleaner_within_cost(carbon, price, jobs, baseline_s=jobs.earliest_s, increase=bound)
+        cost = of(price, plan.start_s)
+        broken += int((cost > raised(paid, bound)).sum()) + int((~plan.found).sum())
+        name = "any" if np.isinf(bound) else f"{bound * 100:g}pct"
+        notes[f"se4_carbon_change_pct_bound_{name}"] = change(plan.area, usual)
+        notes[f"se4_cost_change_pct_bound_{name}"] = change(cost, paid)
+    cheapest = best_windows(price, jobs)
+    notes["se4_price_only_carbon_change_pct"] = change(of(carbon, cheapest.start_s), usual)
+    notes["se4_price_only_cost_change_pct"] = change(cheapest.area, paid)
+    return broken, notes
+
+
+def change(after, before):
+    return 100 * (float(after.sum()) / float(before.sum()) - 1)
+
+
+def missed():
+    """Percent of jobs that end past their deadline: run times as foretold, and off by up to 20 %.
+
+    A plan counts on the P95 of the run time. Each deadline leaves at least that, and up to a day more.
+    """
+    names, values = data.zones_2022()
+    table = SlotTable.of(values, HOUR)
+    draw = np.random.default_rng(11)
+    zone = draw.integers(0, len(names), JOBS)
+    earliest = draw.integers(0, (table.slots - 72) * HOUR, JOBS)
+    usual = draw.integers(600, 12 * HOUR, JOBS)
+    slack = draw.integers(0, 24 * HOUR, JOBS)
+    rates = []
+    for p95, runs in (
+        (1.0, np.ones(JOBS)),
+        (1.18, draw.uniform(0.8, 1.2, JOBS)),
+        (1.329, np.maximum(draw.normal(1, 0.2, JOBS), 0.1)),
+    ):
+        foretold = np.ceil(usual * p95).astype(int)
+        deadline = earliest + foretold + slack
+        plan = best_windows(table, BatchJobs.of(zone, earliest, deadline, foretold))
+        if not plan.found.all():
+            raise SystemExit("a job with enough time was not placed")
+        rates.append(100 * float((plan.start_s + usual * runs > deadline).mean()))
+    return rates

@@ -32,12 +32,8 @@ def formatted(file: str, text: str) -> str:
         InvalidFile: Not YAML that is read here, or its meaning could not be kept.
     """
     before = list(documents(file, text))
-    made = text
-    for _ in range(MOST_ROUNDS):
-        last, made = made, _round(made)
-        if made == last:
-            break
-    if not _alike(before, list(documents(file, made))) or made != _round(made):
+    made = _settled(text)
+    if made is None or not _alike(before, list(documents(file, made))):
         raise InvalidFile(
             "GO0158",
             "its layout is too unusual to be changed without changing what it says",
@@ -45,6 +41,18 @@ def formatted(file: str, text: str) -> str:
             fix="lay it out by hand, and report it",
         )
     return made
+
+
+def _settled(text: str) -> str | None:
+    """The text that a further round leaves alone; none where there is none near."""
+    try:
+        for _ in range(MOST_ROUNDS):
+            last, text = text, _round(text)
+            if text == last:
+                return text
+    except yaml.YAMLError:
+        return None
+    return None
 
 
 def _round(text: str) -> str:

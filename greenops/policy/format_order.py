@@ -107,22 +107,28 @@ def _block(text: str, node: yaml.MappingNode, wanted: Sequence[int]) -> str | No
     lines = text.split("\n")
     keys = [key.start_mark for key, _ in node.value]
     column = keys[0].column
-    if len({each.line for each in keys}) < len(keys) or any(e.column != column for e in keys):
+    before = [lines[each.line][:column] for each in keys]
+    if (
+        any(e.column != column for e in keys)
+        or before[0].strip(" -")
+        or "".join(before[1:]).strip()
+    ):
         return None
-    first, end = keys[0].line, _end(lines, node, column)
-    prefix = lines[first][:column]
+    first, end, prefix = keys[0].line, _end(lines, node, column), before[0]
     starts = [first, *(_with_comments(lines, each.line, column) for each in keys[1:]), end]
     lines[first] = " " * column + lines[first][column:]
     regions = [lines[a:b] for a, b in pairwise(starts)]
     made = [line for at in wanted for line in regions[at]]
     head = next(at for at, line in enumerate(made) if _is_content(line))
+    depth = len(prefix) - len(prefix.lstrip(" "))  # of the dash: comments above it are as deep
+    made[:head] = [" " * depth + line.lstrip(" ") for line in made[:head]]
     made[head] = prefix + made[head][column:]
     return "\n".join([*lines[:first], *made, *lines[end:]])
 
 
 def _with_comments(lines: Sequence[str], line: int, column: int) -> int:
-    """The first of the comment lines that stand right above a key, as deep as it."""
-    while lines[line - 1].startswith(" " * column + "#"):
+    """The first of the comment lines that stand right above a key, no deeper than it."""
+    while _is_comment(lines[line - 1], column):
         line -= 1
     return line
 
@@ -132,14 +138,14 @@ def _end(lines: Sequence[str], node: yaml.MappingNode, column: int) -> int:
     mark = node.end_mark
     end = mark.line + 1 if mark.column > column else mark.line
     end = min(end, len(lines))
-    while end > 0 and _is_outside(lines[end - 1], column):
+    while end > 0 and (not lines[end - 1].strip() or _is_comment(lines[end - 1], column)):
         end -= 1
     return end
 
 
-def _is_outside(line: str, column: int) -> bool:
+def _is_comment(line: str, column: int) -> bool:
     bare = line.lstrip(" ")
-    return not bare or (bare.startswith("#") and len(line) - len(bare) < column)
+    return bare.startswith("#") and len(line) - len(bare) <= column
 
 
 def _is_content(line: str) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from itertools import pairwise
 from pathlib import Path
 
@@ -201,6 +202,65 @@ def test_a_file_in_any_order_and_style_says_the_same_laid_out(path, dice, flow, 
         assert [
             next(iter(each)) for each in yaml.safe_load_all(made) if each["kind"] != "Workload"
         ] == ["apiVersion" for each in roots if each["kind"] != "Workload"]
+
+
+@settings(max_examples=20, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@given(path=st.sampled_from(ALONE), dice=st.randoms(use_true_random=False))
+def test_no_comment_is_lost_whatever_moves(path, dice):
+    roots = [shuffled(e, dice) for e in yaml.safe_load_all(path.read_text())]
+    lines = yaml.safe_dump_all(roots, sort_keys=False, width=1000).split("\n")
+    for at in range(len(lines) - 1, -1, -1):
+        if dice.random() < 0.3 and lines[at]:
+            depth = len(lines[at]) - len(lines[at].lstrip(" "))
+            lines.insert(at, " " * depth + f"# note {at}")
+        elif dice.random() < 0.2 and lines[at]:
+            lines[at] += f"  # beside {at}"
+    text = "\n".join(lines)
+
+    made = formatted(path.name, text)
+
+    assert compiled(made) == compiled(text)
+    assert comments(made) == comments(text)
+    assert formatted(path.name, made) == made
+
+
+def comments(text):
+    return sorted(re.findall(r"# (?:note|beside) \d+", text))
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (  # a comment that comes to stand above a dash is as deep as the dash
+            "spec:\n  constraints:\n  - level: soft\n    # why\n    name: n\n",
+            "spec:\n  constraints:\n  # why\n  - name: n\n    level: soft\n",
+        ),
+        (
+            "spec:\n  match: []\n# deep\n  priority: 1\n",
+            "spec:\n  # deep\n  priority: 1\n  match: []\n",
+        ),
+        (
+            "spec:\n  match: []\n  priority: 1\n  # end\n",
+            "spec:\n  priority: 1\n  match: []\n  # end\n",
+        ),
+        (
+            "metadata:\n  owners: |\n    # no comment\n\n    a\n  name: p\n",
+            "metadata:\n  name: p\n  owners: |\n    # no comment\n\n    a\n",
+        ),
+        ("? spec\n: {}\n? metadata\n: {}\n", "? spec\n: {}\n? metadata\n: {}\n"),
+        ("spec:\n  -\n    name: x\n", "spec:\n  -\n    name: x\n"),
+    ],
+)
+def test_comments_and_unusual_layouts(before, after):
+    head = "kind: PlacementPolicy\n"
+    if before.startswith("?"):
+        head, before, after = (
+            "",
+            f"? kind\n: PlacementPolicy\n{before}",
+            f"? kind\n: PlacementPolicy\n{after}",
+        )
+
+    assert formatted("p", head + before) == head + after
 
 
 EXPRESSIONS = sorted(

@@ -12,8 +12,10 @@ from typing import Any, Final
 
 import numpy as np
 
+from greenops.domain.workload import Urgency, WorkloadKind
 from greenops.policy.evaluate import Row, to_cel
 from greenops.policy.ir import Node, Var
+from greenops.policy.lint_ranges import WORDS
 from greenops.policy.lint_report import Finding, Severity
 from greenops.policy.lint_source import Written, WrittenPolicy, is_hard
 from greenops.policy.lint_terms import ABSENT, EPOCH, OTHER
@@ -27,6 +29,10 @@ MOST_PAIRS: Final = 20_000
 """Pairs of hard constraints that are compared, in all; each costs about 0.1 ms."""
 MOST_FOUND: Final = 50
 """Conflicts between policies that are told."""
+SAME: Final = (("job.home_region", "baseline.region"), ("job.submitted", "now"))
+"""Pairs of which one is made like the other, where only one is asked for."""
+PERSONAL: Final = "personal"
+"""The data class that means personal data."""
 ROOTS: Final = ("job", "baseline", "now")
 SOME: Final[Mapping[str, Any]] = {
     TEXT: "some-other-text",
@@ -89,24 +95,55 @@ def meet(one: WrittenPolicy, other: WrittenPolicy) -> bool:
     both = np.broadcast_to(both, tuple(map(len, space.axes.values())))
     tried = islice(np.argwhere(both), MOST_TRIES)
     rows = (job_row(space, [int(place) for place in each]) for each in tried)
-    return any(all(rule(row) is True for rule in rules) for row in rows)
+    return any(row is not None and all(rule(row) is True for rule in rules) for row in rows)
 
 
-def job_row(space: Space, places: Sequence[int]) -> Row:
-    """A job that lies in one combination of cells, as far as its fields tell."""
-    plain: dict[str, Any] = {}
-    for path, kind in FIELDS.items():
-        if path.split(".")[0] in ROOTS:
-            plain[path] = SOME[kind]
+def job_row(space: Space, places: Sequence[int]) -> Row | None:
+    """A job that lies in one combination of cells, as far as its fields tell; none could there be."""
+    plain = {
+        path: WORDS[path][0] if path in WORDS else SOME[kind]
+        for path, kind in FIELDS.items()
+        if path.split(".")[0] in ROOTS
+    }
+    plain["job.urgency"], asked = Urgency.DEFERRABLE.value, set()
     for (key, cells), place in zip(space.axes.items(), places, strict=True):
         term = space.terms.get(key)
         if isinstance(term, Var):
             path = ".".join(term.path)
+            asked.add(path)
             plain[path] = _value(cells[place], term, plain.get(path))
+    if not _could_be(plain, asked):
+        return None
     row: dict[str, Any] = {"limits": {}, "job": {"labels": {}}}
     for path, value in plain.items():
         _put(row, path.split("."), value)
     return {name: to_cel(value) for name, value in row.items()}
+
+
+def _could_be(plain: dict[str, Any], asked: set[str]) -> bool:
+    """Do the fields go together, as those of a declared workload and its baseline do?
+
+    What no rule asks for is made to fit.
+    """
+    for one, other in SAME:
+        if one in asked and other not in asked:
+            plain[other] = plain[one]
+        elif one not in asked:
+            plain[one] = plain[other]
+    if "job.id" not in asked:
+        plain["job.id"] = f"{plain['job.name']}/2026-11-23"
+    if "job.contains_personal_data" not in asked:
+        plain["job.contains_personal_data"] = plain["job.data_class"] == PERSONAL
+    waits = (
+        plain["job.kind"] == WorkloadKind.BATCH.value
+    )  # it has a deadline, so it is not interactive
+    return (
+        plain["job.home_region"] == plain["baseline.region"]
+        and plain["job.id"].startswith(plain["job.name"])
+        and not (waits and plain["job.urgency"] == Urgency.INTERACTIVE.value)
+        and (plain["job.data_class"] != PERSONAL or plain["job.contains_personal_data"] is True)
+        and plain["job.submitted"] <= plain["now"]
+    )
 
 
 def _value(cell: Any, term: Node, usual: Any) -> Any:

@@ -168,6 +168,38 @@ def test_two_policies_that_perhaps_no_job_meets_are_left_alone():
 
 
 @pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ('job.data_class == "personal"', "job.contains_personal_data == false"),
+        ('job.home_region == "a"', 'baseline.region == "b"'),
+        ('job.kind == "batch"', 'job.urgency == "interactive"'),
+        ('job.name == "a"', 'job.id == "b/1"'),
+        ('job.kind.matches("^some")', "true"),
+    ],
+)
+def test_two_policies_that_no_declared_workload_could_meet_do_not_conflict(one, other):
+    matches = [f"  match: [{{name: m, expression: '{each}'}}]\n" for each in (one, other)]
+
+    assert codes(policy(CHEAP, "one", matches[0]), policy(DEAR, "two", matches[1])) == []
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ('job.data_class == "personal"', "job.contains_personal_data"),
+        ('job.home_region == "a"', 'baseline.region in ["a", "b"]'),
+        ('job.name.startsWith("fraud-")', 'job.name == "fraud-retrain"'),
+        ("baseline.cost_usd > 5", "baseline.cost_usd < 6"),
+        ('job.submitted > timestamp("2027-01-01T00:00:00Z")', "has(job.team)"),
+    ],
+)
+def test_two_policies_that_a_workload_can_meet_conflict_whatever_they_ask_for(one, other):
+    matches = [f"  match: [{{name: m, expression: '{each}'}}]\n" for each in (one, other)]
+
+    assert codes(policy(CHEAP, "one", matches[0]), policy(DEAR, "two", matches[1])) == ["GO0152"]
+
+
+@pytest.mark.parametrize(
     "expression",
     [
         "candidate.cost_usd >= 0.0",

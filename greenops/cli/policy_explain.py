@@ -42,11 +42,18 @@ def run_explain(args: argparse.Namespace) -> int:
     Raises:
         UsageError: There is no such workload, policy or test.
     """
+    from greenops.errors import UsageError
     from greenops.pipeline.policies import read_policies
 
     policies = read_policies(policy_folder(args.path))
     record = _rules(policies, args.workload) if args.test is None else None
     if record is not None:
+        if args.reader or args.all:
+            raise UsageError(
+                "GO0119",
+                f"nothing is decided for `{args.workload}` here, so there are no such fields",
+                fix="name a policy with tests, or `--test NAME`; `greenops plan` decides a run",
+            )
         show = print_json if args.output == "json" else _explain_rules
         show(record)
         return 0

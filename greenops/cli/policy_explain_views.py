@@ -71,6 +71,8 @@ def limits_line(result: TestResult) -> str:
 
 
 def _change(before: float | None, after: float | None, unit: str) -> str:
+    if before == after:
+        return NOT_KNOWN if before is None else f"{before:g} {unit}, no change"
     if before is None or after is None:
         given = [NOT_KNOWN if each is None else f"{each:g} {unit}" for each in (before, after)]
         return f"{given[0]} -> {given[1]}"

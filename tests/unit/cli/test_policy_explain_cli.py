@@ -8,6 +8,7 @@ import json
 import pytest
 
 from greenops.cli import policy
+from greenops.errors import UsageError
 
 POLICY = """apiVersion: greenops.dev/v1alpha1
 kind: PlacementPolicy
@@ -121,3 +122,16 @@ def test_a_workload_is_told_when_an_objective_counts_and_whom_to_ask(tmp_path, c
     out = capsys.readouterr().out
     assert "cheap (priority 0, shadow), ask team@example.com, money@example.com" in out
     assert "minimize candidate.cost_usd when (candidate.cost_usd < baseline.cost_usd)" in out
+
+
+def test_fields_of_a_decision_are_refused_where_nothing_is_decided(tmp_path):
+    (tmp_path / "p.yaml").write_text(POLICY.split("tests:", maxsplit=1)[0])
+    parser = argparse.ArgumentParser()
+    policy.add_parser(parser.add_subparsers())
+    argv = ["policy", "explain", "--path", str(tmp_path), "cheap", "--for", "finance"]
+    args = parser.parse_args(argv)
+
+    with pytest.raises(UsageError) as caught:
+        args.run(args)
+
+    assert "`greenops plan` decides a run" in str(caught.value)

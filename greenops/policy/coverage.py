@@ -1,6 +1,6 @@
 """Which outcomes of a policy's rules its tests have seen: true, false, error, each branch, each effect.
 
-Asked of: every match, constraint, `when` and exception; inside them both sides of `&&` and `||` and both
+Asked of: every match, constraint, `when` and exception; inside them and what is minimized both sides of `&&` and `||` and both
 branches of `? :`; errors of constraints, since an absent figure refuses; sentences that are computed.
 An outcome that cannot come, by what the fields can be, is not asked for.
 """
@@ -17,7 +17,7 @@ from greenops.policy.evaluate import Expression, Failed, Row, to_cel
 from greenops.policy.ir import Call, If, Local, Node, children, walk
 from greenops.policy.lint_source import Written, WrittenPolicy
 from greenops.policy.lint_truth import Space
-from greenops.policy.model import PolicyTest
+from greenops.policy.model import Objective, PolicyTest
 from greenops.policy.schema import job_row, limits_row, place_row
 from greenops.policy.text import canonical
 
@@ -104,6 +104,15 @@ def _wanted(policy: WrittenPolicy) -> Iterator[Outcome]:
     for objective in policy.policy.objectives:
         at = places.get((True, objective.name), source)
         yield Outcome(name, objective.name, "objective", "", COUNTED, at)
+        for number in _numbers(objective):
+            for part in _parts(number):
+                yield from _of_part(name, objective.name, "objective", part, at)
+
+
+def _numbers(objective: Objective) -> tuple[Node, ...]:
+    """What an objective makes small, first and where that is equal."""
+    tie = objective.tie_break
+    return (objective.minimize.node, *((tie.node,) if tie else ()))
 
 
 def _of_rule(policy: str, rule: Written) -> Iterator[Outcome]:
@@ -111,10 +120,13 @@ def _of_rule(policy: str, rule: Written) -> Iterator[Outcome]:
         if _can_come(rule.node, outcome):
             yield Outcome(policy, rule.name, rule.kind, "", outcome, rule.start)
     for part in _parts(rule.node):
-        for outcome in (TRUE, FALSE):
-            if _can_come(part, outcome):
-                text = canonical(part)
-                yield Outcome(policy, rule.name, rule.kind, text, outcome, rule.at(part.at))
+        yield from _of_part(policy, rule.name, rule.kind, part, rule.at(part.at))
+
+
+def _of_part(policy: str, rule: str, kind: str, part: Node, at: Location) -> Iterator[Outcome]:
+    for outcome in (TRUE, FALSE):
+        if _can_come(part, outcome):
+            yield Outcome(policy, rule, kind, canonical(part), outcome, at)
 
 
 def _can_come(node: Node, outcome: str) -> bool:
@@ -188,8 +200,14 @@ class _Watcher:
                 yield self._outcome(constraint.name, "message of", SPOKEN)
         allowed = {each.candidate for each in self.judgement.verdicts if each.allowed}
         if sure and place.id in allowed:
-            for rule in self.policy.objectives:
-                yield from self._rule(rule, row)
+            yield from self._of_objectives(row)
+
+    def _of_objectives(self, row: Row) -> Iterator[Outcome]:
+        for rule in self.policy.objectives:
+            yield from self._rule(rule, row)
+        for objective in self.policy.policy.objectives:
+            for number in _numbers(objective):
+                yield from self._parts(objective.name, "objective", number, row)
 
     def _effects(self) -> Iterator[Outcome]:
         verdicts = self.judgement.verdicts[1:]
@@ -208,13 +226,16 @@ class _Watcher:
 
     def _rule(self, rule: Written, row: Row) -> Iterator[Outcome]:
         yield self._outcome(rule.name, rule.kind, _answer(rule.node, row))
-        stack = [rule.node]
+        yield from self._parts(rule.name, rule.kind, rule.node, row)
+
+    def _parts(self, name: str, kind: str, rule: Node, row: Row) -> Iterator[Outcome]:
+        stack = [rule]
         while stack:
             node = stack.pop()
             reached, parts = _reached(node, row), _own_parts(node)
             for part in reached:
                 if part in parts and not any(isinstance(e, Local) for e in walk(part)):
-                    yield self._outcome(rule.name, rule.kind, _answer(part, row), canonical(part))
+                    yield self._outcome(name, kind, _answer(part, row), canonical(part))
             stack.extend(reached)
 
     def _outcome(self, rule: str, kind: str, outcome: str, part: str = "") -> Outcome:

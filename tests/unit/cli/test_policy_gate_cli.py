@@ -327,6 +327,19 @@ def test_branches_exceptions_objectives_and_sentences_are_asked_for(folder, caps
     }
 
 
+def test_a_choice_inside_what_is_minimized_is_asked_for(folder, capsys):
+    number = 'candidate.pool == "spot" ? candidate.cost_usd * 2.0 : candidate.cost_usd'
+    aim = f"  objectives: [{{name: least, minimize: '{number}'}}]\n"
+    pool = TESTS.replace("{id: now, cost_usd: 1.0}", "{id: now, cost_usd: 1.0, pool: spot}")
+
+    before = missed(folder(HEAD + aim + TESTS), capsys)
+    after = missed(folder(HEAD + aim + pool), capsys)
+
+    asked = ("least", '(candidate.pool == "spot")')
+    assert {(*asked, "true"), (*asked, "false")} <= before
+    assert before - after == {(*asked, "true")}
+
+
 def test_an_outcome_that_cannot_come_is_not_asked_for(folder, capsys):
     always = "  - {name: known, expression: has(candidate.pool)}\n"
 

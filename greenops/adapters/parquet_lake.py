@@ -171,16 +171,20 @@ class ParquetLake:
             return {}
         return {key: value for key, value in found.items() if credible(value)}
 
-    def spans(self, *, skip_damaged: bool = False) -> Iterator[SpanRow]:
+    def spans(self, *, skip_damaged: bool = False, since: date | None = None) -> Iterator[SpanRow]:
         """Every span once, oldest day first; damaged files can be named in the log and skipped.
 
         Numbers that cannot be, as earlier versions kept them, are absent.
+
+        Args:
+            skip_damaged: Go on without damaged files.
+            since: The first day (simulated, UTC) that is read; none: the first there is.
 
         Raises:
             DataMissing: A file is damaged; names it and says how to go on without it.
         """
         seen: set[tuple[str, str]] = set()
-        for row in self._rows("spans", SPANS, skip_damaged=skip_damaged):
+        for row in self._rows("spans", SPANS, skip_damaged=skip_damaged, since=since):
             row["attributes"] = dict(row["attributes"] or ())
             span = sound(SpanRow(**row))
             if (span.trace_id, span.span_id) not in seen:
@@ -209,9 +213,17 @@ class ParquetLake:
             yield json.loads(row["record"])
 
     def _rows(
-        self, table: str, schema: pa.Schema, *, skip_damaged: bool = False
+        self,
+        table: str,
+        schema: pa.Schema,
+        *,
+        skip_damaged: bool = False,
+        since: date | None = None,
     ) -> Iterator[dict[str, Any]]:
+        first = f"day={since.isoformat()}" if since else ""
         for path in sorted((self._folder / table).glob("day=*/*.parquet")):
+            if path.parent.name < first:
+                continue
             for found in _whole([path], schema, skip_damaged=skip_damaged):
                 yield from found.to_pylist()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from greenops.cli import (
+    policy_budgets,
     policy_bundle,
     policy_check,
     policy_ci,
@@ -14,6 +15,7 @@ from greenops.cli import (
     policy_gen_tests,
     policy_prove,
     policy_replay,
+    policy_schema,
     policy_sweep,
     policy_test,
 )
@@ -22,6 +24,7 @@ VERBS = (
     *(policy_check, policy_test, policy_fmt, policy_explain),
     *(policy_replay, policy_diff, policy_sweep, policy_ci),
     *(policy_gen_tests, policy_prove, policy_bundle),
+    *(policy_budgets, policy_schema),
 )
 """One module each, in the order of the help."""
 

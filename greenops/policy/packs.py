@@ -125,7 +125,7 @@ class Packs:
         self.report.add("GO0123", f"pack `{pack}` has no policy `{name}`", at.at, fix)
 
     def _params_fit(self, base: Node, own: Node) -> bool:
-        """A parameter that is given anew keeps its type; one that nothing names is a slip."""
+        """A parameter that is given anew keeps its type; one that nothing names is told, no more."""
         there, given = _map(base, "params"), _map(own, "params")
         if len(given) > MOST_JOINED:
             message = f"{len(given)} parameters, over {MOST_JOINED}"
@@ -137,7 +137,6 @@ class Packs:
             if name not in there:
                 if name not in used and name != DATA_CLASSES:
                     self._unknown_param(name, node, there)
-                    fine = False
             elif (why := misfit(node, there[name][1])) is not None:
                 self.report.add("GO0125", f"`spec.params.{name}` is {why[0]}", node.at, why[1])
                 fine = False
@@ -192,7 +191,7 @@ def joined_specs(base: Node, own: Node) -> Node:
         there = entries[name][1] if name in entries else None
         if there is None:
             entries[name] = (at, node)
-        elif name in JOINED and there.items is not None and node.items is not None:
+        elif name in JOINED and there.items is not None and node.items:
             entries[name] = (at, Node(node.at, items=(*there.items, *node.items)))
         elif name in BY_KEY and there.entries is not None and node.entries is not None:
             entries[name] = (at, _by_key(name, there, node))

@@ -135,6 +135,11 @@ def test_policies_that_extend_each_other_are_refused_with_the_circle():
             "extend: [acme",
             "GO0110 1.yaml:5:3: unknown key in `spec` `extend`; did",
         ),
+        (
+            'match: [{name: m, expression: job.team == "mine"}]',
+            "match: []",
+            "`spec.match` is empty",
+        ),
         ("most: 5", "msot: 5", "GO0125 1.yaml:7:18: the policies that this one extends have no"),
         ("most: 5", "msot: 5", "did you mean `most`?"),
         ("most: 5", "x: 5", "name it in a rule, or remove it; known: most, pools, strict, tries"),

@@ -27,6 +27,7 @@ def run(args: argparse.Namespace) -> int:
     from greenops.config import load_settings
     from greenops.domain.console import JobRequest
     from greenops.domain.record import plain
+    from greenops.pipeline.budgets import InForce, spans_of
     from greenops.pipeline.decide import Decider
     from greenops.pipeline.grid import load_grid
     from greenops.pipeline.policies import read_policies
@@ -36,7 +37,10 @@ def run(args: argparse.Namespace) -> int:
         load_settings(flags={"policies": args.policies}),
         SystemClock.from_environment(),
     )
-    decider = Decider(settings, clock, read_policies(settings.policies), load_grid(settings, clock))
+    policies = read_policies(settings.policies)
+    in_force = InForce(policies, spans_of(settings.state)).at
+    grid = load_grid(settings, clock)
+    decider = Decider(settings, clock, policies, grid, in_force=in_force)
     workload = decider.workload(args.workload)
     at = _instant(args.at) if args.at else scheduled_start(workload, clock.now())
     record = decider.decide(JobRequest(args.workload, f"{args.workload}/{at:%Y-%m-%d}", at))

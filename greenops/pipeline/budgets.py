@@ -5,12 +5,13 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 from greenops.adapters.parquet_lake import ParquetLake
-from greenops.domain.budget import BudgetState, TargetState
+from greenops.domain.budget import BudgetMode, BudgetState, TargetState
 from greenops.domain.spans import SpanRow
 from greenops.errors import GreenOpsError
 from greenops.policy import PolicySet
@@ -28,8 +29,12 @@ Spans = Callable[[datetime], Iterable[SpanRow]]
 
 def spans_of(state: Path) -> Spans:
     """Spans of the lake below a state folder; damaged files are named in the log and left out."""
-    lake = ParquetLake(state / "lake")
-    return lambda begins: lake.spans(skip_damaged=True, since=begins.date())
+    return partial(spans_since, ParquetLake(state / "lake"))
+
+
+def spans_since(lake: ParquetLake, begins: datetime) -> Iterable[SpanRow]:
+    """Spans of a lake from the day of an instant on; damaged files are named in the log."""
+    return lake.spans(skip_damaged=True, since=begins.astimezone(UTC).date())
 
 
 def standing_of_budgets(
@@ -56,6 +61,8 @@ def standing_of_targets(
 class InForce:
     """The policies that hold now: those declared, and what budgets add at the stages they reached.
 
+    Budgets that only audit bind nothing, so the lake is not asked for them.
+
     What is spent is asked again after `FRESH_FOR`. A lake that cannot be read leaves the policies as
     they were last: a stage is neither entered nor left on a guess.
 
@@ -72,7 +79,7 @@ class InForce:
 
     def at(self, now: datetime) -> PolicySet:
         """The policies at an instant."""
-        if not self.policies.budgets:
+        if not any(each.mode is BudgetMode.ENFORCE for each in self.policies.budgets):
             return self.policies
         if self.asked is None or not timedelta(0) <= now - self.asked < FRESH_FOR:
             self.asked = now

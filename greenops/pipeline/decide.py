@@ -27,6 +27,7 @@ from greenops.plan.choice import choose
 from greenops.plan.guard import deadline_of, due_since
 from greenops.plan.routes import Backend, Weights, route_candidates, shared
 from greenops.policy import PolicySet
+from greenops.policy.budget_rules import as_recorded
 from greenops.ports import Clock
 from greenops.units import NS_PER_S, Seconds
 
@@ -51,6 +52,8 @@ class Decider:
     policies: PolicySet
     grid: GridContext
     judged: Judged = _untold
+    in_force: Callable[[datetime], PolicySet] | None = None
+    """The policies at an instant, with what budgets add to them; none: as they are declared."""
 
     def decide(self, request: JobRequest) -> DecisionRecord:
         """Decide one run, or where a service runs.
@@ -96,7 +99,7 @@ class Decider:
             return ()
         # As the baseline: limits that compare with it ask of a choice, not of a step to it.
         stands = shared(BASELINE, weights, self._backends(front, now), job.workload.energy_kwh, now)
-        return self.policies.judge(job, stands, (), now).verdicts[0].reasons
+        return self._in_force(now).judge(job, stands, (), now).verdicts[0].reasons
 
     def _backends(self, front: Front, now: datetime) -> list[Backend]:
         options = {each.region.id: each for each in self.options(now)}
@@ -121,8 +124,9 @@ class Decider:
             now: Instant of the decision.
             options: Regions and forecasts that the figures were made of.
         """
+        policies = self._in_force(now)
         began_ns = self.clock.monotonic_ns()
-        judgement = self.policies.judge(job, baseline, candidates, now)
+        judgement = policies.judge(job, baseline, candidates, now)
         took_s = (self.clock.monotonic_ns() - began_ns) / NS_PER_S
         self.judged(job.workload.name, 1 + len(candidates), Seconds(took_s))
         decision = choose(
@@ -138,9 +142,12 @@ class Decider:
             decision=decision,
             candidates=(baseline, *candidates),
             verdicts=judgement.verdicts,
-            policies=dict(self.policies.documents),
+            policies=dict(policies.documents),
             job=job,
         )
+
+    def _in_force(self, now: datetime) -> PolicySet:
+        return self.policies if self.in_force is None else self.in_force(now)
 
     def job(self, request: JobRequest, now: datetime) -> Job:
         """The run that a request asks for, with the tightest deadline that anything gives it."""
@@ -205,7 +212,7 @@ def _forecast_ids(job: Job, options: Iterable[RegionOption]) -> Mapping[str, str
 
 
 def decide_again(record: DecisionRecord, policies: PolicySet) -> Decision:
-    """Decide from a record alone; the same policies give the same bytes.
+    """Decide from a record alone; the same policies give the same bytes, stages of budgets included.
 
     Raises:
         UsageError: The record does not hold its job.
@@ -214,7 +221,8 @@ def decide_again(record: DecisionRecord, policies: PolicySet) -> Decision:
         raise UsageError("GO0641", f"record of `{record.decision.id}` does not hold its job")
     made = record.decision
     baseline, *candidates = record.candidates
-    judgement = policies.judge(record.job, baseline, candidates, made.decided_at)
+    in_force = as_recorded(policies, record.policies, made.decided_at)
+    judgement = in_force.judge(record.job, baseline, candidates, made.decided_at)
     return choose(
         record.job,
         baseline,

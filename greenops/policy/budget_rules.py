@@ -17,6 +17,7 @@ from greenops.domain.budget import Block, Budget, BudgetMode, BudgetState, Stage
 from greenops.domain.decision import Mode
 from greenops.domain.workload import Limits
 from greenops.errors import Location, nearest
+from greenops.policy.budget_state import period
 from greenops.policy.declared import Declared, scope_texts
 from greenops.policy.document import Node
 from greenops.policy.evaluate import Expression, compile_node
@@ -71,10 +72,30 @@ def under(policies: PolicySet, states: Iterable[BudgetState]) -> PolicySet:
     return replace(policies, policies=(*policies.policies, *added)) if added else policies
 
 
+def as_recorded(policies: PolicySet, documents: Iterable[str], decided_at: datetime) -> PolicySet:
+    """The policies as they held for a decision, by the names of the documents that it kept."""
+    names, states = set(documents), []
+    for budget in policies.budgets:
+        left = [each.at for each in budget.stages if _left(budget, each, names)]
+        if left:
+            begins, ends = period(budget.every, budget.time_zone, decided_at)
+            states.append(BudgetState(budget.name, begins, ends, share=max(left)))
+    return under(policies, states)
+
+
+def _left(budget: Budget, stage: Stage, names: Iterable[str]) -> bool:
+    made = _name(budget, stage)
+    return any(each == made or each.startswith(f"{made}/") for each in names)
+
+
+def _name(budget: Budget, stage: Stage) -> str:
+    return f"budget/{budget.name}/{stage.at * 100:g}"
+
+
 def _policy(budget: Budget, stage: Stage, more: str = "") -> Policy:
     """A policy of a stage that matches the budget's work and says nothing yet."""
     return Policy(
-        name=f"budget/{budget.name}/{stage.at * 100:g}{more}",
+        name=f"{_name(budget, stage)}{more}",
         owners=budget.owners,
         priority=0,
         match=tuple(_rule(text) for text in scope_texts(budget.scope) or ("true",)),

@@ -45,14 +45,18 @@ def one_line(text: str, most: int = MOST_SHOWN) -> str:
         text: Any text; controls, and signs that turn the direction of writing, become escapes.
         most: Longest result; the middle of a longer one is left out.
     """
-    if len(text) > most:
-        text = f"{text[: most // 2]} … {text[-most // 2 :]}"
-    text = text.replace("\n", " ")
-    return text if text.isprintable() else "".join(map(_visible, text))
+    text = _shortened(text.replace("\n", " "), most)
+    if text.isprintable():
+        return text
+    return _shortened("".join(map(_visible, text)), most)
+
+
+def _shortened(text: str, most: int) -> str:
+    return text if len(text) <= most else f"{text[: most // 2]} … {text[-(most // 2) :]}"
 
 
 def _visible(sign: str) -> str:
-    return sign if sign.isprintable() or sign == "\xa0" else f"\\u{ord(sign):04x}"
+    return sign if sign.isprintable() else f"\\u{ord(sign):04x}"
 
 
 class GreenOpsError(Exception):

@@ -154,13 +154,17 @@ class Interpreter(Evaluator):
         return [] if inner is None else [self.visit(each) for each in inner.children]
 
     def literal(self, tree: Any) -> Any:
-        """A literal; bytes go by our own decoder."""
-        token = tree.children[0]
-        return (
-            cel.BytesType(decoded(str(token)))
-            if token.type == "BYTES_LIT"
-            else super().literal(tree)
-        )
+        """A literal, read once for each program: a long text costs more than all the rest.
+
+        Bytes go by our own decoder.
+        """
+        known = getattr(tree, "known", None)
+        if known is None:
+            token = tree.children[0]
+            of_bytes = token.type == "BYTES_LIT"
+            known = cel.BytesType(decoded(str(token))) if of_bytes else super().literal(tree)
+            tree.known = known
+        return known
 
     def ident(self, tree: Any) -> Any:
         """A macro's variable, a field's root, or a type."""

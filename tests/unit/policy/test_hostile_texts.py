@@ -6,9 +6,12 @@ import resource
 import sys
 import time
 from contextlib import contextmanager
+from datetime import UTC, datetime
 
 import pytest
 
+from greenops.domain.decision import Candidate
+from greenops.domain.workload import Job, Urgency, Workload, WorkloadKind
 from greenops.errors import InvalidFile
 from greenops.policy import compile_policies
 from greenops.policy.document import MAX_BYTES
@@ -254,6 +257,27 @@ def test_variables_that_double_each_other_are_refused():
         lines.append(f"  - {{name: v{n}, expression: {sum_of}}}\n")
 
     assert outcome(policy("variables.v59 > 1.0", extra="".join(lines))) == "GO0134"
+
+
+def test_a_long_text_costs_each_rule_that_looks_at_it():
+    text = "x" * 150_000
+    extra = f'  params: {{long: "{text}"}}\n'
+
+    assert outcome(policy("job.name < params.long", extra=extra)) is None
+    assert outcome(policy(*["job.name < params.long"] * 4, extra=extra)) == "GO0134"
+
+
+def test_a_long_text_is_decoded_once_and_not_for_each_candidate():
+    extra = f'  params: {{long: "{"x" * 150_000}"}}\n'
+    policies = compile_policies([("p.yaml", policy("candidate.region < params.long", extra=extra))])
+    start = datetime(2026, 11, 23, tzinfo=UTC)
+    job = Job("j/1", Workload("j", WorkloadKind.BATCH, Urgency.DEFERRABLE, "eu"), start)
+    places = [Candidate(str(at), region="eu") for at in range(500)]
+
+    with bounded():
+        judgement = policies.judge(job, places[0], places[1:], start)
+
+    assert all(each.allowed for each in judgement.verdicts)
 
 
 @pytest.mark.parametrize("sign", ["\\e[2J", "\\r", "\\u202e", "\\L", "\\N", "\\b", "\\u009b2J"])

@@ -128,18 +128,28 @@ def _is_policy_file(name: str) -> bool:
 
 
 def _text(path: Path) -> str:
-    """A file's text. A carriage return alone is kept, so that it is refused: it would end a comment."""
     try:
-        return _content(path).decode().replace("\r\n", "\n")
+        content = _content(path)
     except OSError as error:
         raise _unreadable(path, error) from error
+    return text_of(str(path), content)
+
+
+def text_of(file: str, content: bytes) -> str:
+    """A file's text. A carriage return alone is kept, so that it is refused: it would end a comment.
+
+    Raises:
+        InvalidFile: It is not UTF-8; names the byte.
+    """
+    try:
+        return content.decode().replace("\r\n", "\n")
     except UnicodeDecodeError as error:
         before = error.object[: error.start]
         column = error.start - before.rfind(b"\n")
         raise InvalidFile(
             "GO0109",
             f"cannot be read: byte 0x{error.object[error.start]:02x} is not UTF-8",
-            at=Location(str(path), before.count(b"\n") + 1, column),
+            at=Location(file, before.count(b"\n") + 1, column),
             fix="save the file as UTF-8",
         ) from error
 

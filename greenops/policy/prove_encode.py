@@ -36,6 +36,7 @@ from greenops.policy.prove_terms import (
     Term,
     both,
     either,
+    escaped,
     in_range,
     whole,
 )
@@ -166,7 +167,7 @@ class Encoder:
             case int() | float() if node.kind == "double":
                 return Term("double", self.numbers.constant(float(value)))
             case str() if node.kind == "string":
-                return Term("string", z3.StringVal(_escaped(value)))
+                return Term("string", z3.StringVal(escaped(value)))
             case _:
                 raise Cannot(f"a {node.kind} is not told to the solver")
 
@@ -272,11 +273,6 @@ def _one(found: Term | Items) -> Term:
     if isinstance(found, Items):
         raise Cannot("a list where a value is due")
     return found
-
-
-def _escaped(text: str) -> str:
-    """A text as the solver reads it: characters outside of ASCII, and its own sign, by number."""
-    return "".join(e if " " <= e <= "~" and e != "\\" else f"\\u{{{ord(e):x}}}" for e in text)
 
 
 _LOGIC: Final[dict[str, Callable[[list[Term]], Term]]] = {

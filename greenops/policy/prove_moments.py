@@ -61,7 +61,7 @@ def _offset(place: str | None, at: Any) -> Any:
         offset = z3.If(at < start, z3.IntVal(before), offset)
     if len(changes) == 1 and _is_fixed(found):
         return offset
-    elsewhere = z3.FreshInt(f"offset {place}")
+    elsewhere = z3.Function(f"offset {place}", z3.IntSort(), z3.IntSort())(at)
     inside = z3.And(at >= whole(FROM), at < whole(UNTIL))
     bounded = z3.If(z3.And(elsewhere > -DAY, elsewhere < DAY), elsewhere, z3.IntVal(0))
     return z3.If(inside, offset, bounded)

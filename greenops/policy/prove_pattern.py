@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import z3
 
-from greenops.policy.prove_terms import Cannot
+from greenops.policy.prove_terms import Cannot, escaped
 
 CLASSES: Final = {"d": ("09",), "w": ("09", "AZ", "az", "__"), "s": ("\t\n", "\f\r", "  ")}
 """What `\\d`, `\\w` and `\\s` are. Source: RE2 syntax, Perl character classes, which are ASCII."""
@@ -39,12 +39,12 @@ def _one() -> Any:
 
 
 def _range(ends: str) -> Any:
-    low, high = (f"\\u{{{ord(each):x}}}" for each in ends)
+    low, high = (escaped(each) for each in ends)
     return z3.Range(z3.StringVal(low), z3.StringVal(high))
 
 
 def _letter(letter: str) -> Any:
-    return z3.Re(z3.StringVal(f"\\u{{{ord(letter):x}}}"))
+    return z3.Re(z3.StringVal(escaped(letter)))
 
 
 def _union(parts: list[Any]) -> Any:

@@ -23,7 +23,7 @@ from greenops.policy.prove_claims import Claim, Kind, Parts
 from greenops.policy.prove_encode import Encoder
 from greenops.policy.prove_numbers import Exact, Numbers, Rounded, Unsettled
 from greenops.policy.prove_rules import Told, expressions, facts, list_length, told
-from greenops.policy.prove_terms import YES, Items, Term, whole
+from greenops.policy.prove_terms import YES, Items, Term, escaped, whole
 from greenops.policy.prove_witness import Seen, Witness, of_fields, seen, witness, writable
 from greenops.policy.schema import with_labels
 
@@ -248,7 +248,10 @@ class _Question:
             return z3.Not(field.ok)
         if isinstance(field, Items):
             length = z3.Int(f"length of {name}")
-            same = [e.value == z3.StringVal(v) for e, v in zip(field.items, value, strict=False)]
+            same = [
+                e.value == z3.StringVal(escaped(v))
+                for e, v in zip(field.items, value, strict=False)
+            ]
             return z3.And(field.ok, length == len(value), *same)
         made = self._gives(field, value)
         return None if made is None else made

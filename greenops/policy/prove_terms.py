@@ -18,6 +18,8 @@ FIRST: Final = (datetime.min.replace(tzinfo=UTC) - EPOCH) // MICROSECOND
 LAST: Final = (datetime.max.replace(tzinfo=UTC) - EPOCH) // MICROSECOND
 SPAN: Final = LONGEST // MICROSECOND
 """Longest duration [us]."""
+LAST_SIGN: Final = 0x2FFFF
+"""Last character of the solver's texts. Source: SMT-LIB, theory of Unicode strings."""
 YES: Final = z3.BoolVal(True)
 NO: Final = z3.BoolVal(False)
 
@@ -82,6 +84,17 @@ def either(terms: Sequence[Term]) -> Term:
 def whole(value: datetime | timedelta) -> int:
     """An instant since 1970, or a duration, in microseconds."""
     return (value - EPOCH if isinstance(value, datetime) else value) // MICROSECOND
+
+
+def escaped(text: str) -> str:
+    """A text as the solver reads it: characters outside of ASCII, and its own sign, by number.
+
+    Raises:
+        Cannot: A character is beyond those that the solver has.
+    """
+    if any(ord(each) > LAST_SIGN for each in text):
+        raise Cannot("a character beyond U+2FFFF is not told to the solver")
+    return "".join(e if " " <= e <= "~" and e != "\\" else f"\\u{{{ord(e):x}}}" for e in text)
 
 
 def ints_fit(value: Any) -> Any:

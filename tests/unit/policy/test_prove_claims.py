@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import product
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from greenops.domain.decision import Candidate
-from greenops.domain.workload import Job, Urgency, Workload, WorkloadKind
+from greenops.domain.workload import Job, Limits, Urgency, Workload, WorkloadKind
 from greenops.policy import compile_policies
+from greenops.policy.builtin import constraints_for
+from greenops.policy.schema import FIELDS
+from greenops.units import GramsPerKwh, Usd
 
 pytest.importorskip("z3")
 from greenops.policy.prove_claims import Kind, Subject, claims
+from greenops.policy.prove_encode import Encoder
 from greenops.policy.prove_equal import differences, equal
 from greenops.policy.prove_invariants import read_invariants
+from greenops.policy.prove_numbers import Exact
+from greenops.policy.prove_rules import told
 from greenops.policy.prove_solve import Answer, decide
 from greenops.policy.prove_witness import Witness, seen
 
@@ -226,6 +232,30 @@ def test_a_refactoring_that_changes_nothing_is_proved():
     assert {each.answer for each in compared(left, right).values()} == {Answer.HOLDS}
 
 
+def test_a_policy_is_equal_to_itself_at_any_hour_of_any_century():
+    rule = 'candidate.start.getHours("Europe/Paris") == 2 && candidate.pool.matches("\\bx")'
+    body = constraints(rule, 'candidate.pool != "\U00100000"')
+
+    assert {each.answer for each in compared(body, body).values()} == {Answer.HOLDS}
+
+
+def test_the_rules_of_the_engine_that_proofs_know_are_all_there_are():
+    """A new one must be told to the solver too, or proofs would speak of another engine."""
+    within, usd = timedelta(hours=1), Usd(1.0)
+    limits = Limits(within, None, usd, 0.1, 0.1, GramsPerKwh(1.0))
+    workload = Workload(
+        *("w", WorkloadKind.BATCH, Urgency.INTERACTIVE, "a", ("a",)), data_class="x", limits=limits
+    )
+    job = Job("j", workload, datetime(2026, 11, 23, tzinfo=UTC))
+
+    there = constraints_for(job, limits, job.submitted, frozenset())
+
+    policy_of_all = compile_policies([("f", policy(""))]).policies[0]
+    encoder = Encoder(Exact(), FIELDS, 2)
+    known = [each.name for each in told(encoder, policy_of_all, frozenset()).rules]
+    assert known == [each.name for each in there]
+
+
 def test_a_refactoring_that_changes_what_errs_is_found_with_a_row():
     left = constraints("candidate.cost_usd <= 5.0 || candidate.carbon_g <= 9.0")
     right = constraints(
@@ -274,7 +304,7 @@ ATOMS = [
 GRID = list(
     product(
         (None, 0.0, 1.0, 1.5, 2.0),
-        (None, "a", "b", "c"),
+        (None, "a", "b", "bx", "c"),
         (None, "a", "b", "d"),
         (True, False),
         (Urgency.DEFERRABLE, Urgency.STANDARD, Urgency.INTERACTIVE),
@@ -310,7 +340,13 @@ def row(cost, region, pool, interruptible, urgency):
 
 
 @pytest.mark.timeout(200)
-@settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck), database=None)
+@settings(
+    max_examples=10,
+    phases=[Phase.explicit, Phase.generate],
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+    database=None,
+)
 @given(policies())
 def test_the_prover_answers_as_every_row_of_a_grid_does(body):
     sources = [("f", policy(body))]

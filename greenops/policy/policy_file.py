@@ -13,7 +13,8 @@ from greenops.domain.record import plain
 from greenops.domain.workload import Limits
 from greenops.policy.evaluate import Expression
 from greenops.policy.fields import Fields
-from greenops.policy.ir import Call, Const, Var, conjuncts
+from greenops.policy.interactive import check_interactive
+from greenops.policy.ir import Const
 from greenops.policy.model import (
     Constraint,
     Level,
@@ -87,7 +88,7 @@ def read_policy(
     spec.done()
     _check_names(spec, constraints)
     made = tuple(each for each in match if each)
-    _check_interactive(spec, made, limits)
+    check_interactive(spec, made, limits)
     if len(spec.report.problems) > before:
         return None
     policy = Policy(
@@ -245,23 +246,6 @@ def _check_names(spec: Fields, constraints: Sequence[Constraint | None]) -> None
     names = [each.name for each in constraints if each]
     for name in sorted({each for each in names if names.count(each) > 1}):
         spec.bad("constraints", f"two constraints are named `{name}`", "names are unique")
-
-
-def _check_interactive(spec: Fields, match: Sequence[Expression], limits: Limits) -> None:
-    """Law: no policy may give interactive work time to wait."""
-    waits = limits.deadline_within is not None or limits.deadline_at is not None
-    urgency, word = ("job", "urgency"), "interactive"
-    for part in (part for each in match for part in conjuncts(each.node)):
-        if not waits or not isinstance(part, Call) or part.name != "==":
-            continue
-        fields = [each.path for each in part.args if isinstance(each, Var)]
-        if urgency in fields and any(isinstance(e, Const) and e.value == word for e in part.args):
-            spec.bad(
-                "limits",
-                "interactive work is never delayed, but this policy gives it a deadline",
-                "remove `limits.deadline`",
-                "21",
-            )
 
 
 def _classes(scope: Scope) -> frozenset[str]:

@@ -198,14 +198,48 @@ def test_a_policy_that_could_delay_a_declared_interactive_workload_is_refused():
     assert "`rule` could delay interactive workload `search`" in problem.message
 
 
-@pytest.mark.feature("B6")
-def test_a_policy_for_interactive_work_cannot_have_a_deadline():
-    policy = changed(POLICY, 'job.kind == "batch"', 'job.urgency == "interactive"')
-    policy = changed(policy, "  constraints:", "  limits: {deadline: {within: 4h}}\n  constraints:")
+WAITS = "  limits: {deadline: {within: 4h}}\n  constraints:"
 
-    (problem,) = problems(policy)
+
+@pytest.mark.feature("B6")
+@pytest.mark.parametrize(
+    "match",
+    [
+        'job.urgency == "interactive"',
+        '"interactive" == job.urgency',
+        'job.urgency in ["interactive", "standard"]',
+        'job.kind == "batch" && job.urgency == "interactive"',
+        'job.urgency == "interactive" || job.urgency == "standard"',
+        '!(job.urgency != "interactive")',
+        'job.urgency != "best-effort"',
+        'job.urgency.startsWith("inter")',
+    ],
+)
+def test_a_policy_for_interactive_work_cannot_have_a_deadline(match):
+    policy = changed(POLICY, 'job.kind == "batch"', f"'{match}'")
+
+    (problem,) = problems(changed(policy, "  constraints:", WAITS))
 
     assert problem.code == "GO0121"
+    assert problems(policy) == ()
+
+
+@pytest.mark.feature("B6")
+@pytest.mark.parametrize(
+    "match",
+    [
+        'job.kind == "batch"',
+        'job.urgency != "interactive"',
+        'job.urgency in ["standard", "deferrable"]',
+        'job.urgency != "best-effort" && job.urgency != "interactive"',
+        '!(job.urgency in ["interactive", "break-glass"])',
+        'has(job.urgency) && job.team == "a"',
+    ],
+)
+def test_a_policy_for_other_work_may_have_a_deadline(match):
+    policy = changed(POLICY, 'job.kind == "batch"', f"'{match}'")
+
+    assert problems(changed(policy, "  constraints:", WAITS)) == ()
 
 
 @pytest.mark.parametrize(

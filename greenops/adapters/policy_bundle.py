@@ -108,12 +108,17 @@ def _entries(content: bytes) -> list[tuple[str, bytes]]:
     with tarfile.open(fileobj=io.BytesIO(content), mode="r:") as opened:
         for info in opened:
             if info.type != tarfile.REGTYPE or info.pax_headers:
-                raise ValueError(f"entry `{info.name[:60]}` is no plain file")
+                raise ValueError(f"entry `{shown(info.name)}` is no plain file")
             if info.size > len(content) or len(found) >= MOST_ENTRIES:
-                raise ValueError(f"entry `{info.name[:60]}` is too much")
+                raise ValueError(f"entry `{shown(info.name)}` is too much")
             body = opened.extractfile(info)
             found.append((info.name, body.read() if body else b""))
     return found
+
+
+def shown(name: str) -> str:
+    """A name that nobody vouches for, as a terminal can show it."""
+    return ascii(name[:60])[1:-1]
 
 
 def _damaged(path: Path, why: str) -> DataMissing:

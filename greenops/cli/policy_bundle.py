@@ -66,11 +66,20 @@ def _state(given: Path | None) -> Path:
 
 
 def run_bundle(args: argparse.Namespace) -> int:
-    """Write the bundle."""
+    """Write the bundle.
+
+    Raises:
+        UsageError: It would be written over policies, or is refused on the day it is made.
+    """
+    from greenops.adapters.clock import SystemClock
+    from greenops.errors import UsageError
     from greenops.pipeline.policy_bundle import make_bundle, must_differ
 
     folder, state = policy_folder(args.path), _state(args.state)
     must_differ(folder, args.out)
+    if args.expires is not None and args.expires <= SystemClock.from_environment().wall():
+        said = f"a bundle that expires on {args.expires:%Y-%m-%d} is refused already"
+        raise UsageError("GO0167", said, fix="give `--expires` a day that is to come")
     made = make_bundle(folder, args.out, state, args.expires)
     print(made.hash)
     until = f", until {args.expires:%Y-%m-%d}" if args.expires else ""

@@ -10,7 +10,7 @@ from typing import Final
 
 from greenops import __version__
 from greenops.adapters import keys
-from greenops.adapters.policy_bundle import read_bundle, write_bundle
+from greenops.adapters.policy_bundle import read_bundle, shown, write_bundle
 from greenops.errors import DataMissing, InvalidFile, Location, PolicyFailed, UsageError
 from greenops.pipeline.evidence import KEYS
 from greenops.pipeline.policies import policy_sources, run_tests
@@ -188,7 +188,9 @@ def _as_signed(
     found = [BundledFile(name, len(each), digest(each)) for name, each in entries]
     for given, wanted in zip(found, manifest.files, strict=False):
         if given.path != FILES + wanted.path:
-            raise _altered(path, f"`{given.path}` stands where `{FILES}{wanted.path}` was signed")
+            raise _altered(
+                path, f"`{shown(given.path)}` stands where `{FILES}{wanted.path}` was signed"
+            )
         if (given.size, given.sha256) != (wanted.size, wanted.sha256):
             raise _altered(path, f"`{given.path}` is not what was signed")
     if len(found) != len(manifest.files):

@@ -336,6 +336,20 @@ def test_a_bundle_is_not_written_over_policies(folder, tmp_path, out):
         run("bundle", folder, "--out", folder / out, "--state", tmp_path / "state")
 
 
+def test_a_bundle_that_is_refused_on_the_day_it_is_made_is_not_made(folder, tmp_path):
+    with pytest.raises(UsageError, match=r"GO0167 .*is refused already"):
+        run("bundle", folder, "--out", tmp_path / "x", "--expires", "2020-01-01")
+    assert not (tmp_path / "x").exists()
+
+
+def test_a_name_that_moves_the_cursor_is_shown_as_it_is_written(bundle, key):
+    rewritten(bundle, lambda e: [*e[:3], ("files/\x1b[2J.yaml", e[3][1])])
+
+    with pytest.raises(DataMissing) as error:
+        open_bundle(bundle, key, NOW)
+    assert "\x1b" not in str(error.value)
+
+
 def test_a_disk_that_takes_no_bundle_is_told(folder, tmp_path):
     with pytest.raises(Unreachable, match="GO0162"):
         make_bundle(folder, tmp_path / "no" / "x.bundle", tmp_path / "state")

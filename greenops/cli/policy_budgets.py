@@ -24,7 +24,9 @@ def add_parser(verbs: Any) -> None:
     )
     budgets.set_defaults(run=run_budgets)
     targets = verbs.add_parser(
-        "targets", help="what each target wants by now, and what is reached", epilog="exit 0 always"
+        "targets",
+        help="what each target wants by now, and what is reached",
+        epilog="exit 0: told; 2: a file cannot be used; 3: the lake is damaged",
     )
     targets.set_defaults(run=run_targets)
     for each in (budgets, targets):
@@ -48,7 +50,7 @@ def run_budgets(args: argparse.Namespace) -> int:
 
     policies = read_policies(policy_folder(args.path))
     now = SystemClock.from_environment().now()
-    states = standing_of_budgets(policies, spans_of(_state(args.state)), now)
+    states = standing_of_budgets(policies, spans_of(_state(args.state), skip_damaged=False), now)
     if args.output == "json":
         print_json([{**plain(each), "spent": each.spent} for each in states])
     else:
@@ -69,7 +71,7 @@ def run_targets(args: argparse.Namespace) -> int:
 
     policies = read_policies(policy_folder(args.path))
     now = SystemClock.from_environment().now()
-    states = standing_of_targets(policies, spans_of(_state(args.state)), now)
+    states = standing_of_targets(policies, spans_of(_state(args.state), skip_damaged=False), now)
     if args.output == "json":
         print_json([plain(each) for each in states])
     else:

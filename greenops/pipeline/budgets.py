@@ -27,14 +27,21 @@ Spans = Callable[[datetime], Iterable[SpanRow]]
 """Spans from the day of an instant on."""
 
 
-def spans_of(state: Path) -> Spans:
-    """Spans of the lake below a state folder; damaged files are named in the log and left out."""
-    return partial(spans_since, ParquetLake(state / "lake"))
+def spans_of(state: Path, *, skip_damaged: bool = True) -> Spans:
+    """Spans of the lake below a state folder.
+
+    Args:
+        state: The folder.
+        skip_damaged: Name damaged files in the log and go on; else they raise `DataMissing`.
+    """
+    return partial(spans_since, ParquetLake(state / "lake"), skip_damaged=skip_damaged)
 
 
-def spans_since(lake: ParquetLake, begins: datetime) -> Iterable[SpanRow]:
-    """Spans of a lake from the day of an instant on; damaged files are named in the log."""
-    return lake.spans(skip_damaged=True, since=begins.astimezone(UTC).date())
+def spans_since(
+    lake: ParquetLake, begins: datetime, *, skip_damaged: bool = True
+) -> Iterable[SpanRow]:
+    """Spans of a lake from the day of an instant on."""
+    return lake.spans(skip_damaged=skip_damaged, since=begins.astimezone(UTC).date())
 
 
 def standing_of_budgets(

@@ -242,6 +242,14 @@ def test_budgets_are_told_and_a_spent_one_exits_1(state, capsys, monkeypatch, gr
     assert says in capsys.readouterr().out
 
 
+def test_a_damaged_lake_tells_no_sum_that_is_too_small(state, monkeypatch):
+    spend(state, 900.0)
+    (state / "lake/v1/spans/day=2021-10-08/x.parquet").write_bytes(b"no parquet")
+
+    with pytest.raises(DataMissing, match="GO0412"):
+        run(state, "budgets", monkeypatch=monkeypatch)
+
+
 def test_budgets_and_targets_write_json(state, capsys, monkeypatch):
     spend(state, 1000.0)
 

@@ -47,6 +47,12 @@ def build_parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
     args = build_parser().parse_args(argv)
+    args.argv = list(sys.argv[1:] if argv is None else argv)
+    return carried_out(args)
+
+
+def carried_out(args: argparse.Namespace) -> int:
+    """Run what was parsed; an error is one line and its exit code."""
     try:
         return int(args.run(args))
     except GreenOpsError as error:

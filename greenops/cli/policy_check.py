@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from greenops.cli import policy_isolated
 from greenops.cli.policy_annotations import annotation
 from greenops.cli.policy_explain import policy_folder, print_json
 from greenops.errors import ExitCode
@@ -31,7 +32,7 @@ def add_parser(verbs: Any) -> None:
     check.add_argument("--strict", action="store_true", help="a warning fails too")
     formats = ("table", "json", "github", "sarif")
     check.add_argument("-o", "--output", choices=formats, default="table")
-    check.set_defaults(run=run_check)
+    policy_isolated.offer(check, run_check)
 
 
 def run_check(args: argparse.Namespace) -> int:

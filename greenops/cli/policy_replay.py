@@ -8,6 +8,7 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from greenops.cli import policy_isolated
 from greenops.cli.policy_explain import policy_folder, print_json
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ def add_parser(verbs: Any) -> None:
     )
     add_period(replay)
     replay.add_argument("-o", "--output", choices=("table", "json", "markdown"), default="table")
-    replay.set_defaults(run=run_replay)
+    policy_isolated.offer(replay, run_replay, tables=True)
 
 
 def add_period(parser: argparse.ArgumentParser) -> None:

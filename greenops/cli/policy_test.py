@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from greenops.cli import policy_isolated
 from greenops.cli.policy_annotations import annotation
 from greenops.cli.policy_explain import policy_folder, print_json, result_record
 from greenops.errors import ExitCode, PolicyFailed
@@ -40,7 +41,7 @@ def add_parser(verbs: Any) -> None:
     )
     formats = ("table", "json", "github", "junit")
     test.add_argument("-o", "--output", choices=formats, default="table")
-    test.set_defaults(run=run_test)
+    policy_isolated.offer(test, run_test)
 
 
 def _percent(text: str) -> float:

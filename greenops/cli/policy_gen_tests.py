@@ -75,7 +75,10 @@ def _wanted(policies: PolicySet, given: str | None) -> str:
 
 
 def _tell(found: Generated) -> None:
-    print(f"{len(found.tests)} tests near {found.edges} comparisons", file=sys.stderr)
+    if not found.edges:
+        print("the policy compares no figures, so it has no edges", file=sys.stderr)
+        return
+    print(f"tests made: {len(found.tests)}; comparisons: {found.edges}", file=sys.stderr)
     for each in found.unseen:
         print(f"no recorded row: {each}", file=sys.stderr)
     for each in found.untold:

@@ -151,9 +151,10 @@ def _answers(mine: Connection, seconds: float) -> Iterator[Proof]:
             return
         if said is None:
             return
+        asked = said
         if isinstance(said, Proof) and said.answer:
             yield said
-        asked = said
+            asked = None
 
 
 def _unknown(asked: Proof | None, why: str) -> Proof:

@@ -150,7 +150,7 @@ def test_the_entries_alone_can_be_asked_for(rules, state, capsys):
     assert printed.out.startswith(
         '- name: "limit/deadline: near an edge where it holds, etl-2/1"\n'
     )
-    assert "4 tests near 4 comparisons" in printed.err
+    assert "tests made: 4; comparisons: 4" in printed.err
 
 
 def test_an_edge_that_no_row_lies_beyond_is_told(rules, state, capsys):
@@ -159,6 +159,18 @@ def test_an_edge_that_no_row_lies_beyond_is_told(rules, state, capsys):
     run(rules, "--state", state, "--only")
 
     assert "no recorded row: clean (does not hold)" in capsys.readouterr().err
+
+
+def test_a_policy_without_figures_has_no_edges(rules, state, capsys):
+    text = RULES.replace("candidate.carbon_g <= 70.0 || ", "").replace(
+        ", when: candidate.carbon_g < baseline.carbon_g", ""
+    )
+    rules.write_text(
+        text.replace("  limits: {deadline: {within: 6h}, maxCost: {increase: 10%}}\n", "")
+    )
+
+    assert run(rules, "--state", state) == 0
+    assert "compares no figures" in capsys.readouterr().err
 
 
 def test_nothing_recorded_is_told(rules, tmp_path):

@@ -26,6 +26,8 @@ from greenops.policy.prove_rules import told
 from greenops.policy.prove_solve import Answer, decide
 from greenops.policy.prove_witness import Witness, seen
 
+pytestmark = pytest.mark.timeout(150)  # a solver's time depends on the machine
+
 HEAD = """apiVersion: greenops.dev/v1alpha1
 kind: PlacementPolicy
 metadata: {{name: {name}, owners: [a@example.com]}}
@@ -339,7 +341,6 @@ def row(cost, region, pool, interruptible, urgency):
     return Witness({}, Job("j", workload, now), Candidate("base"), place, now)
 
 
-@pytest.mark.timeout(200)
 @settings(
     max_examples=10,
     phases=[Phase.explicit, Phase.generate],

@@ -19,6 +19,8 @@ from greenops.policy.prove_numbers import Exact, Rounded, Unsettled  # noqa: E40
 from greenops.policy.prove_pattern import regex  # noqa: E402
 from greenops.policy.prove_terms import Cannot, Items, whole  # noqa: E402
 
+pytestmark = pytest.mark.timeout(150)  # a solver's time depends on the machine
+
 START = datetime(2026, 11, 23, 23, 30, tzinfo=UTC)
 FIELDS = {
     "job.team": ("string", ["etl", "é", "", "a-1"]),
@@ -141,7 +143,6 @@ FUZZ = settings(
 )
 
 
-@pytest.mark.timeout(120)
 @pytest.mark.parametrize("numbers", [Exact, Rounded, Unsettled])
 def test_the_solver_can_choose_whatever_the_row_evaluator_gives(numbers):
     @FUZZ
@@ -158,7 +159,6 @@ def test_the_solver_can_choose_whatever_the_row_evaluator_gives(numbers):
     law()
 
 
-@pytest.mark.timeout(120)
 @pytest.mark.parametrize("numbers", [Exact, Rounded])
 def test_the_solver_can_choose_nothing_else_where_all_is_told(numbers):
     @FUZZ

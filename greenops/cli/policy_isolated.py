@@ -48,7 +48,7 @@ def _run(run: Run, tables: bool, args: argparse.Namespace) -> int:
     if not BOUNDED:
         said = "only time and output are bounded: this system has no limits on memory and CPU"
         print(f"greenops: {said}", file=sys.stderr)
-    request = {"argv": args.argv, "cwd": str(Path.cwd())}
+    request = {"argv": args.whole_line, "cwd": str(Path.cwd())}
     answer = isolated(WORK, request, _limits(tables=tables))
     _show(answer["out"], sys.stdout, json_text=args.output == "json" and answer["code"] != 2)  # noqa: PLR2004 - usage
     _show(answer["err"], sys.stderr)

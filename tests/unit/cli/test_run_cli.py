@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from greenops.cli.main import main
+import subprocess
+import sys
 
 WORKLOAD = """apiVersion: greenops.dev/v1alpha1
 kind: Workload
@@ -13,14 +14,17 @@ spec:
 """
 
 
-def test_a_command_that_is_not_there_is_named_and_not_the_command_line_of_greenops(
-    tmp_path, monkeypatch, capsys
-):
-    monkeypatch.chdir(tmp_path)
+def test_a_command_that_is_not_there_is_named_and_not_the_command_line_of_greenops(tmp_path):
     (tmp_path / "w.yaml").write_text(WORKLOAD)
-    monkeypatch.setenv("GREENOPS_STATE", str(tmp_path / "state"))
+    line = ["run", "--workload", "w.yaml", "--state", "state", "--", "no-such-command-here", "-x"]
 
-    code = main(["run", "--workload", "w.yaml", "--", "no-such-command-here", "-x"])
+    done = subprocess.run(
+        [sys.executable, "-m", "greenops.cli.main", *line],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
 
-    assert code == 127
-    assert "GO0622 no command `no-such-command-here`" in capsys.readouterr().err
+    assert done.returncode == 127
+    assert "GO0622 no command `no-such-command-here`" in done.stderr

@@ -87,7 +87,7 @@ def decide(claim: Claim, seconds: float) -> Finding:
         return _absent(claim, looked, exact.longer) if looked.ruled_out else _open(looked)
     if looked.ruled_out and _Question(claim, Unsettled(), seconds).ruled_out():
         return _absent(claim, looked, exact.longer)
-    doubles = _by_chance(claim, seconds) if looked.ruled_out and not claim.wanted else None
+    doubles = _by_chance(claim, seconds) if looked.ruled_out else None
     doubles = doubles or _Question(claim, Rounded(), seconds).look()
     if doubles.row is not None:
         return _present(claim, doubles, ROUNDING if looked.ruled_out else "")

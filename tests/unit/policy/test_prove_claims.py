@@ -280,6 +280,14 @@ def test_sums_that_differ_only_as_doubles_round_are_not_called_equal():
     assert (found.answer, found.caveat) == (Answer.FAILS, "only as doubles are rounded")
 
 
+def test_a_rule_that_only_rounding_can_keep_is_not_called_a_conflict():
+    sums = "(candidate.cost_usd + 0.1) + 0.2 != candidate.cost_usd + (0.1 + 0.2)"
+
+    found = said(constraints(sums), "constraints", seconds=2.0)
+
+    assert (found.answer, found.caveat) == (Answer.HOLDS, "only as doubles are rounded")
+
+
 def test_what_needs_no_solver_to_differ_is_listed():
     one = compile_policies([("f", policy("  priority: 1\n"))]).policies[0]
     other = compile_policies(

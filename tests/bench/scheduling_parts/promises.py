@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from greenops.plan.bounded_pieces import bounded_pieces
 from greenops.plan.cost_bound import cleaner_within_cost, raised
 from greenops.plan.slot_table import BatchJobs, SlotTable
 from greenops.plan.windows import best_windows
@@ -42,9 +43,13 @@ def price_against_carbon():
         plan = cleaner_within_cost(carbon, price, jobs, baseline_s=jobs.earliest_s, increase=bound)
         cost = of(price, plan.start_s)
         broken += int((cost > raised(paid, bound)).sum()) + int((~plan.found).sum())
+        pieces = bounded_pieces(carbon, price, jobs, raised(paid, bound))
+        broken += int((pieces.bounded_area > raised(paid, bound)).sum())
+        broken += int((~pieces.found).sum())
         name = "any" if np.isinf(bound) else f"{bound * 100:g}pct"
         notes[f"se4_carbon_change_pct_bound_{name}"] = change(plan.area, usual)
         notes[f"se4_cost_change_pct_bound_{name}"] = change(cost, paid)
+        notes[f"se4_pieces_carbon_change_pct_bound_{name}"] = change(pieces.area, usual)
     cheapest = best_windows(price, jobs)
     notes["se4_price_only_carbon_change_pct"] = change(of(carbon, cheapest.start_s), usual)
     notes["se4_price_only_cost_change_pct"] = change(cheapest.area, paid)

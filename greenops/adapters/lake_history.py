@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -15,8 +14,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from greenops.adapters.lake_files import Part, parts
+from greenops.adapters.lake_pieces import Piece, mapped, pieces_of, read_all, rows_of, sound
 from greenops.domain.record import canonical
-from greenops.errors import DataMissing, Location
 
 NAME: Final = "decision_id"
 BATCH: Final = 800_000
@@ -35,16 +35,6 @@ DECISION: Final = pa.schema(
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
-    """Some rows of one file."""
-
-    path: Path
-    group: int
-    start: int
-    length: int
-
-
-@dataclass(frozen=True, slots=True)
 class Source:
     """Where a batch's candidates were read; gives what was not read then.
 
@@ -58,20 +48,19 @@ class Source:
 
     def column(self, name: str) -> Any:
         """One more column of all candidates of the batch."""
-        found = pa.concat_tables([_read(each, [name]) for each in self.pieces]).column(name)
+        found = read_all(self.pieces, [name]).column(name)
         return found if self.kept is None else found.take(self.kept)
 
     def rows(self, first: int, length: int) -> list[dict[str, Any]]:
         """Some candidates that lie together, with all that was recorded of them."""
         at = first if self.kept is None else int(self.kept[first].as_py())
-        rows: list[dict[str, Any]] = []
+        asked: list[Piece] = []
         for each in self.pieces:
-            low, high = max(0, at), min(each.length, at + length - len(rows))
+            low, high = max(0, at), min(each.length, at + length)
             if low < high:
-                part = Piece(each.path, each.group, each.start + low, high - low)
-                rows += _read(part, None).drop_columns([NAME]).to_pylist()
-            at = max(0, at - each.length) if not rows else 0
-        return rows
+                asked.append(replace(each, start=each.start + low, length=high - low))
+            at -= each.length
+        return read_all(asked, None).drop_columns([NAME]).to_pylist() if asked else []
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,9 +112,9 @@ class LakeHistory:
         places = {each: at for at, each in enumerate(decisions.column("id").to_pylist())}
         tables: list[pa.Table] = []
         pieces: list[Piece] = []
-        for parts in _whole_jobs(self._folder / "candidates" / name, columns):
-            tables += [table for table, _ in parts]
-            pieces += [piece for _, piece in parts]
+        for found in _whole_jobs(self._folder / "candidates" / name, columns):
+            tables += [table for table, _ in found]
+            pieces += [piece for _, piece in found]
             if sum(map(len, tables)) >= rows:
                 yield _batch(decisions, places, tables, pieces)
                 tables, pieces = [], []
@@ -133,28 +122,29 @@ class LakeHistory:
             yield _batch(decisions, places, tables, pieces)
 
     def _decisions(self, folder: Path) -> pa.Table:
-        tables = [_decided(path) for path in sorted(folder.glob("*.parquet"))]
+        tables = [_decided(part) for part in parts(folder, mapped)]
         return pa.concat_tables([DECISION.empty_table(), *tables]).unify_dictionaries()
 
 
 def _whole_jobs(folder: Path, columns: Sequence[str]) -> Iterator[list[tuple[pa.Table, Piece]]]:
     """Row groups; those that share a decision's candidates come together."""
-    for path in sorted(folder.glob("*.parquet")):
-        file = _open(path)
+    for part in parts(folder, mapped):
+        with sound(part.path):
+            file = pq.ParquetFile(part.source)
+            pieces = pieces_of(part, file)
         together: list[tuple[pa.Table, Piece]] = []
-        last = file.num_row_groups - 1
-        for group in range(last + 1):
-            table = _group(file, path, group, [*columns, NAME])
-            together.append((table, Piece(path, group, 0, len(table))))
-            if group < last and _goes_on(table, file, path, group + 1):
+        for piece, following in zip(pieces, [*pieces[1:], None], strict=True):
+            table = rows_of(file, piece, [*columns, NAME])
+            together.append((table, piece))
+            if following is not None and _goes_on(table, file, following):
                 continue
             yield together
             together = []
 
 
-def _goes_on(table: pa.Table, file: pq.ParquetFile, path: Path, group: int) -> bool:
-    """Do the candidates of the last decision go on in the next row group?"""
-    names = _group(file, path, group, [NAME]).column(NAME)
+def _goes_on(table: pa.Table, file: pq.ParquetFile, following: Piece) -> bool:
+    """Do the candidates of the last decision go on in the next piece?"""
+    names = rows_of(file, following, [NAME]).column(NAME)
     if not len(table) or not len(names):
         return False
     return bool(table.column(NAME)[-1].as_py() == names[0].as_py())
@@ -199,12 +189,18 @@ def _batch(
     )
 
 
-def _decided(path: Path) -> pa.Table:
-    with _sound(path):
-        file = _open(path)
-        if set(DECISION.names) <= set(file.schema_arrow.names):
-            return file.read(columns=DECISION.names).select(DECISION.names).cast(DECISION)
-        return _from_records(file.read(columns=["record"]).column("record").to_pylist())
+def _decided(part: Part) -> pa.Table:
+    with sound(part.path):
+        file = pq.ParquetFile(part.source)
+        names, pieces = DECISION.names, pieces_of(part, file)
+        old = not set(names) <= set(file.schema_arrow.names)
+        columns = ["record"] if old else names
+        tables = [rows_of(file, each, columns) for each in pieces]
+        if not tables:
+            return DECISION.empty_table()
+        if not old:
+            return pa.concat_tables([each.cast(DECISION) for each in tables])
+        return _from_records(pa.concat_tables(tables).column("record").to_pylist())
 
 
 def _from_records(records: Sequence[str]) -> pa.Table:
@@ -232,36 +228,3 @@ def _from_record(record: dict[str, Any]) -> dict[str, Any]:
 
 def _instant(text: str | None) -> datetime | None:
     return datetime.fromisoformat(text) if text else None
-
-
-def _open(path: Path) -> pq.ParquetFile:
-    with _sound(path):
-        return pq.ParquetFile(path, memory_map=True)
-
-
-def _group(file: pq.ParquetFile, path: Path, group: int, columns: Sequence[str]) -> pa.Table:
-    """Some columns of a row group, in this order."""
-    with _sound(path):
-        return file.read_row_group(group, columns=list(columns)).select(columns)
-
-
-def _read(piece: Piece, columns: Sequence[str] | None) -> pa.Table:
-    """Some columns, or all, of some rows."""
-    file = _open(piece.path)
-    names = file.schema_arrow.names if columns is None else columns
-    return _group(file, piece.path, piece.group, names).slice(piece.start, piece.length)
-
-
-@contextmanager
-def _sound(path: Path) -> Iterator[None]:
-    """Say which file it is that cannot be read."""
-    try:
-        yield
-    except (OSError, KeyError, ValueError, pa.ArrowException) as error:
-        first = (str(error).splitlines() or [type(error).__name__])[0]
-        raise DataMissing(
-            "GO0412",
-            f"this lake file is damaged: {first}",
-            at=Location(str(path)),
-            fix="move it out of the lake to go on without its rows; the other files are whole",
-        ) from error

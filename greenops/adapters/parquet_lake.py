@@ -7,7 +7,7 @@ import logging
 import os
 import uuid
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import date
 from functools import partial
 from pathlib import Path
@@ -16,6 +16,7 @@ from typing import Any, Final, TypeVar
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from greenops.adapters.lake_files import Part, parts
 from greenops.domain.console import DecisionRecord
 from greenops.domain.decision import Candidate
 from greenops.domain.record import canonical
@@ -79,6 +80,15 @@ DECISIONS: Final = pa.schema(
         *OF_A_REPLAY,
     ]
 )
+
+TABLES: Final = {
+    "spans": SPANS,
+    "accounts": ACCOUNTS,
+    "candidates": CANDIDATES,
+    "decisions": DECISIONS,
+}
+AT_ONCE: Final = 4_096
+"""Rows that are plain values at once [1]: a packed file's row group has many."""
 
 T = TypeVar("T")
 log = logging.getLogger("greenops.lake")
@@ -221,23 +231,24 @@ class ParquetLake:
         since: date | None = None,
     ) -> Iterator[dict[str, Any]]:
         first = f"day={since.isoformat()}" if since else ""
-        for path in sorted((self._folder / table).glob("day=*/*.parquet")):
-            if path.parent.name < first:
+        for day in sorted((self._folder / table).glob("day=*")):
+            if day.name < first:
                 continue
-            for found in _whole([path], schema, skip_damaged=skip_damaged):
-                yield from found.to_pylist()
+            for found in _whole(day, schema, skip_damaged=skip_damaged):
+                for some in found.to_batches(max_chunksize=AT_ONCE):
+                    yield from some.to_pylist()
 
     def _days(self, table: str, schema: pa.Schema, *, skip_damaged: bool) -> Iterator[pa.Table]:
         for day in sorted((self._folder / table).glob("day=*")):
-            tables = _whole(sorted(day.glob("*.parquet")), schema, skip_damaged=skip_damaged)
+            tables = _whole(day, schema, skip_damaged=skip_damaged)
             yield pa.concat_tables([_plain(schema).empty_table(), *tables])
 
 
-def _whole(paths: Iterable[Path], schema: pa.Schema, *, skip_damaged: bool) -> Iterator[pa.Table]:
-    """The files' tables; damaged ones are named in the log and skipped, or raise."""
-    for path in paths:
+def _whole(day: Path, schema: pa.Schema, *, skip_damaged: bool) -> Iterator[pa.Table]:
+    """The tables of a day's files; damaged files are named in the log and skipped, or raise."""
+    for part in parts(day, pa.OSFile):
         try:
-            yield _read(path, schema)
+            yield from _read(part, schema)
         except DataMissing as error:
             if not skip_damaged:
                 raise
@@ -284,20 +295,25 @@ def _replace(path: Path, write: Callable[[Path], object]) -> None:
         ) from error
 
 
-def _read(path: Path, schema: pa.Schema) -> pa.Table:
+def _read(part: Part, schema: pa.Schema) -> Iterator[pa.Table]:
     try:
-        table = pq.ParquetFile(path).read()
-        for name in LATER.intersection(schema.names).difference(table.column_names):
-            table = table.append_column(name, pa.nulls(len(table), schema.field(name).type))
-        return table.select(schema.names).cast(_plain(schema))
+        file = pq.ParquetFile(part.source)
+        for group, start, rows in part.pieces(file):
+            yield _as_kept(file.read_row_group(group).slice(start, rows), schema)
     except (OSError, KeyError, pa.ArrowException) as error:
         first = (str(error).splitlines() or [type(error).__name__])[0]
         raise DataMissing(
             "GO0412",
             f"this lake file is damaged: {first}",
-            at=Location(str(path)),
+            at=Location(str(part.path)),
             fix="move it out of the lake to go on without its rows; the other files are whole",
         ) from error
+
+
+def _as_kept(table: pa.Table, schema: pa.Schema) -> pa.Table:
+    for name in LATER.intersection(schema.names).difference(table.column_names):
+        table = table.append_column(name, pa.nulls(len(table), schema.field(name).type))
+    return table.select(schema.names).cast(_plain(schema))
 
 
 def _plain(schema: pa.Schema) -> pa.Schema:

@@ -20,6 +20,7 @@ from greenops.adapters.spool import Spool
 from greenops.adapters.state import StateDb
 from greenops.config import Settings
 from greenops.domain.action import Action, Receipt, SetWeights, StartJob
+from greenops.domain.budget import Budget
 from greenops.domain.console import (
     DecisionRecord,
     JobRequest,
@@ -63,6 +64,9 @@ class Telemetry(Protocol):
 
     def savings(self, avoided: AvoidedEmissions) -> None:
         """Avoided emissions so far."""
+
+    def budget(self, budget: Budget, period: Seconds) -> None:
+        """A budget, and how long its period is now [s]."""
 
 
 @dataclass(frozen=True, slots=True)

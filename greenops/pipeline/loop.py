@@ -23,7 +23,9 @@ from greenops.pipeline.fronts import Front
 from greenops.pipeline.grid import GridContext, fresh_factors
 from greenops.pipeline.outcomes import OfTraces, outcome_of
 from greenops.pipeline.routing import ROUTES_EVERY, Router
+from greenops.policy.budget_state import period
 from greenops.ports import Actuator, Clock
+from greenops.units import Seconds
 
 log = logging.getLogger("greenops.loop")
 
@@ -108,6 +110,7 @@ class Loop:
             self._quietly(
                 "factors", lambda: self._factors.write(fresh_factors(self._grid, self._clock))
             )
+            self._tell_budgets(now)
         if self._paces["placements"].due(now):
             self._quietly("placements", lambda: self.place(now))
         if self._paces["routes"].due(now):
@@ -134,6 +137,12 @@ class Loop:
         """Whether this was not told already: each thing once, not at every tick."""
         before, self._told[what] = self._told.get(what), f"{type(error).__name__}: {error}"
         return before != self._told[what]
+
+    def _tell_budgets(self, now: datetime) -> None:
+        """Budgets as gauges; a month is not as long as the next."""
+        for budget in self._decider.policies.budgets:
+            begins, ends = period(budget.every, budget.time_zone, now)
+            self._telemetry.budget(budget, Seconds((ends - begins).total_seconds()))
 
     def place(self, now: datetime) -> None:
         """Decide where each service without a route should run; policies say what may move."""

@@ -13,6 +13,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.exposition import choose_encoder
 
 from greenops.domain.action import Receipt
+from greenops.domain.budget import Budget
 from greenops.domain.decision import Decision
 from greenops.domain.evidence import AvoidedEmissions
 from greenops.domain.spans import SpanRow
@@ -235,6 +236,14 @@ class Telemetry:
                 self._gauges.get("greenops.savings", {}).pop((("bound", bound),), None)
             else:
                 self._set("greenops.savings", "g", value, bound=bound)
+
+    def budget(self, budget: Budget, period: Seconds) -> None:
+        """The most that some work may emit in a period [gCO2e], and how long that is [s]."""
+        (only,) = budget.scope.workloads if len(budget.scope.workloads) == 1 else (NONE,)
+        labels = {"greenops.budget": budget.name, "greenops.workload": only}
+        self._set("greenops.budget.period", "s", period, **labels)
+        if budget.carbon_g is not None:
+            self._set("greenops.budget.limit", "g", budget.carbon_g, **labels)
 
     def provider_success(self, provider: str, at: datetime) -> None:
         """When a grid provider last answered."""

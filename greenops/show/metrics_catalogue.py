@@ -45,6 +45,8 @@ GAUGES: Final = frozenset(
         "greenops_grid_carbon_intensity_grams_per_kwh",
         "greenops_conservation_residual_ratio",
         "greenops_coverage_ratio",
+        "greenops_budget_limit_grams",
+        "greenops_budget_period_seconds",
         "greenops_savings_grams",
         "greenops_savings_own_ratio",
         "greenops_sci_grams",

@@ -345,7 +345,7 @@ def test_the_samples_hold_every_key_of_the_schema():
 
 
 @pytest.mark.parametrize(
-    "path", sorted(ROOT.glob("policies/**/*.yaml")), ids=lambda path: path.stem
+    "path", sorted(ROOT.glob("policies/**/*.yaml")), ids=lambda path: str(path.relative_to(ROOT))
 )
 def test_each_shipped_policy_has_the_schemas_shape(path):
     def plain(node):

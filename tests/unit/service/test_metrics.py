@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as open_metrics
 from prometheus_client.parser import text_string_to_metric_families as plain_text
 
+from greenops.domain.budget import Budget, BudgetMode, Every, WorkScope
 from greenops.domain.evidence import AvoidedEmissions, Grade
 from greenops.domain.spans import SpanRow
 from greenops.observe import attributes as names
@@ -196,3 +198,30 @@ def test_own_emissions_are_sent_as_a_share_of_the_saving_and_only_where_there_is
 
     assert "greenops_savings_own_ratio" not in before
     assert after["greenops_savings_own_ratio"][0].value == pytest.approx(0.002)
+
+
+def test_a_budget_sends_its_limit_and_its_period_and_one_in_dollars_no_limit():
+    shown = telemetry()
+    of_team = Budget(
+        name="data",
+        owners=("finops@example.com",),
+        scope=WorkScope(teams=("data",)),
+        every=Every.DAY,
+        time_zone="UTC",
+        mode=BudgetMode.AUDIT,
+        stages=(),
+        carbon_g=500.0,
+    )
+    of_one = replace(of_team, name="etl", scope=WorkScope(workloads=("etl",)), carbon_g=None)
+    shown.budget(of_team, 86_400.0)
+    shown.budget(of_one, 86_400.0)
+
+    found = samples(shown.page())
+
+    assert [(each.labels, each.value) for each in found["greenops_budget_limit_grams"]] == [
+        ({"greenops_budget": "data", "greenops_workload": "none"}, 500.0)
+    ]
+    assert {
+        each.labels["greenops_workload"]: each.value
+        for each in found["greenops_budget_period_seconds"]
+    } == {"none": 86_400.0, "etl": 86_400.0}

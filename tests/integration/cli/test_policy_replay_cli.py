@@ -131,6 +131,7 @@ def test_policies_are_replayed_against_others(folder, tmp_path, capsys):
     assert "until now limit/maxCost refused it" in out
 
 
+@pytest.mark.feature("C13")
 def test_a_diff_is_the_comment_of_a_pull_request(repository, capsys):
     loosen(repository)
 

@@ -65,6 +65,7 @@ def folder(tmp_path, monkeypatch):
     return write
 
 
+@pytest.mark.feature("C13")
 def test_a_warning_passes_and_fails_where_check_is_strict(folder, capsys):
     at = folder(HEAD + WEAKER + TESTS)
 

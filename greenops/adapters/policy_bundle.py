@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import stat
 import tarfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -88,7 +89,10 @@ def write_folder(folder: Path, files: Entries) -> None:
 
 def _bounded(path: Path) -> bytes:
     try:
-        with path.open("rb") as file:
+        # A pipe without a writer would be waited for, were it opened as any file.
+        with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise _damaged(path, "it is no file")
             content = file.read(MOST_BYTES + 1)
     except OSError as error:
         raise DataMissing(

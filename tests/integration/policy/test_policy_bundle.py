@@ -6,6 +6,7 @@ import argparse
 import gzip
 import io
 import json
+import os
 import tarfile
 from datetime import UTC, datetime
 
@@ -360,3 +361,10 @@ def test_no_bundle_and_no_key_are_told(bundle, tmp_path, key):
         open_bundle(tmp_path / "none", key, NOW)
     with pytest.raises(DataMissing, match="GO0405"):
         run("verify", bundle, "--state", tmp_path / "elsewhere")
+
+
+def test_a_pipe_is_no_bundle_and_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+
+    with pytest.raises(DataMissing, match="it is no file"):
+        read_bundle(tmp_path / "pipe")

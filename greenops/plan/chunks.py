@@ -108,14 +108,15 @@ def _alike(
     """Blocks of jobs of one least chunk, of like windows, with that chunk."""
     chunk = np.minimum(count, least_slots)
     order = np.flatnonzero(able)
-    order = order[np.lexsort((width[order], chunk[order]))]
+    order = order[np.lexsort((width[order], count[order], chunk[order]))]
     at = 0
     while at < len(order):
         one = int(chunk[order[at]])
-        last = at
-        cells = 0
-        while last < len(order) and chunk[order[last]] == one and cells < CELLS:
-            cells += int(width[order[last]]) * int(count[order[last]] + 1)
+        last, slots, done = at, 0, 0
+        while last < len(order) and chunk[order[last]] == one:
+            slots, done = max(slots, int(width[order[last]])), int(count[order[last]])
+            if last > at and (last + 1 - at) * slots * (done + 1) > CELLS:
+                break
             last += 1
         yield order[at:last], one
         at = last

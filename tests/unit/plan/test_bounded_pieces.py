@@ -42,7 +42,7 @@ def by_the_second(carbon, cost, room, need, most):
 
 
 @given(pairs, st.data())
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150, deadline=None, derandomize=True)
 def test_the_bound_is_kept_and_nothing_cleaner_by_more_than_some_seconds_is_missed(values, data):
     carbon, cost = (np.array(each) for each in zip(*values, strict=True))
     end = len(values) * STEP

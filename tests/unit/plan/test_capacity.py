@@ -44,7 +44,7 @@ def shortest_path(edges, sink):
 
 
 @given(st.data())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60, deadline=None, derandomize=True)
 def test_the_placement_gives_as_many_slots_as_can_be_at_the_least_cost(data):
     jobs, slots = data.draw(st.integers(1, 6)), data.draw(st.integers(1, 6))
     bits = st.lists(st.booleans(), min_size=slots, max_size=slots)

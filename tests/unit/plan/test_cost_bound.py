@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from greenops.plan.cost_bound import (
@@ -39,6 +39,7 @@ def ways(carbon, price, earliest, deadline, duration):
 
 
 @given(pairs, st.data())
+@settings(deadline=None, derandomize=True)
 def test_the_cleanest_start_within_the_bound_is_found_and_the_bound_is_never_broken(values, data):
     carbon, price = (np.array(each) for each in zip(*values, strict=True))
     end = len(values) * STEP
@@ -60,6 +61,7 @@ def test_the_cleanest_start_within_the_bound_is_found_and_the_bound_is_never_bro
 
 
 @given(pairs, st.floats(0, 2), st.data())
+@settings(deadline=None, derandomize=True)
 def test_cleaner_within_some_percent_of_the_cheapest_or_of_the_baseline(values, increase, data):
     carbon, price = (np.array(each) for each in zip(*values, strict=True))
     end = len(values) * STEP
@@ -90,6 +92,7 @@ def test_cleaner_within_some_percent_of_the_cheapest_or_of_the_baseline(values, 
 
 
 @given(pairs, st.integers(0, 6))
+@settings(deadline=None, derandomize=True)
 def test_cheaper_unless_dirtier_is_the_cheapest_of_those_that_are_clean_enough(values, most):
     carbon, price = (np.array(each) for each in zip(*values, strict=True))
     end = len(values) * STEP

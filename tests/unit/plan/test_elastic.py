@@ -23,7 +23,7 @@ PROFILE = ([0, 1, 2, 3], [0.0, 2.0, 3.0, 3.5], [0.0, 1.0, 2.0, 3.0])
     st.integers(0, 18),
     st.integers(1, 40),
 )
-@settings(deadline=None)
+@settings(deadline=None, derandomize=True)
 def test_no_choice_of_levels_second_by_second_emits_less(values, earliest, deadline, work):
     table = SlotTable.of(values, STEP)
     profile = ScalingProfile.of(*PROFILE)

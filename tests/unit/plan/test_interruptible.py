@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from greenops.plan.interruptible import InterruptiblePlanner
@@ -19,6 +19,7 @@ series = st.lists(value, min_size=1, max_size=12)
 
 
 @given(st.lists(series, min_size=1, max_size=3), st.data())
+@settings(deadline=None, derandomize=True)
 def test_a_job_runs_in_the_cheapest_seconds_and_in_no_gap(given_values, data):
     slots = max(map(len, given_values))
     values = np.array([[*row, *[7.0] * (slots - len(row))] for row in given_values])
@@ -60,6 +61,7 @@ def test_a_job_runs_in_the_cheapest_seconds_and_in_no_gap(given_values, data):
 
 
 @given(st.lists(st.integers(0, 3).map(float), min_size=1, max_size=40), st.data())
+@settings(deadline=None, derandomize=True)
 def test_the_last_of_the_cheapest_slots_is_the_earliest_that_will_do(values, data):
     ranks = SlotRanks.of(SlotTable.of(values, STEP), 0)
     first = data.draw(st.integers(0, len(values) - 1))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from greenops.plan.places import MovableJobs, Placed, Places, best_places
@@ -55,6 +55,7 @@ def jobs(count: int = 1, **more: object) -> MovableJobs:
         max_size=5,
     ),
 )
+@settings(deadline=None, derandomize=True)
 def test_the_way_with_the_least_emissions_within_its_cost_is_chosen(grid, drawn):
     grid, table = np.array(grid), SlotTable.of(grid, STEP)
     home, may, earliest, hours, moved, most = (np.array(each) for each in zip(*drawn, strict=True))

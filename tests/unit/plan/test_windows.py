@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from greenops.domain.grid import Factors, IntensitySeries, SeriesKind, Signal
@@ -50,6 +50,7 @@ def by_the_second(values, earliest, deadline, duration, starts):
 
 
 @given(tables, st.data(), st.sampled_from(Starts))
+@settings(deadline=None, derandomize=True)
 def test_the_best_start_is_the_one_that_a_search_by_the_second_finds(given_values, data, starts):
     values = np.array(given_values)
     end = values.shape[1] * STEP

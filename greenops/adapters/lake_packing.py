@@ -27,7 +27,7 @@ from greenops.adapters.lake_files import (
 )
 from greenops.errors import Unreachable
 
-GROUP_BYTES: Final = 40 * 2**20
+GROUP_BYTES: Final = 16 * 2**20
 """About what a row group takes while it is put together [bytes]; several times that is in memory at the peak."""
 GROUP_ROWS: Final = 800_000
 """Most rows of a row group; what a replay takes at once."""

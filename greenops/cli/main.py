@@ -22,6 +22,7 @@ COMMANDS = (
     "dashboards",
     "evidence",
     "imports",
+    "lake",
     "meter_server",
     "console",
     "config",

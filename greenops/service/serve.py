@@ -14,6 +14,7 @@ from greenops.config import Settings
 from greenops.pipeline.assemble import assemble, intensities
 from greenops.pipeline.footprint import Footprint
 from greenops.pipeline.grid import load_grid
+from greenops.pipeline.lake_packing import Packing
 from greenops.ports import Clock
 from greenops.service.doors import Doors
 from greenops.service.intake import Intake
@@ -44,6 +45,7 @@ def serve(settings: Settings, clock: Clock, tell: Callable[[str], None]) -> None
     intake = Intake(lake, Wal(settings.state / "lake" / "wal"), footprint, clock)
     intake.listeners.append(telemetry)
     control = assemble(settings, clock, footprint, telemetry, lake, intake.of_traces)
+    packing = Packing(settings.state / "lake", clock)
     try:
         intake.recover()
         doors = Doors(settings, intake, control.engine, telemetry)
@@ -52,6 +54,7 @@ def serve(settings: Settings, clock: Clock, tell: Callable[[str], None]) -> None
             f"listening on {settings.host}: API and /metrics {doors.ports.api}, "
             f"OTLP gRPC {doors.ports.otlp_grpc}, OTLP HTTP {doors.ports.otlp_http}"
         )
+        packing.start()
         observe = _observer(settings, clock, telemetry)
         while not stop.wait(settings.tick_s):
             control.loop.tick()
@@ -59,6 +62,7 @@ def serve(settings: Settings, clock: Clock, tell: Callable[[str], None]) -> None
         doors.close()
         control.loop.tick()
     finally:
+        packing.close()
         control.close()
 
 

@@ -47,7 +47,10 @@ class Heard:
 
     def __init__(self):
         self.decisions, self.actions, self.outcomes, self.sums = [], [], [], []
-        self.looks = []
+        self.looks, self.budgets = [], {}
+
+    def budget(self, budget, period):
+        self.budgets[budget.name] = period
 
     def decision(self, decision):
         self.decisions.append(decision)

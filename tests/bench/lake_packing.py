@@ -21,7 +21,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
-import policy_replay
+import policy_replay  # type: ignore[import-not-found]  # a script beside this one
 import pyarrow as pa
 import pyarrow.parquet as pq
 

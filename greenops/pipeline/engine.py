@@ -31,10 +31,13 @@ from greenops.domain.console import (
 )
 from greenops.domain.decision import Decision
 from greenops.domain.evidence import AvoidedEmissions
+from greenops.domain.override import Held, Override, OverrideOrder
 from greenops.errors import AdapterUnavailable, DataMissing, UsageError
 from greenops.pipeline.decide import Decider
 from greenops.pipeline.evidence_book import Evidence
 from greenops.pipeline.outbox import Outbox
+from greenops.pipeline.overrides import Overrides
+from greenops.pipeline.overrides_in_loop import loop_ways
 from greenops.plan.choice import effective
 from greenops.ports import Clock
 from greenops.units import Seconds
@@ -94,6 +97,8 @@ class Engine:
         self._answers: dict[str, WhatIfAnswer] = {}
         self._proved = {"decisions": 0, "receipts": 0}
         """Numbers of the last decision and receipt that are known to stand in the ledger."""
+        ways = loop_ways(parts.db, parts.decider, parts.evidence, parts.outbox, self.accept)
+        self._overrides = Overrides(parts.settings, parts.clock, ways)
 
     # -- decisions and actions
 
@@ -185,14 +190,19 @@ class Engine:
         """
         parts = self._parts
         with self._lock:
-            for name, record in parts.spool.decisions():
-                self._take(name, partial(self._adopt, record), parts.spool.decided)
+            self._take_in_decisions()
             for name, receipt in parts.spool.pending():
                 self._take(name, partial(self.accept, receipt), parts.spool.done)
             for receipt in parts.outbox.replay():
                 self.accept(receipt)
+            self._overrides.look()
             self._catch_up("decisions", parts.db.decisions_after)
             self._catch_up("receipts", parts.db.receipts_after)
+
+    def _take_in_decisions(self) -> None:
+        spool = self._parts.spool
+        for name, record in spool.decisions():
+            self._take(name, partial(self._adopt, record), spool.decided)
 
     def _take(self, name: str, put: Callable[[], None], done: Callable[[str], None]) -> None:
         try:
@@ -245,6 +255,36 @@ class Engine:
         if record is None:
             raise DataMissing("GO0630", f"no decision `{decision_id}`")
         return replace(record, receipts=tuple(self._parts.db.receipts(decision_id)))
+
+    # -- a person's word
+
+    def override(self, order: OverrideOrder) -> Override:
+        """Order a run to start now, or the next one of its workload.
+
+        Raises:
+            UsageError: It cannot be; says why.
+        """
+        with self._lock:
+            self._take_in_decisions()  # Its holder may have decided by itself just now.
+            return self._overrides.give(order)
+
+    def overrides(self) -> Sequence[Override]:
+        """Every override, newest first."""
+        return self._overrides.all()
+
+    def lift(self, override_id: str, who: str) -> Override:
+        """Take an override back before its run starts.
+
+        Raises:
+            DataMissing: No such override.
+            UsageError: It is over.
+        """
+        with self._lock:
+            return self._overrides.lift(override_id, who)
+
+    def held(self) -> Sequence[Held]:
+        """Runs that are held right now."""
+        return self._overrides.held()
 
     # -- what if
 

@@ -11,12 +11,14 @@ from dataclasses import replace
 from greenops.domain.action import Action, Receipt
 from greenops.domain.console import DecisionRecord, SendOrder, WhatIfAnswer
 from greenops.domain.evidence import AvoidedEmissions, EntryKind, Verification
+from greenops.domain.override import Override
 from greenops.domain.record import plain, restore
 from greenops.errors import DataMissing, Unreachable
 from greenops.ports import LedgerStore
 from greenops.prove.evidence import (
     OutcomeEvidence,
     decision_body,
+    override_body,
     recompute,
     recompute_decision,
 )
@@ -30,6 +32,7 @@ KEYS: Mapping[EntryKind, tuple[str, ...]] = {
     EntryKind.ACTION: ("id", "target"),
     EntryKind.RECEIPT: ("action_id", "target", "outcome"),
     EntryKind.OUTCOME: ("run_key",),
+    EntryKind.OVERRIDE: ("id", "state"),
 }
 """The fields of a body that name it; what is named here is written once."""
 
@@ -123,6 +126,17 @@ class Evidence:
     def refusal(self, order: SendOrder, why: str) -> None:
         """Keep an order that was refused, and why."""
         self._append(EntryKind.REFUSAL, {"order": plain(order), "why": why})
+
+    def override(self, override: Override) -> bool:
+        """Keep an override as it stands, and its order; false while its decision is not here yet."""
+        decision = override.overrode.decision_id if override.overrode else None
+        with self._lock:
+            if decision is not None and not self._links.knows(decision):
+                return False
+            self._once(EntryKind.OVERRIDE, override_body(override))
+            if override.action is not None:
+                self._once(EntryKind.ACTION, plain(override.action))
+            return True
 
     def avoided(self) -> AvoidedEmissions | None:
         """Sum over the outcomes of grades A and B, the hold-out left out; none before the first."""

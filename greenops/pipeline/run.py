@@ -25,6 +25,7 @@ from greenops.adapters.command import (
     found,
     own_claim,
 )
+from greenops.adapters.holding import Holding
 from greenops.adapters.local_process import RunFolder
 from greenops.config import Settings, find_state, load_settings
 from greenops.domain.console import DecisionRecord, JobRequest
@@ -32,6 +33,7 @@ from greenops.domain.decision import Decision
 from greenops.domain.run import RunReceipt
 from greenops.domain.workload import Workload
 from greenops.errors import ExitCode, GreenOpsError, InvalidFile, Location
+from greenops.pipeline.overrides_here import ready
 from greenops.pipeline.run_report import (
     RunServer,
     WhileItAnswers,
@@ -184,8 +186,10 @@ def run_held(run: HeldRun, settings: Settings, clock: Clock, tell: Say = say) ->
     command = Command(run.command, environ)
     command.listen()
     try:
-        hold = _held_until_its_start(run, settings, folder, clock, tell)
-        if not _claim(folder, clock, tell):
+        with Holding(folder.path) as holding:
+            hold = _held_until_its_start(run, settings, folder, clock, tell, holding)
+            mine = _claim(folder, clock, tell)
+        if not mine:
             return _again(folder, settings, tell)
         return _carry_out(run, hold, folder, settings, clock, command, tell)
     except Stopped as stop:
@@ -198,13 +202,20 @@ def run_held(run: HeldRun, settings: Settings, clock: Clock, tell: Say = say) ->
 
 
 def _held_until_its_start(
-    run: HeldRun, settings: Settings, folder: RunFolder, clock: Clock, tell: Say
+    run: HeldRun,
+    settings: Settings,
+    folder: RunFolder,
+    clock: Clock,
+    tell: Say,
+    holding: Holding,
 ) -> Hold:
     if run.broken is not None:
         tell(f"{run.broken}; running now")
         return at_once(clock.now(), "settings cannot be used")
     try:
-        return wait(folder, _first_hold(run, settings, folder, clock, tell), clock, tell)
+        hold = _first_hold(run, settings, folder, clock, tell)
+        ready(holding, settings, clock, run.run_key, run.workload.name, tell)
+        return wait(folder, hold, clock, tell)
     except Exception as error:  # noqa: BLE001  (law: whatever fails here, the work runs on)
         tell(f"GO0623 holding failed ({type(error).__name__}: {error}); running now")
         return at_once(clock.now(), "holding failed")

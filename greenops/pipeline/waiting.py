@@ -33,8 +33,12 @@ def wait(folder: RunFolder, hold: Hold, clock: Clock, tell: Say) -> Hold:
             return hold
         clock.sleep(min(left, STEP * rate))
         before, hold = hold, _ordered(folder, hold)
-        if hold.start_at != before.start_at:
+        if hold.start_at == before.start_at:
+            continue
+        if remaining(hold, clock.now(), margin) > timedelta():
             tell(_held(folder.run_key, hold))
+        else:
+            tell(f"`{folder.run_key}` is ordered to start now")
     if on_time(hold, clock.now()) is False:
         tell(
             f"`{folder.run_key}` is late: latest safe start was {hold.latest_safe_start}; "

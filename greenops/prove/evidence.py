@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from greenops.domain.console import DecisionRecord
 from greenops.domain.evidence import AvoidedEmissions
+from greenops.domain.override import Override
 from greenops.domain.record import canonical, plain, restore
 from greenops.errors import MixedQuantities
 from greenops.prove.chain import digest
@@ -164,6 +165,12 @@ def decision_body(record: DecisionRecord) -> Mapping[str, object]:
         "record": plain(record),
         "sha256": digest(canonical(record)).hex(),
     }
+
+
+def override_body(override: Override) -> Mapping[str, object]:
+    """Body of an override entry: who, why, until when, and what it put aside; its order by name."""
+    body = plain(replace(override, action=None, receipt=None))
+    return body if override.action is None else {**body, "action_id": override.action.id}
 
 
 def recompute_decision(body: Mapping[str, Any]) -> list[str]:

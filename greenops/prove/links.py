@@ -21,12 +21,14 @@ class _Decided:
         region: Where the run was to be.
         home: Where it would have been without GreenOps.
         start: When it would have started; none where that is the start it had.
+        latest: Its latest safe start, as written; none where it has no deadline.
     """
 
     says: Mapping[str, object]
     region: str | None
     home: str | None
     start: datetime | None
+    latest: str | None
 
 
 class Links:
@@ -52,6 +54,8 @@ class Links:
                     return list(self._of_decision(kind, body))
                 case EntryKind.OUTCOME:
                     return list(self._of_outcome(body))
+                case EntryKind.OVERRIDE if "order" not in body:
+                    return list(self._of_override(body))
                 case _:
                     pass
         except (ValueError, TypeError, AttributeError, KeyError) as error:
@@ -75,6 +79,33 @@ class Links:
             return
         if named not in self._decided:
             yield f"its {kind} is of decision `{named}`, which no earlier line holds"
+
+    def _of_override(self, body: Mapping[str, Any]) -> Iterator[str]:
+        for name in ("who", "why"):
+            if not body[name].strip():
+                yield f"its override does not say `{name}`"
+        if _instant(body["until"]) <= _instant(body["at"]):
+            yield "its override was over before it began"
+        if "overrode" in body:
+            yield from self._of_overrode(body, body["overrode"])
+
+    def _of_overrode(self, body: Mapping[str, Any], overrode: Mapping[str, Any]) -> Iterator[str]:
+        named = overrode["decision_id"]
+        decided = self._decided.get(named)
+        if decided is None:
+            yield f"its override is of decision `{named}`, which no earlier line holds"
+            return
+        for name in ("run_key", "workload"):
+            if body.get(name) != decided.says[name]:
+                yield (
+                    f"its override says `{name}` is `{body.get(name)}`, "
+                    f"its decision `{decided.says[name]}`"
+                )
+        if overrode.get("latest_safe_start") != decided.latest:
+            yield (
+                f"its override put a latest safe start of {overrode.get('latest_safe_start')} aside, "
+                f"its decision says {decided.latest}"
+            )
 
     def _of_outcome(self, body: Mapping[str, Any]) -> Iterator[str]:
         named = str(body["decision_id"])
@@ -128,6 +159,7 @@ def _decided(body: Mapping[str, Any]) -> _Decided:
         region=placed.get("region"),
         home=baseline.get("region"),
         start=_instant(start) if moved and start is not None else None,
+        latest=made.get("latest_safe_start"),
     )
 
 

@@ -19,6 +19,7 @@ from greenops.domain.decision import Decision
 from greenops.domain.energy import EnergyReading, MeterInfo
 from greenops.domain.evidence import EntryKind, LedgerEntry, LedgerHead
 from greenops.domain.grid import Forecast, GridZone, IntensitySeries
+from greenops.domain.override import Held, Override, OverrideOrder
 from greenops.domain.replay import Replay
 from greenops.domain.spans import EnergyAccount, SpanRow
 
@@ -262,3 +263,24 @@ class ControlPlane(Protocol):
 
     def accept(self, receipt: Receipt) -> None:
         """Keep a receipt that a holder brings; the same again is one."""
+
+    def override(self, order: OverrideOrder) -> Override:
+        """Order a run to start now, or the next one of its workload; the same id again is one.
+
+        Raises:
+            UsageError: It cannot be; says why and what can.
+        """
+
+    def overrides(self) -> Sequence[Override]:
+        """Every override, newest first."""
+
+    def lift(self, override_id: str, who: str) -> Override:
+        """Take an override back before its run starts.
+
+        Raises:
+            DataMissing: No override has this id.
+            UsageError: It is over.
+        """
+
+    def held(self) -> Sequence[Held]:
+        """Runs that a `greenops run` holds right now."""

@@ -18,6 +18,7 @@ from greenops.domain.console import (
     WhatIfQuestion,
 )
 from greenops.domain.decision import Decision
+from greenops.domain.override import Held, Override, OverrideOrder
 from greenops.domain.record import plain, restore
 from greenops.errors import AdapterUnavailable, DataMissing, GreenOpsError, UsageError
 
@@ -63,10 +64,7 @@ class ControlClient:
 
     def decisions(self) -> Sequence[Decision]:
         """Every decision, newest first."""
-        found = self._call("GET", "/v1/decisions")
-        if not isinstance(found, list):
-            raise self._nonsense("/v1/decisions", "not a list")
-        return [self._restored(Decision, each, "/v1/decisions") for each in found]
+        return self._records(Decision, "/v1/decisions")
 
     def decision(self, decision_id: str) -> DecisionRecord:
         """One decision with all it rested on."""
@@ -88,12 +86,35 @@ class ControlClient:
         """Bring a receipt; the same again is one."""
         self._call("POST", "/v1/receipts", receipt)
 
+    def override(self, order: OverrideOrder) -> Override:
+        """Order a run to start now, or the next one of its workload."""
+        return self._record(Override, "POST", "/v1/overrides", order)
+
+    def overrides(self) -> Sequence[Override]:
+        """Every override, newest first."""
+        return self._records(Override, "/v1/overrides")
+
+    def lift(self, override_id: str, who: str) -> Override:
+        """Take an override back before its run starts."""
+        path = f"/v1/overrides/{quote(override_id, safe='')}?who={quote(who, safe='')}"
+        return self._record(Override, "DELETE", path)
+
+    def held(self) -> Sequence[Held]:
+        """Runs that are held right now."""
+        return self._records(Held, "/v1/held")
+
     def close(self) -> None:
         """Let go of connections; twice is once."""
         self._session.close()
 
     def _record(self, kind: type[R], method: str, path: str, body: object = None) -> R:
         return self._restored(kind, self._call(method, path, body), path)
+
+    def _records(self, kind: type[R], path: str) -> list[R]:
+        found = self._call("GET", path)
+        if not isinstance(found, list):
+            raise self._nonsense(path, "not a list")
+        return [self._restored(kind, each, path) for each in found]
 
     def _restored(self, kind: type[R], value: object, path: str) -> R:
         try:

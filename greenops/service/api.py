@@ -16,6 +16,7 @@ from starlette.routing import Route
 
 from greenops.domain.action import Receipt
 from greenops.domain.console import JobRequest, SendOrder, WhatIfQuestion
+from greenops.domain.override import OverrideOrder
 from greenops.domain.record import plain, restore
 from greenops.errors import (
     AdapterUnavailable,
@@ -93,6 +94,18 @@ def api(control: ControlPlane, page: Callable[[str], tuple[bytes, str]], host: s
             Route("/v1/what-if", post(WhatIfQuestion, control.what_if), methods=["POST"]),
             Route("/v1/send", post(SendOrder, control.send), methods=["POST"]),
             Route("/v1/receipts", post(Receipt, control.accept), methods=["POST"]),
+            Route("/v1/held", get(lambda _request: list(control.held()))),
+            Route("/v1/overrides", get(lambda _request: list(control.overrides()))),
+            Route("/v1/overrides", post(OverrideOrder, control.override), methods=["POST"]),
+            Route(
+                "/v1/overrides/{id}",
+                get(
+                    lambda request: control.lift(
+                        request.path_params["id"], request.query_params.get("who", "")
+                    )
+                ),
+                methods=["DELETE"],
+            ),
         ],
         middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=allowed)],
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from greenops.domain.action import Receipt
 from greenops.domain.console import (
@@ -15,6 +15,7 @@ from greenops.domain.console import (
     WhatIfQuestion,
 )
 from greenops.domain.decision import Decision
+from greenops.domain.override import Held, Override, OverrideOrder, OverrideState
 from greenops.errors import DataMissing, UsageError
 
 
@@ -30,6 +31,9 @@ class FakeControlPlane:
     accepted: list[Receipt] = field(default_factory=list)
     submitted: list[JobRequest] = field(default_factory=list)
     sent: list[SendOrder] = field(default_factory=list)
+    holding: list[Held] = field(default_factory=list)
+    given: list[Override] = field(default_factory=list)
+    ordered: list[OverrideOrder] = field(default_factory=list)
 
     def _check(self) -> None:
         if self.error is not None:
@@ -80,3 +84,29 @@ class FakeControlPlane:
         """Remembers the receipt."""
         self._check()
         self.accepted.append(receipt)
+
+    def override(self, order: OverrideOrder) -> Override:
+        """Remembers the order and gives the test's first override."""
+        self._check()
+        self.ordered.append(order)
+        if not self.given:
+            raise UsageError("GO0664", "the test put no override in")
+        return self.given[0]
+
+    def overrides(self) -> Sequence[Override]:
+        """The overrides that the test put in."""
+        self._check()
+        return self.given
+
+    def lift(self, override_id: str, who: str) -> Override:
+        """One of the test's overrides, as lifted."""
+        self._check()
+        for each in self.given:
+            if each.id == override_id:
+                return replace(each, state=OverrideState.LIFTED, ended_by=who)
+        raise DataMissing("GO0665", f"no override `{override_id}`")
+
+    def held(self) -> Sequence[Held]:
+        """The held runs that the test put in."""
+        self._check()
+        return self.holding

@@ -26,6 +26,7 @@ from greenops.adapters.parquet_lake import ParquetLake
 from greenops.adapters.wal import Wal
 from greenops.config import Settings
 from greenops.domain.action import Outcome, Receipt
+from greenops.domain.override import Override
 from greenops.errors import AdapterUnavailable, Unreachable
 from greenops.pipeline.footprint import Footprint
 from greenops.service import doors
@@ -376,3 +377,32 @@ def test_a_message_of_five_megabytes_is_taken_and_so_is_an_empty_one(house):
         assert answer.status_code == 200
 
     assert house.footprint.spans == 1
+
+
+@pytest.mark.feature("C4")
+def test_an_override_goes_through_the_doors_and_a_foreign_page_gets_none_through(house):
+    order = {"workload": "night", "who": "jo", "why": "the customer waits"}
+    at = datetime(2021, 10, 8, tzinfo=UTC)
+    house.control.given.append(Override("o-0123456789ab", "night", "jo", "waits", at, at))
+    path = house.url("/v1/overrides")
+
+    made = requests.post(path, json=order, timeout=5)
+    listed = requests.get(path, timeout=5).json()
+    lifted = requests.delete(f"{path}/o-0123456789ab?who=kim", timeout=5).json()
+    gone = requests.delete(f"{path}/o-000000000000?who=kim", timeout=5)
+    as_text = requests.post(path, data=json.dumps(order), timeout=5)
+    foreign = requests.post(path, json=order, headers={"host": "evil.example"}, timeout=5)
+    unknown = requests.post(path, json={**order, "force": True}, timeout=5)
+    too_large = requests.post(path, json={**order, "why": "x" * 300_000}, timeout=5)
+
+    assert made.json()["id"] == listed[0]["id"] == "o-0123456789ab"
+    assert (lifted["state"], lifted["ended_by"]) == ("lifted", "kim")
+    assert (gone.status_code, gone.json()["error"][:6]) == (404, "GO0665")
+    assert [each.status_code for each in (as_text, foreign, unknown, too_large)] == [
+        415,
+        400,
+        400,
+        400,
+    ]
+    assert len(house.control.ordered) == 1
+    assert requests.get(house.url("/v1/held"), timeout=5).json() == []

@@ -6,9 +6,12 @@ import argparse
 import os
 from typing import TYPE_CHECKING, Any
 
+from greenops.errors import one_line
+
 if TYPE_CHECKING:
     from greenops.domain.console import DecisionRecord
     from greenops.domain.decision import Verdict
+    from greenops.domain.override import Override
 
 SHOWN = 20
 """Rejected candidates that a table shows; the JSON has all."""
@@ -58,9 +61,24 @@ def run_show(args: argparse.Namespace) -> int:
 
     from greenops.domain.record import plain
 
-    record = _client(args).decision(args.id)
-    print(json.dumps(plain(record), indent=2) if args.output == "json" else explain(record))
+    client = _client(args)
+    record = client.decision(args.id)
+    overrides = [o for o in client.overrides() if o.overrode and o.overrode.decision_id == args.id]
+    if args.output == "json":
+        print(json.dumps({**plain(record), "overrides": plain(overrides)}, indent=2))
+    else:
+        print("\n".join([explain(record), *map(overridden, overrides)]))
     return 0
+
+
+def overridden(override: Override) -> str:
+    """Who put a decision aside, why, until when, and what became of it."""
+    planned = _time(override.overrode.start_at) if override.overrode else "none"
+    by = f" by {override.ended_by}" if override.ended_by else ""
+    return one_line(
+        f"  override       {override.id} {override.who}: {override.why} (run now instead of {planned}, "
+        f"at {_time(override.at)}, until {_time(override.until)}; {override.state}{by})"
+    )
 
 
 def explain(record: DecisionRecord) -> str:

@@ -18,6 +18,7 @@ COMMANDS = (
     "policy",
     "plan",
     "decisions",
+    "override",
     "grid",
     "dashboards",
     "evidence",

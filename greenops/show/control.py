@@ -14,6 +14,7 @@ from greenops.domain.console import (
     WhatIfQuestion,
 )
 from greenops.domain.decision import Decision
+from greenops.domain.override import Held, Override, OverrideOrder
 
 VARIABLE: Final = "GREENOPS_API"
 """Environment variable with the address of `greenops serve`."""
@@ -42,6 +43,15 @@ class Control(Protocol):
 
     def send(self, order: SendOrder) -> Receipt:
         """Act on an answer."""
+
+    def override(self, order: OverrideOrder) -> Override:
+        """Order a run to start now."""
+
+    def overrides(self) -> Sequence[Override]:
+        """Every override, newest first."""
+
+    def held(self) -> Sequence[Held]:
+        """Runs that are held right now."""
 
 
 def api_url(environ: Mapping[str, str]) -> str:

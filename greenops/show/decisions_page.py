@@ -8,7 +8,7 @@ import streamlit as st
 
 from greenops.domain.console import DecisionRecord
 from greenops.domain.decision import Decision
-from greenops.show import charts, parts, tables
+from greenops.show import charts, parts, run_now, tables
 from greenops.show import format as show
 from greenops.show.control import Control
 
@@ -28,7 +28,7 @@ def page(control: Control) -> None:
     chosen = _select(decisions)
     record = parts.ask(lambda: control.decision(chosen))
     if record is not None:
-        _detail(record)
+        _detail(control, record)
 
 
 def _select(decisions: Sequence[Decision]) -> str:
@@ -44,7 +44,7 @@ def _select(decisions: Sequence[Decision]) -> str:
     )
 
 
-def _detail(record: DecisionRecord) -> None:
+def _detail(control: Control, record: DecisionRecord) -> None:
     decision = record.decision
     st.subheader(f"Why: {show.plain_text(decision.reason)}")
     for line in flags(decision):
@@ -56,6 +56,7 @@ def _detail(record: DecisionRecord) -> None:
         "Chosen candidate, baseline and runner-up: place, time, carbon, cost",
         "",
     )
+    run_now.form(control, decision)
     chart = charts.candidates_spec(record)
     if chart is not None:
         st.markdown("**Every way there was**")

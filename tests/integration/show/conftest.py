@@ -29,6 +29,7 @@ from greenops.domain.console import (
 )
 from greenops.domain.decision import Candidate, Decision, Mode, Verdict
 from greenops.domain.evidence import AvoidedEmissions, Grade, Verification
+from greenops.domain.override import Held, Override, OverrideOrder, OverrideState, Overrode
 from greenops.domain.record import plain, restore
 from greenops.domain.workload import Limits
 
@@ -95,6 +96,10 @@ class HandFedApi:
         self.refuse_send: str | None = None
         self.questions: list[WhatIfQuestion] = []
         self.orders: list[SendOrder] = []
+        self.held: tuple[Held, ...] = ()
+        self.overrides: tuple[Override, ...] = ()
+        self.refuse_override: str | None = None
+        self.overriding: list[OverrideOrder] = []
         self.url = ""
 
     def app(self) -> Starlette:
@@ -105,6 +110,9 @@ class HandFedApi:
                 Route("/v1/decisions/{id}", self._decision),
                 Route("/v1/what-if", self._what_if, methods=["POST"]),
                 Route("/v1/send", self._send, methods=["POST"]),
+                Route("/v1/held", lambda _: JSONResponse(plain(self.held))),
+                Route("/v1/overrides", lambda _: JSONResponse(plain(self.overrides))),
+                Route("/v1/overrides", self._override, methods=["POST"]),
             ]
         )
 
@@ -134,6 +142,21 @@ class HandFedApi:
         order = restore(SendOrder, await request.json())
         self.orders.append(order)
         return JSONResponse(plain(replace(RECEIPT, detail=f"by {order.actor}")))
+
+    async def _override(self, request: Request) -> JSONResponse:
+        if self.refuse_override:
+            return JSONResponse({"error": self.refuse_override}, status_code=400)
+        order = restore(OverrideOrder, await request.json())
+        self.overriding.append(order)
+        self.held = ()
+        self.overrides = (
+            Override(
+                "o-0123456789ab", order.workload, order.who, order.why, DAY,
+                DAY + timedelta(hours=2), OverrideState.ORDERED, order.run_key,
+                Overrode("d-0001", DAY + timedelta(hours=2), None, "cleaner then"),
+            ),
+        )  # fmt: skip
+        return JSONResponse(plain(self.overrides[0]))
 
 
 @contextlib.contextmanager

@@ -3,109 +3,168 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable
+import threading
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Final
 
-from greenops.adapters.parquet_lake import ParquetLake
-from greenops.domain.budget import BudgetMode, BudgetState, TargetState
-from greenops.domain.spans import SpanRow
+from greenops.adapters.lake_sums import LakeSums
+from greenops.domain.budget import Budget, BudgetMode, BudgetState, TargetState
+from greenops.domain.usage import Sums
 from greenops.errors import GreenOpsError
 from greenops.policy import PolicySet
 from greenops.policy.budget_rules import under
-from greenops.policy.budget_state import budget_states, period, target_states
+from greenops.policy.budget_state import (
+    budget_states,
+    budget_windows,
+    target_states,
+    target_windows,
+)
 
 log = logging.getLogger("greenops.budgets")
 
 FRESH_FOR: Final = timedelta(minutes=15)
 """How long what is spent is taken as known before the lake is asked again (simulated time)."""
+STALE_AFTER: Final = 2 * FRESH_FOR
+"""How old what is spent may be before the log says so (simulated time)."""
 
-Spans = Callable[[datetime], Iterable[SpanRow]]
-"""Spans from the day of an instant on."""
+Run = Callable[[Callable[[], None]], None]
+"""Carries out a look at the lake, now or beside."""
 
 
-def spans_of(state: Path, *, skip_damaged: bool = True) -> Spans:
-    """Spans of the lake below a state folder.
+def spans_of(state: Path, *, skip_damaged: bool = True) -> Sums:
+    """Sums of the spans in the lake below a state folder.
 
     Args:
         state: The folder.
         skip_damaged: Name damaged files in the log and go on; else they raise `DataMissing`.
     """
-    return partial(spans_since, ParquetLake(state / "lake"), skip_damaged=skip_damaged)
-
-
-def spans_since(
-    lake: ParquetLake, begins: datetime, *, skip_damaged: bool = True
-) -> Iterable[SpanRow]:
-    """Spans of a lake from the day of an instant on."""
-    return lake.spans(skip_damaged=skip_damaged, since=begins.astimezone(UTC).date())
+    return LakeSums(state / "lake", skip_damaged=skip_damaged)
 
 
 def standing_of_budgets(
-    policies: PolicySet, spans: Spans, now: datetime
+    policies: PolicySet, sums: Sums, now: datetime, budgets: Sequence[Budget] | None = None
 ) -> tuple[BudgetState, ...]:
-    """Where every budget stands at an instant; the lake is read once, from the first period on."""
-    if not policies.budgets:
-        return ()
-    first = min(period(each.every, each.time_zone, now)[0] for each in policies.budgets)
-    return budget_states(policies.budgets, policies.workloads, spans(first), now)
+    """Where budgets stand at an instant: those given, or all that are declared."""
+    budgets = policies.budgets if budgets is None else budgets
+    usage = sums(budget_windows(budgets, now))
+    return budget_states(budgets, policies.workloads, usage, now)
 
 
-def standing_of_targets(
-    policies: PolicySet, spans: Spans, now: datetime
-) -> tuple[TargetState, ...]:
-    """Where every target stands at an instant; the lake is read once, from the first baseline on."""
-    if not policies.targets:
-        return ()
-    first = min(each.begins for each in policies.targets)
-    return target_states(policies.targets, policies.workloads, spans(first), now)
+def standing_of_targets(policies: PolicySet, sums: Sums, now: datetime) -> tuple[TargetState, ...]:
+    """Where every target stands at an instant."""
+    usage = sums(target_windows(policies.targets, now))
+    return target_states(policies.targets, policies.workloads, usage, now)
+
+
+def at_once(look: Callable[[], None]) -> None:
+    """Look now; whoever asked waits for it."""
+    look()
+
+
+def in_background(look: Callable[[], None]) -> None:
+    """Look in a thread that keeps nobody waiting, not at the end of the process either."""
+    threading.Thread(target=look, name="greenops-budgets", daemon=True).start()
 
 
 @dataclass(slots=True)
 class InForce:
     """The policies that hold now: those declared, and what budgets add at the stages they reached.
 
-    Budgets that only audit bind nothing, so the lake is not asked for them.
-
-    What is spent is asked again after `FRESH_FOR`. A lake that cannot be read leaves the policies as
-    they were last: a stage is neither entered nor left on a guess.
+    What is spent is asked again after `FRESH_FOR`. A lake that cannot be read, or a look that takes
+    long, leaves the policies as they were last: a stage is neither entered nor left on a guess. So
+    before the first look is done, work runs as without budgets.
 
     Attributes:
         policies: As declared.
-        spans: The lake.
+        sums: The lake.
+        run: How a look is carried out.
+        audits: Look for budgets that only audit as well, to tell their stages; they bind nothing.
+        asked: When the last look began.
+        known_at: What instant the last look that succeeded is of.
     """
 
     policies: PolicySet
-    spans: Spans
+    sums: Sums
+    run: Run = at_once
+    audits: bool = False
     asked: datetime | None = None
-    states: tuple[BudgetState, ...] = ()
-    told: set[str] = field(default_factory=set)
+    known_at: datetime | None = None
+    _states: dict[tuple[str, datetime], BudgetState] = field(default_factory=dict)
+    """By budget and begin of the period: a run that is planned ahead leaves the period of now."""
+    _told: set[str] = field(default_factory=set)
+    _old: bool = False
+    _looking: threading.Lock = field(default_factory=threading.Lock)
+    _last: tuple[tuple[BudgetState, ...], PolicySet] | None = None
 
     def at(self, now: datetime) -> PolicySet:
         """The policies at an instant."""
-        if not any(each.mode is BudgetMode.ENFORCE for each in self.policies.budgets):
+        budgets = self._asked_for()
+        if not budgets:
             return self.policies
+        if self.asked is None:
+            self.known_at = now
         if self.asked is None or not timedelta(0) <= now - self.asked < FRESH_FOR:
-            self.asked = now
-            try:
-                self.states = standing_of_budgets(self.policies, self.spans, now)
-            except GreenOpsError as error:
-                log.warning("what is spent of the budgets cannot be told: %s", error)
-            self._tell()
-        return under(
-            self.policies, [each for each in self.states if each.begins <= now < each.ends]
-        )
+            self._ask(budgets, now)
+        self._tell_age(now)
+        states = tuple(each for each in self._states.values() if each.begins <= now < each.ends)
+        if self._last is None or self._last[0] != states:
+            self._last = states, under(self.policies, states)
+        return self._last[1]
 
-    def _tell(self) -> None:
+    def _asked_for(self) -> list[Budget]:
+        return [e for e in self.policies.budgets if self.audits or e.mode is BudgetMode.ENFORCE]
+
+    def _ask(self, budgets: Sequence[Budget], now: datetime) -> None:
+        if not self._looking.acquire(blocking=False):
+            return
+        self.asked = now
+        try:
+            self.run(partial(self._look, budgets, now))
+        except RuntimeError as error:
+            self._looking.release()
+            log.warning("what is spent of the budgets cannot be looked up: %s", error)
+
+    def _look(self, budgets: Sequence[Budget], now: datetime) -> None:
+        try:
+            states = standing_of_budgets(self.policies, self.sums, now, budgets)
+            self._states = self._states | {(each.budget, each.begins): each for each in states}
+            self.known_at = now
+            self._tell(states)
+        except GreenOpsError as error:
+            log.warning("what is spent of the budgets cannot be told: %s", error)
+        except Exception:
+            # A fault of ours must neither end the thread unseen nor keep a decision from being made.
+            log.exception("what is spent of the budgets cannot be told: unexpected")
+        finally:
+            self._looking.release()
+
+    def _tell_age(self, now: datetime) -> None:
+        """Decisions go by what was known last; where that is old it is said, once until it is not."""
+        known_at = self.known_at or now
+        old = now - known_at > STALE_AFTER
+        if old and not self._old:
+            minutes = (now - known_at) / timedelta(minutes=1)
+            log.warning(
+                "what is spent of the budgets was known last %.0f minutes ago, at %s; decisions go by that",
+                minutes,
+                f"{known_at:%Y-%m-%d %H:%M} UTC",
+            )
+        self._old = old
+
+    def _tell(self, states: Sequence[BudgetState]) -> None:
         """Each stage is told once a period, when it is reached."""
-        for each in self.states:
+        audits = {each.name for each in self.policies.budgets if each.mode is BudgetMode.AUDIT}
+        for each in states:
             if each.stage is None or each.share is None:
                 continue
             line = f"budget `{each.budget}` stands at its stage of {each.stage.at:.0%}"
             key = f"{line} {each.begins}"
-            if key not in self.told:
-                self.told.add(key)
-                log.warning("%s: %.0f %% spent until %s", line, each.share * 100, f"{each.ends:%F}")
+            if key not in self._told:
+                self._told.add(key)
+                audit = "; it only audits, so nothing is bound" if each.budget in audits else ""
+                share, until = each.share * 100, f"{each.ends:%F}"
+                log.warning("%s: %.0f %% spent until %s%s", line, share, until, audit)

@@ -111,6 +111,9 @@ class Loop:
                 "factors", lambda: self._factors.write(fresh_factors(self._grid, self._clock))
             )
             self._tell_budgets(now)
+        if self._decider.in_force is not None:
+            # Looks at the lake where that is due, beside; so stages are told though nothing is decided.
+            self._quietly("budgets", partial(self._decider.in_force, now))
         if self._paces["placements"].due(now):
             self._quietly("placements", lambda: self.place(now))
         if self._paces["routes"].due(now):
@@ -121,7 +124,7 @@ class Loop:
         self._quietly("outcomes", self.settle)
         self._quietly("signatures", self._evidence.seal)
 
-    def _quietly(self, what: str, step: Callable[[], None]) -> None:
+    def _quietly(self, what: str, step: Callable[[], object]) -> None:
         try:
             step()
             self._told.pop(what, None)

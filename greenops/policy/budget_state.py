@@ -1,9 +1,10 @@
-"""Where budgets and targets stand, from spans; pure sums, nothing is steered here."""
+"""Where budgets and targets stand, from sums of spans; nothing is read or steered here."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
@@ -16,15 +17,18 @@ from greenops.domain.budget import (
     Standing,
     Target,
     TargetState,
+    WorkScope,
 )
-from greenops.domain.spans import SpanRow
+from greenops.domain.usage import Known, Usage, Used, Window
 from greenops.domain.workload import Workload
-from greenops.units import Grams, Usd, to_kwh
+from greenops.units import Grams, Joules, Usd, to_kwh
 
 RECENT: Final = timedelta(days=28)
 """How far back a target looks for what a day takes now; four whole weeks."""
 SLACK: Final = timedelta(days=1)
 """How late after the begin of a baseline period its first span may come."""
+NEXT: Final = timedelta(microseconds=1)
+"""From an instant to the one after it."""
 
 
 def period(every: Every, time_zone: str, now: datetime) -> tuple[datetime, datetime]:
@@ -66,34 +70,29 @@ def _months(day: date, first: int, count: int) -> tuple[date, date]:
     return begins, begins.replace(year=day.year + (after > 12), month=(after - 1) % 12 + 1)  # noqa: PLR2004
 
 
-@dataclass(slots=True)
-class _Spent:
-    """Sums of what is known; none before anything is."""
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """Sums of what is known; none where nothing is.
+
+    Attributes:
+        unknown: Spans that count and lack a figure that is limited.
+    """
 
     carbon_g: float | None = None
     cost_usd: float | None = None
     unknown: int = 0
 
-    def add(self, row: SpanRow, budget: Budget) -> None:
-        lacks = False
-        if budget.carbon_g is not None:
-            self.carbon_g = _plus(self.carbon_g, row.carbon_g)
-            lacks = row.carbon_g is None
-        if budget.cost_usd is not None:
-            self.cost_usd = _plus(self.cost_usd, row.cost_usd)
-            lacks = lacks or row.cost_usd is None
-        # A span that used nothing of ours and says no reason has nothing to tell.
-        self.unknown += lacks and (row.energy_j is not None or row.unknown is not None)
 
-
-def _plus(total: float | None, value: float | None) -> float | None:
-    return total if value is None else (total or 0.0) + value
+def budget_windows(budgets: Iterable[Budget], now: datetime) -> tuple[Window, ...]:
+    """The period of each budget, up to and with an instant."""
+    begins = (period(each.every, each.time_zone, now)[0] for each in budgets)
+    return tuple(Window(each, now + NEXT) for each in begins)
 
 
 def budget_states(
     budgets: Iterable[Budget],
     workloads: Mapping[str, Workload],
-    rows: Iterable[SpanRow],
+    usage: Iterable[Usage],
     now: datetime,
 ) -> tuple[BudgetState, ...]:
     """Where each budget stands at an instant.
@@ -101,27 +100,45 @@ def budget_states(
     Args:
         budgets: The budgets.
         workloads: Name → declared workload; it tells the team.
-        rows: Spans, in any order; those of other periods and after `now` do not count.
+        usage: What was used in each of their `budget_windows`.
         now: The instant (simulated time).
     """
-    spans = [(each, *period(each.every, each.time_zone, now), _Spent()) for each in budgets]
-    for row in rows:
-        team = _team(row, workloads)
-        for budget, begins, ends, spent in spans:
-            counts = begins <= row.time < ends and row.time <= now
-            if counts and budget.scope.holds(row.workload, team):
-                spent.add(row, budget)
-    return tuple(_state(*each, now) for each in spans)
+    return tuple(
+        state_of(budget, _spent(budget, _counted(used, budget.scope, workloads)), now)
+        for budget, used in zip(budgets, usage, strict=True)
+    )
 
 
-def _team(row: SpanRow, workloads: Mapping[str, Workload]) -> str | None:
-    declared = workloads.get(row.workload or "")
+def _counted(used: Usage, scope: WorkScope, workloads: Mapping[str, Workload]) -> list[Used]:
+    return [each for name, each in used.items() if scope.holds(name, _team(name, workloads))]
+
+
+def _team(workload: str | None, workloads: Mapping[str, Workload]) -> str | None:
+    declared = workloads.get(workload or "")
     return declared.team if declared else None
 
 
-def _state(
-    budget: Budget, begins: datetime, ends: datetime, spent: _Spent, now: datetime
-) -> BudgetState:
+def _spent(budget: Budget, used: Sequence[Used]) -> Spent:
+    of_carbon, of_cost = budget.carbon_g is not None, budget.cost_usd is not None
+    if of_carbon and of_cost:
+        unknown = sum(each.no_either for each in used)
+    else:
+        unknown = sum(each.no_carbon if of_carbon else each.no_cost for each in used)
+    return Spent(
+        carbon_g=_total(each.carbon_g for each in used) if of_carbon else None,
+        cost_usd=_total(each.cost_usd for each in used) if of_cost else None,
+        unknown=unknown,
+    )
+
+
+def _total(known: Iterable[Known | None]) -> float | None:
+    totals = [each.total for each in known if each is not None]
+    return math.fsum(totals) if totals else None
+
+
+def state_of(budget: Budget, spent: Spent, now: datetime) -> BudgetState:
+    """Where a budget stands when so much is spent."""
+    begins, ends = period(budget.every, budget.time_zone, now)
     shares = [
         used / limit
         for used, limit in ((spent.carbon_g, budget.carbon_g), (spent.cost_usd, budget.cost_usd))
@@ -143,57 +160,79 @@ def _state(
     )
 
 
-@dataclass(slots=True)
-class _Days:
-    """What a target sums: its baseline period, the last weeks, and since when there are spans."""
+@dataclass(frozen=True, slots=True)
+class Days:
+    """What a target compares, in its unit [g, kWh or USD]; none where nothing is known.
+
+    Attributes:
+        baseline: Of the baseline period.
+        recent: Of the last weeks.
+        first: First instant for which something is known.
+    """
 
     baseline: float | None = None
     recent: float | None = None
     first: datetime | None = None
-    recent_begins: datetime = field(default=datetime.max.replace(tzinfo=UTC))
-
-    def add(self, row: SpanRow, target: Target) -> None:
-        value = _measured(row, target.measure)
-        if value is None:
-            return
-        self.first = row.time if self.first is None else min(self.first, row.time)
-        if target.begins <= row.time < target.ends:
-            self.baseline = _plus(self.baseline, value)
-        if row.time >= self.recent_begins:
-            self.recent = _plus(self.recent, value)
 
 
-def _measured(row: SpanRow, measure: Measure) -> float | None:
-    match measure:
-        case Measure.CARBON:
-            return row.carbon_g
-        case Measure.COST:
-            return row.cost_usd
-        case Measure.ENERGY:
-            return None if row.energy_j is None else to_kwh(row.energy_j)
+def target_windows(targets: Sequence[Target], now: datetime) -> tuple[Window, ...]:
+    """Of each target its baseline period, its last weeks, and all since the first baseline's day."""
+    ends = now + NEXT
+    begins = min((each.begins for each in targets), default=now).astimezone(UTC)
+    whole = Window(begins.replace(hour=0, minute=0, second=0, microsecond=0), ends)
+    found = []
+    for each in targets:
+        recent = Window(_recent_begins(each, now), ends)
+        found += [Window(each.begins, min(each.ends, ends)), recent, whole]
+    return tuple(found)
+
+
+def _recent_begins(target: Target, now: datetime) -> datetime:
+    return max(target.ends, now - RECENT)
 
 
 def target_states(
-    targets: Iterable[Target],
+    targets: Sequence[Target],
     workloads: Mapping[str, Workload],
-    rows: Iterable[SpanRow],
+    usage: Sequence[Usage],
     now: datetime,
 ) -> tuple[TargetState, ...]:
     """Where each target stands at an instant; arguments as in `budget_states`."""
-    sums = [(each, _Days(recent_begins=max(each.ends, now - RECENT))) for each in targets]
-    for row in rows:
-        team = _team(row, workloads)
-        for target, days in sums:
-            if row.time <= now and target.scope.holds(row.workload, team):
-                days.add(row, target)
-    return tuple(_stands(target, days, now) for target, days in sums)
+    found = []
+    for at, target in enumerate(targets):
+        baseline, recent, whole = (
+            _measured(target.measure, _counted(each, target.scope, workloads))
+            for each in usage[3 * at : 3 * at + 3]
+        )
+        first = min((each.first for each in whole), default=None)
+        days = Days(_in_unit(target.measure, baseline), _in_unit(target.measure, recent), first)
+        found.append(standing_of(target, days, now))
+    return tuple(found)
 
 
-def _stands(target: Target, days: _Days, now: datetime) -> TargetState:
+def _measured(measure: Measure, used: Iterable[Used]) -> list[Known]:
+    match measure:
+        case Measure.CARBON:
+            return [each.carbon_g for each in used if each.carbon_g is not None]
+        case Measure.COST:
+            return [each.cost_usd for each in used if each.cost_usd is not None]
+        case Measure.ENERGY:
+            return [each.energy_j for each in used if each.energy_j is not None]
+
+
+def _in_unit(measure: Measure, known: Sequence[Known]) -> float | None:
+    total = _total(known)
+    if total is None or measure is not Measure.ENERGY:
+        return total
+    return to_kwh(Joules(total))
+
+
+def standing_of(target: Target, days: Days, now: datetime) -> TargetState:
+    """Where a target stands when its days are so."""
     gone = (now - target.ends) / (target.by - target.ends)
     wanted = target.reduction * min(max(gone, 0.0), 1.0)
     baseline = _per_day(days.baseline, target.ends - target.begins)
-    current = _per_day(days.recent, now - days.recent_begins)
+    current = _per_day(days.recent, now - _recent_begins(target, now))
     why = _missing(target, days, now)
     if why is not None or not baseline or current is None:
         why = why or ("no spans in the last four weeks" if baseline else "the baseline is zero")
@@ -212,7 +251,7 @@ def _per_day(total: float | None, length: timedelta) -> float | None:
     return None if total is None or length < SLACK else total / (length / timedelta(days=1))
 
 
-def _missing(target: Target, days: _Days, now: datetime) -> str | None:
+def _missing(target: Target, days: Days, now: datetime) -> str | None:
     """Why nothing can be said yet; none where it can."""
     if now < target.ends + SLACK:
         return "the baseline period is not over for a day yet"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import logging
+import threading
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -16,11 +17,12 @@ from greenops.domain.console import JobRequest
 from greenops.domain.record import canonical
 from greenops.domain.spans import SpanRow
 from greenops.errors import DataMissing
-from greenops.pipeline.budgets import FRESH_FOR, InForce, spans_of
+from greenops.pipeline.budgets import FRESH_FOR, InForce, in_background, spans_of
 from greenops.pipeline.decide import Decider, decide_again
 from greenops.pipeline.grid import load_grid
 from greenops.policy import compile_policies
 from greenops.testing.clock import FakeClock
+from greenops.testing.usage import usage_of
 
 NOW = datetime(2021, 10, 8, 20, tzinfo=UTC)
 FILES = """apiVersion: greenops.dev/v1alpha1
@@ -173,16 +175,16 @@ def test_a_stage_is_told_once_a_period(state, caplog):
     ]
 
 
-def test_a_lake_that_cannot_be_read_leaves_the_stages_as_they_were(state, caplog):
+def test_a_lake_that_cannot_be_read_leaves_the_stages_as_they_were(caplog):
     answers = [[span(1, NOW, 900.0)], DataMissing("GO0412", "damaged")]
 
-    def spans(_begins):
+    def sums(windows):
         found = answers.pop(0)
         if isinstance(found, DataMissing):
             raise found
-        return found
+        return usage_of(found, windows)
 
-    book = InForce(compile_policies([("p.yaml", FILES)]), spans)
+    book = InForce(compile_policies([("p.yaml", FILES)]), sums)
 
     before = book.at(NOW)
     after = book.at(NOW + FRESH_FOR)
@@ -192,15 +194,127 @@ def test_a_lake_that_cannot_be_read_leaves_the_stages_as_they_were(state, caplog
     assert "what is spent of the budgets cannot be told: GO0412 damaged" in caplog.text
 
 
-def test_a_budget_that_only_audits_does_not_read_the_lake(state):
-    policies = compile_policies(
-        [("p.yaml", FILES.replace("mode: enforce\n  actions", "mode: audit\n  actions"))]
-    )
+def test_a_fault_while_looking_leaves_decisions_as_they_were_and_is_told(caplog):
+    policies = compile_policies([("p.yaml", FILES)])
 
-    def spans(_begins):
+    def sums(_windows):
+        raise ZeroDivisionError
+
+    assert InForce(policies, sums).at(NOW) is policies
+    assert "cannot be told: unexpected" in caplog.text
+
+
+AUDIT = FILES.replace("mode: enforce\n  actions", "mode: audit\n  actions")
+
+
+def test_a_command_does_not_read_the_lake_for_a_budget_that_only_audits():
+    policies = compile_policies([("p.yaml", AUDIT)])
+
+    def sums(_windows):
         raise AssertionError("the lake was read")
 
-    assert InForce(policies, spans).at(NOW) is policies
+    assert InForce(policies, sums).at(NOW) is policies
+
+
+def test_the_loop_tells_each_stage_of_a_budget_that_only_audits_once_and_binds_nothing(
+    state, caplog
+):
+    policies = compile_policies([("p.yaml", AUDIT)])
+    book = InForce(policies, spans_of(state), audits=True)
+    spend(state, 850.0)
+
+    before = book.at(NOW)
+    book.at(NOW + FRESH_FOR)
+    spend(state, 200.0, number=2)
+    after = book.at(NOW + 2 * FRESH_FOR)
+    book.at(NOW + 3 * FRESH_FOR)
+
+    only = "it only audits, so nothing is bound"
+    assert before is policies
+    assert after is policies
+    assert [each.getMessage() for each in caplog.records] == [
+        f"budget `data` stands at its stage of 80%: 85 % spent until 2021-10-09; {only}",
+        f"budget `data` stands at its stage of 100%: 105 % spent until 2021-10-09; {only}",
+    ]
+
+
+class Beside:
+    """Looks that wait until they are let go, as in a thread that is slow."""
+
+    def __init__(self):
+        self.waiting = []
+
+    def __call__(self, look):
+        self.waiting.append(look)
+
+    def let_go(self):
+        while self.waiting:
+            self.waiting.pop(0)()
+
+
+def test_decisions_do_not_wait_for_a_look_and_go_by_the_last_one(state):
+    policies, beside = compile_policies([("p.yaml", FILES)]), Beside()
+    book = InForce(policies, spans_of(state), beside)
+    spend(state, 900.0)
+
+    first = book.at(NOW)
+    beside.let_go()
+    known = book.at(NOW)
+    spend(state, 200.0, number=2)
+    while_looking = book.at(NOW + FRESH_FOR)
+    again = book.at(NOW + 2 * FRESH_FOR)
+    looks = len(beside.waiting)
+    beside.let_go()
+
+    assert first is policies
+    assert [len(each.policies) for each in (known, while_looking, again)] == [2, 2, 2]
+    assert looks == 1
+    assert len(book.at(NOW + 2 * FRESH_FOR).policies) == 3
+
+
+def test_what_is_spent_is_said_to_be_old_once_until_it_is_known_again(state, caplog):
+    beside = Beside()
+    book = InForce(compile_policies([("p.yaml", FILES)]), spans_of(state), beside)
+    book.at(NOW)
+    beside.let_go()
+
+    for minutes in (15, 30, 31, 40):
+        book.at(NOW + timedelta(minutes=minutes))
+    first = [each.getMessage() for each in caplog.records]
+    beside.let_go()
+    book.at(NOW + timedelta(minutes=44))
+    book.at(NOW + timedelta(minutes=78))
+
+    when = "31 minutes ago, at 2021-10-08 20:00 UTC"
+    assert first == [f"what is spent of the budgets was known last {when}; decisions go by that"]
+    assert len(caplog.records) == 2
+
+
+def test_a_run_that_is_planned_ahead_leaves_the_stages_of_now(state):
+    policies, beside = compile_policies([("p.yaml", FILES)]), Beside()
+    book = InForce(policies, spans_of(state), beside)
+    spend(state, 900.0)
+    book.at(NOW)
+    beside.let_go()
+
+    ahead = book.at(NOW + timedelta(days=3))
+    beside.let_go()
+
+    assert ahead is policies
+    assert len(book.at(NOW).policies) == 2
+
+
+def test_a_look_in_the_background_ends_and_is_seen(state):
+    policies = compile_policies([("p.yaml", FILES)])
+    spend(state, 900.0)
+    book = InForce(policies, spans_of(state), in_background)
+
+    book.at(NOW)
+    for thread in threading.enumerate():
+        if thread.name == "greenops-budgets":
+            thread.join(20)
+
+    assert len(book.at(NOW).policies) == 2
 
 
 def test_the_lake_is_read_from_the_day_on(state):

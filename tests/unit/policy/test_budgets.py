@@ -15,7 +15,14 @@ from greenops.domain.workload import Job, Urgency, Workload, WorkloadKind
 from greenops.plan.choice import choose
 from greenops.policy import compile_policies
 from greenops.policy.budget_rules import under
-from greenops.policy.budget_state import budget_states, period, target_states
+from greenops.policy.budget_state import (
+    budget_states,
+    budget_windows,
+    period,
+    target_states,
+    target_windows,
+)
+from greenops.testing.usage import usage_of
 
 NOW = datetime(2026, 11, 16, tzinfo=UTC)
 HEAD = "apiVersion: greenops.dev/v1alpha1\n"
@@ -98,7 +105,8 @@ def span(workload="etl", at=NOW - timedelta(days=1), **figures):
 
 
 def state(*rows, now=NOW, policies=POLICIES):
-    (found,) = budget_states(policies.budgets, policies.workloads, rows, now)
+    usage = usage_of(rows, budget_windows(policies.budgets, now))
+    (found,) = budget_states(policies.budgets, policies.workloads, usage, now)
     return found
 
 
@@ -335,7 +343,7 @@ def stands(now, daily, first=BEGIN):
         for n in days
         if BEGIN + DAY * n >= first
     ]
-    (found,) = target_states(TARGETS, {}, rows, now)
+    (found,) = target_states(TARGETS, {}, usage_of(rows, target_windows(TARGETS, now)), now)
     return found
 
 
@@ -377,7 +385,8 @@ def test_a_target_that_cannot_be_told_is_unknown_and_says_why(now, first, why):
 def test_weeks_without_a_span_are_unknown_and_no_saving():
     rows = [span(at=BEGIN + DAY * n) for n in range(10)]
 
-    (found,) = target_states(TARGETS, {}, rows, BEGIN + DAY * 90)
+    now = BEGIN + DAY * 90
+    (found,) = target_states(TARGETS, {}, usage_of(rows, target_windows(TARGETS, now)), now)
 
     assert (found.standing, found.why) == (Standing.UNKNOWN, "no spans in the last four weeks")
 

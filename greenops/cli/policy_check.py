@@ -15,6 +15,7 @@ from greenops.errors import ExitCode
 if TYPE_CHECKING:
     import argparse
 
+    from greenops.policy import PolicySet
     from greenops.policy.lint_report import Finding
 
 
@@ -55,11 +56,20 @@ def run_check(args: argparse.Namespace) -> int:
     if policies is None:
         print(f"{errors} problems in {len(sources)} files", file=sys.stderr)
         return ExitCode.USAGE
-    counts = f"{len(policies.policies)} policies, {len(policies.workloads)} workloads"
+    counts = _counts(policies)
     warned = f"{len(found) - errors} warnings"
     end = f"{errors} errors, {warned}" if errors else f"fine, {warned}" if found else "fine"
     print(f"{counts}, {len(policies.tests)} tests in {len(sources)} files: {end}", file=sys.stderr)
     return ExitCode.POLICY if errors or (found and args.strict) else ExitCode.OK
+
+
+def _counts(policies: PolicySet) -> str:
+    """`2 policies, 1 workloads, 1 budgets`; the kinds that a folder may do without only where it has them."""
+    plans = sum(each.name.startswith("plan/") for each in policies.policies)
+    rules = len(policies.policies) - plans
+    found = [f"{rules} policies", f"{len(policies.workloads)} workloads"]
+    others = {"budgets": len(policies.budgets), "targets": len(policies.targets), "plans": plans}
+    return ", ".join([*found, *(f"{count} {kind}" for kind, count in others.items() if count)])
 
 
 def _print_findings(found: Sequence[Finding], output: str) -> None:

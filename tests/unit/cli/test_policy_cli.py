@@ -66,6 +66,41 @@ def test_check_says_fine_on_stderr_and_nothing_on_stdout(good, capsys):
     assert (out, err) == ("", "1 policies, 1 workloads, 1 tests in 1 files: fine\n")
 
 
+OTHERS = """---
+apiVersion: greenops.dev/v1alpha1
+kind: Budget
+metadata: {name: all, owners: [a@example.com]}
+spec: {period: {every: month}, limit: {carbonG: 9}, actions: [{at: 80%, do: warn}]}
+---
+apiVersion: greenops.dev/v1alpha1
+kind: Target
+metadata: {name: less, owners: [a@example.com]}
+spec:
+  {measure: carbon, reduction: 40%, by: "2027-01-01T00:00:00Z",
+   baseline: {from: "2026-01-01T00:00:00Z", to: "2026-02-01T00:00:00Z"}}
+---
+apiVersion: greenops.dev/v1alpha1
+kind: Workload
+metadata: {name: search}
+spec: {kind: inference, homeRegion: eu}
+---
+apiVersion: greenops.dev/v1alpha1
+kind: ServicePlan
+metadata: {name: search, owners: [a@example.com]}
+spec: {workload: search, tiers: [{name: full}], maxP95Increase: 2%, enforcement: {mode: enforce}}
+"""
+
+
+def test_check_counts_budgets_targets_and_plans_where_there_are_some(good, capsys):
+    with (good / "p.yaml").open("a") as file:
+        file.write(OTHERS)
+
+    assert run("check", good) == 0
+
+    counts = "1 policies, 2 workloads, 1 budgets, 1 targets, 1 plans, 1 tests in 1 files"
+    assert capsys.readouterr().err.startswith(counts)
+
+
 def test_check_prints_every_problem_on_its_line_and_exits_2(bad, capsys):
     assert run("check", bad) == 2
 

@@ -7,9 +7,11 @@ import json
 import logging
 import threading
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 
 import pytest
 
+from greenops.adapters.factor_file import FactorFile
 from greenops.adapters.parquet_lake import ParquetLake
 from greenops.cli import policy
 from greenops.config import Settings
@@ -20,6 +22,7 @@ from greenops.errors import DataMissing
 from greenops.pipeline.budgets import FRESH_FOR, InForce, in_background, spans_of
 from greenops.pipeline.decide import Decider, decide_again
 from greenops.pipeline.grid import load_grid
+from greenops.pipeline.loop import Loop
 from greenops.policy import compile_policies
 from greenops.testing.clock import FakeClock
 from greenops.testing.usage import usage_of
@@ -386,3 +389,26 @@ def test_targets_are_told(state, capsys, monkeypatch):
     assert capsys.readouterr().out == (
         "less: behind; carbon a day is down 20.0%, 29.9% wanted by now, 40.0% by 2022-01-01\n"
     )
+
+
+def test_the_loop_looks_at_budgets_though_nothing_is_decided(state):
+    asked, looked = [], []
+    policies = compile_policies([("p.yaml", AUDIT)])
+    parts = SimpleNamespace(policies=policies, in_force=lambda now: looked.append(now) or policies)
+    loop = Loop(
+        engine=SimpleNamespace(tick=lambda: None, receipts_after=lambda _number: []),
+        decider=parts,
+        evidence=SimpleNamespace(seal=lambda: None),
+        grid=load_grid(Settings(state=state), FakeClock(NOW)),
+        actuators={},
+        fronts=(),
+        factors=FactorFile(state / "factors.json"),
+        clock=FakeClock(NOW),
+        telemetry=SimpleNamespace(budget=lambda budget, _length: asked.append(budget.name)),
+        decided=lambda: (),
+        of_traces=lambda _traces: [],
+    )
+
+    loop.tick()
+
+    assert (looked, asked) == ([NOW], ["data"])

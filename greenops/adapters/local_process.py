@@ -3,6 +3,7 @@
     <state>/runs/<key>/decision.json   decision that was made, kept when the rest goes away
                        order.json      newest order of the control loop
                        journal.json    what the loop ordered, and when its freeze ends
+                       holding         locked by whoever holds the run (`holding.py`)
                        claim           made once, right before the command starts
                        receipt.json    when it started, how it ended
 

@@ -195,9 +195,9 @@ class Engine:
                 self._take(name, partial(self.accept, receipt), parts.spool.done)
             for receipt in parts.outbox.replay():
                 self.accept(receipt)
-            self._overrides.look()
             self._catch_up("decisions", parts.db.decisions_after)
             self._catch_up("receipts", parts.db.receipts_after)
+            self._overrides.look()
 
     def _take_in_decisions(self) -> None:
         spool = self._parts.spool

@@ -33,10 +33,14 @@ from greenops.domain.override import (
 from greenops.domain.workload import Urgency, Workload, WorkloadKind
 from greenops.errors import DataMissing, GreenOpsError, UsageError, nearest
 from greenops.ports import Clock
+from greenops.units import NS_PER_S
 
 log = logging.getLogger("greenops.loop")
 
 LOCAL: Final = LocalProcess.name
+SEARCH_EVERY_NS: Final = 10 * NS_PER_S
+"""Between two searches for runs that a waiting override may be for [ns]. A search reads every run's
+folder, and only finds what a giver that died left: whoever holds a run looks for overrides itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +70,7 @@ class Overrides:
         self._files = files_of(settings.state)
         self._clock, self._ways = clock, ways
         self._told: dict[str, str] = {}
+        self._searched_ns: int | None = None
 
     # -- what a person asks
 
@@ -129,12 +134,13 @@ class Overrides:
             run_key: A run that is about to be held: only what is meant for it; none: all.
             workload: Of that run.
         """
+        search = run_key is None and self._search_is_due()
         for each in self._files.open():
             meant = each.run_key == run_key or (each.run_key is None and each.workload == workload)
             if run_key is not None and not meant:
                 continue
             try:
-                self._go_on(each, run_key)
+                self._go_on(each, run_key, search=search)
                 self._told.pop(each.id, None)
             except GreenOpsError as error:
                 # Another override must not wait for this one; each fault is told once.
@@ -183,8 +189,9 @@ class Overrides:
     def _check_alone(self, order: OverrideOrder) -> None:
         """Law: two orders for one run are one, and a second press does not release the run after."""
         for each in self._files.open():
-            same = each.workload == order.workload and each.run_key == order.run_key
-            if each.state is OverrideState.WAITING and same and self._clock.now() <= each.until:
+            other = each.id != order.id and each.workload == order.workload
+            waits = each.state is OverrideState.WAITING and self._clock.now() <= each.until
+            if other and waits and each.run_key == order.run_key:
                 raise UsageError(
                     "GO0668",
                     f"`{each.who}` ordered this until {each.until:%Y-%m-%d %H:%M} UTC: `{each.id}`",
@@ -209,20 +216,29 @@ class Overrides:
     def _hold(self, decision: Decision) -> Hold:
         return hold_for(decision, self._clock.now(), self._mode)
 
-    def _go_on(self, override: Override, run_key: str | None = None) -> Override:
+    def _search_is_due(self) -> bool:
+        now_ns = self._clock.monotonic_ns()
+        due = self._searched_ns is None or now_ns - self._searched_ns >= SEARCH_EVERY_NS
+        if due:
+            self._searched_ns = now_ns
+        return due
+
+    def _go_on(
+        self, override: Override, run_key: str | None = None, *, search: bool = True
+    ) -> Override:
         if override.state is OverrideState.WAITING:
-            override = self._waited(override, run_key)
+            override = self._waited(override, run_key, search=search)
         if override.state is OverrideState.ORDERED:
             override = self._ordered(override)
         if override.state not in OPEN and self._ways.prove(override):
             self._files.close(override.id)
         return override
 
-    def _waited(self, override: Override, run_key: str | None) -> Override:
+    def _waited(self, override: Override, run_key: str | None, *, search: bool) -> Override:
         if self._clock.now() > override.until:
             return self._end(override, OverrideState.LAPSED)
         key = override.run_key or run_key
-        if key is None:
+        if key is None and search:
             held = self.held(override.workload)
             key = held[0].run_key if held else None
         if key is None:

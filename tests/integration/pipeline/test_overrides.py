@@ -175,6 +175,18 @@ def test_an_order_that_was_kept_and_not_sent_is_sent_after_the_crash(house):
     assert house.states() == ["ordered"]
 
 
+def test_an_order_whose_giver_died_reaches_the_held_run_within_ten_seconds(house):
+    house.hold()
+    house.engine.tick()
+    files_of(house.settings.state).add(given(ORDER, ORDER.id, house.clock.now()))
+
+    for _ in range(21):
+        house.clock.advance(timedelta(seconds=house.settings.tick_s))
+        house.engine.tick()
+
+    assert house.run().order().change.start_at == SUBMITTED
+
+
 def test_a_lifted_override_gives_the_run_its_planned_start_back(house):
     house.hold()
     planned = house.engine.held()[0].start_at

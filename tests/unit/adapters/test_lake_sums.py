@@ -144,7 +144,7 @@ def check(sums, lake, now):
 
 
 step = st.tuples(
-    st.lists(spans, max_size=12),
+    st.lists(spans, max_size=8),
     st.booleans(),
     st.sampled_from(["write", "write", "again", "pack", "replace"]),
     st.integers(0, 6 * 24 * 60),

@@ -86,9 +86,10 @@ class Attribution:
         """Settle everything since the last tick; the spans that ended before this one, in that order."""
         self.spans.bury()
         shares = self._times.shares(tick)
-        known = {self._look(device, tick, shares) for device in self.devices}
-        whole = known.isdisjoint({Known.LATER, Known.GAP})
-        return self._settle(shares, whole, gap=Known.GAP in known, late=Known.LATE in known)
+        known = [self._look(device, tick, shares) for device in self.devices]
+        gap = Known.GAP in known
+        whole = not gap and Known.LATER not in known
+        return self._settle(shares, whole, gap=gap, late=Known.LATE in known)
 
     def _look(self, device: str, tick: Tick, shares: Shares) -> Known:
         account, reading = self.devices[device], tick.readings.get(device)

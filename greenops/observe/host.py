@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import threading
 import time
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from greenops.units import NS_PER_S
 
@@ -18,11 +18,12 @@ OVERHEAD_THREADS = (
 )
 """Names of threads that are the cost of looking: our meter thread and the SDK's two exporters."""
 NAME_EVERY: Final = 10
-"""Looks between two lists of all threads where their number stays; those with spans make themselves known."""
+"""Looks between two lists of all threads; those with spans make themselves known, as do those that use CPU time."""
+UNEXPLAINED_NS: Final = 1_000_000
+"""CPU time of no known thread between two looks for which all threads are listed anew [ns]: one per cent of a look."""
 
 
-@dataclass(frozen=True, slots=True)
-class Clocks:
+class Clocks(NamedTuple):
     """Cumulative CPU times at one moment [ns]; see `greenops.observe.attribution.Tick`."""
 
     at_ns: int
@@ -46,7 +47,8 @@ class Host:
     ) -> None:
         self._known: set[int] = set()
         self._overhead: frozenset[int] = frozenset()
-        self._tasks, self._tasks_named, self._looks = tasks, 0, 0
+        self._tasks, self._tasks_counted, self._looks = tasks, 0, 0
+        self._seen = (0, 0)
         self._unit = NS_PER_S // os.sysconf("SC_CLK_TCK")
         try:
             self._stat: int | None = os.open(stat, os.O_RDONLY | os.O_CLOEXEC)
@@ -76,16 +78,29 @@ class Host:
     def read(self) -> Clocks:
         """All clocks, the process first so that threads never seem to exceed it for long."""
         # What lets other threads run comes first, so that the clocks after it are of one moment.
-        host_ns, tasks = self._busy_ns(), self._count_tasks()
-        if tasks != self._tasks_named or self._looks % NAME_EVERY == 0:
+        host_ns = self._busy_ns()
+        at_ns, process_ns, known = self._own()
+        if self._looks % NAME_EVERY == 0 or self._is_unexplained(process_ns, known):
+            self._tasks_counted, before = self._count_tasks(), len(self._known)
             self._name_threads()
-        self._tasks_named, self._looks = tasks, self._looks + 1
-        # The time before the list of threads: one that is not in it and used something later is new, not dead.
+            if len(self._known) > before:
+                at_ns, process_ns, known = self._own()
+        self._looks += 1
+        self._seen = process_ns, sum(known.values())
+        native = self._tasks_counted > len(known)
+        return Clocks(at_ns, host_ns, process_ns, known, self._overhead, native)
+
+    def _own(self) -> tuple[int, int, dict[int, int]]:
+        # The time before the clocks of threads: one that is not among them and used something later is new, not dead.
         at_ns = time.monotonic_ns()
         process_ns = time.process_time_ns()
         times = {thread: self.thread_ns(thread) for thread in list(self._known)}
-        known = {thread: ns for thread, ns in times.items() if ns is not None}
-        return Clocks(at_ns, host_ns, process_ns, known, self._overhead, tasks > len(known))
+        return at_ns, process_ns, {thread: ns for thread, ns in times.items() if ns is not None}
+
+    def _is_unexplained(self, process_ns: int, known: Mapping[int, int]) -> bool:
+        """True where more CPU time went than known threads tell of: one is new, has died, or is not the interpreter's."""
+        process_before, known_before = self._seen
+        return process_ns - process_before - (sum(known.values()) - known_before) > UNEXPLAINED_NS
 
     def _name_threads(self) -> None:
         overhead = set()

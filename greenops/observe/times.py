@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from greenops.domain.energy import EnergyReading
 from greenops.observe.device import share
-from greenops.observe.open_spans import OpenSpans
+from greenops.observe.open_spans import OpenSpan, OpenSpans
 from greenops.observe.shares import Shares, Use
 
 SLACK_NS: Final = 200_000_000
 """How far host and process clocks may drift before the difference is forgotten [ns]; /proc/stat counts 10 ms."""
 
 
-@dataclass(frozen=True, slots=True)
-class Tick:
+class Tick(NamedTuple):
     """One look at all clocks; every time is cumulative [ns].
 
     Attributes:
@@ -63,21 +61,28 @@ class Times:
         process_ns = 0 if first else max(0, tick.process_ns - self._process_ns)
         residual = 0 if first else self._residual(process_ns - known)
         self._seen, self._process_ns = clocks, tick.process_ns
-        used = [*spans.waiting.values(), *spans.active()]
         lost, clockless = spans.lost, not tick.threads
         shared = residual if tick.native or clockless else 0
-        native = share(shared, [*(span.wall_ns for span in used), lost.wall_ns])[:-1]
+        uses = self._uses(shared) if spans.open or spans.waiting else {}
+        native = sum(use.native for use in uses.values()) if shared else 0
         return Shares(
             process_ns=process_ns,
             other_ns=self._other(tick.host_ns, process_ns),
-            spans={
-                span: Use(span.cpu_ns, ns, span.wall_ns, span.read, span.written)
-                for span, ns in zip(used, native, strict=True)
-            },
-            unattributed_ns=unattributed + residual - sum(native) + lost.cpu_ns,
+            spans=uses,
+            unattributed_ns=unattributed + residual - native + lost.cpu_ns,
             overhead_ns=overhead,
             lost_wall_ns=lost.wall_ns,
         )
+
+    def _uses(self, shared: int) -> dict[OpenSpan, Use]:
+        """What each span used, with its part of the CPU time that spans share by wall time [ns]."""
+        spans = self._spans
+        used = [*spans.waiting.values(), *spans.active()]
+        walls = [*(span.wall_ns for span in used), spans.lost.wall_ns]
+        return {
+            span: Use(span.cpu_ns, ns, span.wall_ns, span.read, span.written)
+            for span, ns in zip(used, share(shared, walls)[:-1], strict=True)
+        }
 
     def _charge(self, tick: Tick) -> tuple[dict[int, int], int]:
         """Charge threads up to this look; their clocks, and what dead ones were charged [ns]."""

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from collections import defaultdict
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -21,6 +23,14 @@ def reference_data() -> Path:
     if not REFERENCE.is_dir():
         pytest.skip("no reference data; set GREENOPS_REFERENCE_DATA to its folder")
     return REFERENCE
+
+
+@pytest.fixture(autouse=True)
+def _same_main() -> Iterator[None]:
+    """Streamlit's pages run as `__main__` in this process, and what starts processes later would run a page in them."""
+    before = sys.modules["__main__"]
+    yield
+    sys.modules["__main__"] = before
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

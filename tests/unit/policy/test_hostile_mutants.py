@@ -119,8 +119,10 @@ def test_five_hundred_damaged_files_end_well(shard, texts):
 def test_no_damaged_file_makes_a_clock_be_read(texts):
     read = []
 
-    def profile(_frame, event, function):
-        if event == "c_call" and function.__name__ in CLOCKS:
+    def profile(frame, event, function):
+        # Hypothesis times the garbage collector, which may run anywhere.
+        by_tests = "hypothesis" in frame.f_code.co_filename
+        if event == "c_call" and function.__name__ in CLOCKS and not by_tests:
             read.append(function.__qualname__)
 
     contents = [hostile.mutant(texts, seed) for seed in range(30_000, 30_300)]

@@ -48,7 +48,7 @@ class Host:
         self._known: set[int] = set()
         self._overhead: frozenset[int] = frozenset()
         self._tasks, self._tasks_counted, self._looks = tasks, 0, 0
-        self._seen = (0, 0)
+        self._listed, self._seen = 0, (0, 0)
         self._unit = NS_PER_S // os.sysconf("SC_CLK_TCK")
         try:
             self._stat: int | None = os.open(stat, os.O_RDONLY | os.O_CLOEXEC)
@@ -80,11 +80,15 @@ class Host:
         # What lets other threads run comes first, so that the clocks after it are of one moment.
         host_ns = self._busy_ns()
         at_ns, process_ns, known = self._own()
-        if self._looks % NAME_EVERY == 0 or self._is_unexplained(process_ns, known):
+        # While there are threads that the interpreter does not know, or one has just died, each look counts anew.
+        changed = len(known) != self._listed or self._tasks_counted > len(known)
+        changed = changed or self._is_unexplained(process_ns, known)
+        if changed or self._looks % NAME_EVERY == 0:
             self._tasks_counted, before = self._count_tasks(), len(self._known)
             self._name_threads()
             if len(self._known) > before:
                 at_ns, process_ns, known = self._own()
+            self._listed = len(known)
         self._looks += 1
         self._seen = process_ns, sum(known.values())
         native = self._tasks_counted > len(known)

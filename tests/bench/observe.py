@@ -47,6 +47,7 @@ TARGETS = {
     "full_ratio": Target(1.30, 1.15),
     "meter_core_share": Target(0.0005, 0.00015),
     "meter_core_share_quiet": Target(0.0005, 0.00015),
+    "meter_core_share_back_to_back": Target(0.0005, 0.00015),
     "encode_extra_us": Target(5, 4),
     "real_cpu_operation_error": Target(0.08, 0.04),
     "gpu_sim_request_error_26": Target(0.05, 0.025),

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
-from greenops.domain.energy import Boundary, MeterInfo, Method
+from greenops.domain.energy import Boundary, EnergyReading, MeterInfo, Method
 from greenops.domain.language_model import Measured
 from greenops.domain.model_server import MeteredServer, ServerLook, TokenEnergy, Work
 from greenops.errors import AdapterUnavailable, DataMissing, Unreachable, UsageError
-from greenops.observe.device import JUMP
+from greenops.observe.device import DeviceAccount, joules
 from greenops.observe.server_tokens import ServerTokens, row_seconds
 from greenops.units import Joules, Seconds, Watts, seconds
 
@@ -32,7 +32,7 @@ _log = logging.getLogger(__name__)
 @dataclass(frozen=True, slots=True)
 class _Seen:
     at_ns: int
-    joules: Mapping[str, Joules]
+    readings: Sequence[EnergyReading]
     look: ServerLook
 
 
@@ -59,6 +59,7 @@ class ServerMetering:
         self._server, self._meters, self._now = server, tuple(meters), monotonic_ns
         self._infos = [meter.info for meter in self._meters]
         self._boundary = _boundary(self._infos)
+        self._counted = [DeviceAccount(info) for info in self._infos]
         idle = [info.idle_power for info in self._infos if info.idle_power is not None]
         told = Watts(sum(idle)) if len(idle) == len(self._infos) else None
         uncertainty = max(info.uncertainty for info in self._infos)
@@ -78,14 +79,14 @@ class ServerMetering:
         except Exception as error:  # noqa: BLE001 - a driver may raise anything
             return self._lose(f"{CODE} {type(error).__name__}: {error}")
         before, self._before = self._before, seen
+        energy = self._drawn(seen.readings)
         if before is None:
             return True
-        work, energy = _between(before.look, seen.look), self._drawn(before, seen)
-        if work is None or energy is None:
+        work, took = _between(before.look, seen.look), seconds(seen.at_ns - before.at_ns)
+        if work is None or energy is None or took <= 0:
             return self._lose(f"{CODE} counters of server or meter fell: a restart")
         self._why = None
         running = _mean(before.look.running, seen.look.running)
-        took = seconds(seen.at_ns - before.at_ns)
         self._tokens.record(energy, took, work, running, at_end=seen.look.at_end)
         if running:
             self._running.append(running)
@@ -93,12 +94,8 @@ class ServerMetering:
 
     def _see(self) -> _Seen:
         look = self._server.look()
-        joules = {
-            info.device: meter.read() for info, meter in zip(self._infos, self._meters, strict=True)
-        }
-        return _Seen(
-            self._now(), {device: reading.joules for device, reading in joules.items()}, look
-        )
+        readings = [meter.read() for meter in self._meters]
+        return _Seen(self._now(), readings, look)
 
     def _lose(self, why: str) -> bool:
         self._lost += 1
@@ -108,14 +105,17 @@ class ServerMetering:
         self._why = why
         return False
 
-    def _drawn(self, before: _Seen, seen: _Seen) -> Joules | None:
-        took = seconds(seen.at_ns - before.at_ns)
-        parts = [
-            _step(info, seen.joules[info.device] - before.joules[info.device], took)
-            for info in self._infos
+    def _drawn(self, readings: Sequence[EnergyReading]) -> Joules | None:
+        """Energy of all counters' steps since the last look [J]; none where one was refused."""
+        refused = self._refused()
+        steps = [
+            account.advance(reading)[0]
+            for account, reading in zip(self._counted, readings, strict=True)
         ]
-        whole = [part for part in parts if part is not None]
-        return Joules(sum(whole)) if len(whole) == len(parts) and took > 0 else None
+        return joules(sum(steps)) if self._refused() == refused else None
+
+    def _refused(self) -> int:
+        return sum(sum(account.refused.values()) for account in self._counted)
 
     def result(self, every_s: float = EVERY_S) -> MeteredServer:
         """What was found so far.
@@ -224,15 +224,6 @@ def _boundary(infos: Sequence[MeterInfo]) -> Boundary:
     if len(boundaries) > 1:
         raise UsageError(CODE, "a whole machine and a part of it cannot be added")
     return boundaries.pop()
-
-
-def _step(info: MeterInfo, joules: float, took: float) -> float | None:
-    """What a counter moved on; none where it was reset, or cannot have moved so far."""
-    if joules < 0:
-        joules += info.wrap or 0.0
-    if joules < 0 or (info.rated_power is not None and joules > JUMP * info.rated_power * took):
-        return None
-    return joules
 
 
 def _mean(before: float | None, after: float | None) -> float | None:

@@ -59,12 +59,15 @@ def test_joules_per_token_come_within_a_twentieth_of_the_truth(page, cached, see
     assert reading / model.factor <= model.input <= reading * model.factor
 
 
-def test_a_counter_that_steps_once_in_five_seconds_is_waited_for():
-    # A tick without work and without a step is no sign of a server that draws nothing.
+@pytest.mark.parametrize("rated", [None, 300.0])
+def test_a_counter_that_steps_once_in_five_seconds_is_waited_for(rated):
+    # A tick without work and without a step is no sign of a server that draws nothing, nor is a step of five seconds
+    # more than the rated power can draw.
     server = FakeModelServer(vllm_page, seed=2)
     server.meter = SyntheticMeter(
         watts={"read": 1.0, "wrote": 1.0, "pass": 1.0},
         idle=90.0,
+        rated=rated,
         update_s=5.0,
         device="GPU-a",
         device_kind="gpu",
@@ -77,6 +80,7 @@ def test_a_counter_that_steps_once_in_five_seconds_is_waited_for():
     assert found.models[0].output == pytest.approx(output, rel=0.01)
     assert found.models[0].input == pytest.approx(reading, rel=0.01)
     assert found.idle == pytest.approx(90, rel=0.05)
+    assert found.lost == 0
 
 
 def test_what_it_draws_at_rest_is_told_and_not_laid_on_tokens():
@@ -151,6 +155,7 @@ def test_a_meter_that_fails_and_one_that_was_reset_lose_their_ticks():
     assert not made.look()
     server.meter.fails = False
     server.meter.reset()
+    server.sleep(SECOND)
     assert not made.look()
     server.sleep(SECOND)
     meter_for(made, timedelta(minutes=2), SECOND, server)

@@ -1,4 +1,4 @@
-"""Cloud regions by id, and which of them are greener."""
+"""Cloud regions by id."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 
 from greenops.domain.grid import Region
 from greenops.errors import DataMissing, nearest
-from greenops.units import GramsPerKwh
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,34 +52,3 @@ class RegionTable:
     def zones(self) -> tuple[str, ...]:
         """Grid zones that feed at least one region, by id."""
         return tuple(sorted({each.zone for each in self if each.zone is not None}))
-
-    def greener_than(self, region: str, intensity: Mapping[str, GramsPerKwh]) -> tuple[Region, ...]:
-        """Regions where the same energy emits less, the greenest first; PUE counts.
-
-        Args:
-            region: Where the work is.
-            intensity: Grid zone → carbon intensity [gCO2e/kWh], all of one kind.
-
-        Returns:
-            None of the regions whose zone or intensity is not known; nothing where the own one's
-            is not.
-
-        Raises:
-            DataMissing: The region is not known.
-        """
-        own = _footprint(self[region], intensity)
-        rated = ((_footprint(each, intensity), each.id, each) for each in self)
-        return tuple(
-            each
-            for _, _, each in sorted(
-                (rate, name, each)
-                for rate, name, each in rated
-                if rate is not None and own is not None and rate < own
-            )
-        )
-
-
-def _footprint(region: Region, intensity: Mapping[str, GramsPerKwh]) -> float | None:
-    """Grams per kWh at the machine [gCO2e/kWh], PUE included; none where the zone is not known."""
-    here = intensity.get(region.zone) if region.zone is not None else None
-    return None if here is None else here * region.pue

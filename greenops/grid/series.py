@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import replace
-from datetime import datetime, timedelta
-from typing import TypeVar
+from datetime import datetime
 
 from greenops.domain.grid import IntensitySeries, SeriesKind
 from greenops.errors import MixedQuantities
 from greenops.units import GramsPerKwh
-
-S = TypeVar("S", bound=IntensitySeries)
 
 
 def value_at(series: IntensitySeries, at: datetime) -> GramsPerKwh | None:
@@ -57,21 +53,6 @@ def _parts(
         closes = opens + series.step
         yield series.values[index], (min(end, closes) - max(start, opens)).total_seconds()
         index, opens = index + 1, closes
-
-
-def resample(series: S, step: timedelta) -> S:
-    """The same series on another step, by time-weighted means; a last partial step is dropped.
-
-    Raises:
-        ValueError: `step` is not above zero.
-    """
-    if step <= timedelta(0):
-        raise ValueError(f"a step must be above zero, not {step}")
-    count = (series.end - series.start) // step
-    edges = [series.start + i * step for i in range(count)]
-    return replace(
-        series, step=step, values=tuple(mean_intensity(series, e, e + step) for e in edges)
-    )
 
 
 def same_kind(first: IntensitySeries, *others: IntensitySeries) -> SeriesKind:

@@ -1,4 +1,4 @@
-"""Regions by id, and which are greener."""
+"""Regions by id."""
 
 # Plain numbers stand for grams, dollars and kWh here.
 # mypy: disable-error-code="arg-type,union-attr,dict-item,comparison-overlap,operator,misc"
@@ -32,17 +32,3 @@ def test_an_unknown_region_names_the_nearest():
     assert "eu-centrl-1" not in table
     with pytest.raises(DataMissing, match=r"GO0306 .*did you mean `eu-central-1`"):
         table["eu-centrl-1"]
-
-
-def test_pue_counts_when_regions_are_compared():
-    greener = TABLE.greener_than("a", {"Z1": 200, "Z2": 120})
-
-    assert [each.id for each in greener] == ["c", "b"]
-    assert [each.id for each in TABLE.greener_than("b", {"Z1": 200, "Z2": 120})] == ["c"]
-    assert TABLE.greener_than("c", {"Z1": 200, "Z2": 120}) == ()
-
-
-@pytest.mark.feature("J4")
-def test_what_is_not_known_is_not_greener():
-    assert TABLE.greener_than("a", {"Z1": 200}) == ()
-    assert TABLE.greener_than("d", {"Z1": 200, "Z2": 1}) == ()

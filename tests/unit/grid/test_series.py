@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from greenops.domain.grid import Factors, Forecast, IntensitySeries, SeriesKind, Signal
+from greenops.domain.grid import Factors, IntensitySeries, SeriesKind, Signal
 from greenops.errors import MixedQuantities
-from greenops.grid.series import mean_intensity, resample, same_kind, value_at
+from greenops.grid.series import mean_intensity, same_kind, value_at
 
 START = datetime(2021, 10, 8, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -141,26 +141,6 @@ def test_utc_and_local_instants_of_one_moment_give_one_mean():
     assert value_at(one, first.astimezone(UTC)) == 10
     assert value_at(one, second.astimezone(UTC)) == 20
     assert mean_intensity(one, first.astimezone(UTC), second.astimezone(UTC)) == 10
-
-
-def test_resampling_keeps_the_mean_and_drops_a_partial_last_step():
-    one = series(100, 200, None, 400, 500)
-
-    coarse, fine = resample(one, 2 * HOUR), resample(one, HOUR / 2)
-
-    assert coarse.values == (150, None)
-    assert coarse.end == START + 4 * HOUR
-    assert fine.values == (100, 100, 200, 200, None, None, 400, 400, 500, 500)
-    with pytest.raises(ValueError, match="above zero"):
-        resample(one, timedelta(0))
-
-
-def test_a_resampled_forecast_is_still_a_forecast():
-    forecast = Forecast("Z", KIND, START, HOUR, (1, 3), issued_at=START, id="f", error=0.2)
-
-    found = resample(forecast, 2 * HOUR)
-
-    assert (found.id, found.issued_at, found.error, found.values) == ("f", START, 0.2, (2,))
 
 
 @pytest.mark.feature("A4")

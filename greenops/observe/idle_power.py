@@ -8,6 +8,8 @@ from math import sqrt
 from statistics import median
 from typing import Final
 
+from greenops.observe.rates import Z90
+
 WINDOW_S: Final = 1.0
 """Power is a mean over windows this long [s]; before the first is over, of any step."""
 REST: Final = 0.05
@@ -20,8 +22,6 @@ OUTLIER: Final = 3.0
 """A window that lies further off the line than so many robust standard deviations is left out."""
 SURE: Final = 0.2
 """The 90 % range of a fitted idle power may be no wider to each side, as a part of the lowest power seen."""
-Z90: Final = 1.645
-"""Half width of a 90 % range in standard errors."""
 MAD: Final = 1.4826
 """Standard deviation of a normal distribution over its median absolute deviation."""
 

@@ -16,20 +16,17 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from greenops.domain.model_server import TokenEnergy, Work
 from greenops.observe.rates import BLOCK, FOLDS, MOST_ROWS, Rates
+from greenops.observe.split import READ_PRIOR, TOKEN_GATE
 from greenops.units import Joules, Seconds, Watts
 
 if TYPE_CHECKING:
     from greenops.observe.rate_doubts import Doubts
 
-READ_PRIOR: Final = 0.3
-"""Energy of a token read, relative to one written, before it is learned. Source: as in `observe/split.py`."""
 STEP_PRIOR: Final = 30.0
 """Energy of a pass, relative to a token written, before it is learned: a pass reads the weights once for all that run.
 Source: 1.6 J against 0.045 J in tests/bench/gpu_batches.py; it sets the scale that the fit is pulled to, no more."""
 PASSES_PER_S: Final = 20.0
 """Passes in a second of work, where the server does not count them; only the scale of a column, as `STEP_PRIOR`."""
-GATE: Final = 0.99
-"""Rates must take a hundredth off the error on ticks they were not fitted to. Source: as in `observe/split.py`."""
 ROW_STEPS: Final = 5
 """A row lasts so many steps of the slowest counter, so that what comes late falls into the same row mostly."""
 LEAST_ROWS: Final = BLOCK * FOLDS
@@ -38,24 +35,6 @@ NOT_APART: Final = 2.0
 """Half width of the range, as a factor, where the split is `READ_PRIOR`: utilisation while reading, 0.2 to 0.6 about 0.4."""
 IDLE_S: Final = 5.0
 """Time without work before idle power is believed [s]."""
-
-
-@dataclass(slots=True)
-class _Sum:
-    read: float = 0.0
-    cached: float = 0.0
-    wrote: float = 0.0
-    steps: float | None = None
-
-    def add(self, work: Work) -> None:
-        self.read += work.read
-        self.cached += work.cached
-        self.wrote += work.wrote
-        if work.steps is not None:
-            self.steps = (self.steps or 0.0) + work.steps
-
-    def work(self) -> Work:
-        return Work(self.read, self.cached, self.wrote, self.steps)
 
 
 class _Tick(NamedTuple):
@@ -184,11 +163,12 @@ class ServerTokens:
         )
 
     def _sums(self) -> dict[str | None, Work]:
-        sums: dict[str | None, _Sum] = {}
+        sums: dict[str | None, Work] = {}
         for tick in self._ticks:
             for model, each in tick.work.items():
-                sums.setdefault(model, _Sum()).add(each)
-        return {model: each.work() for model, each in sums.items()}
+                before = sums.get(model)
+                sums[model] = each if before is None else _together(before, each)
+        return sums
 
     def _fit(self, rows: Sequence[_Row]) -> tuple[dict[str, float], Doubts | None]:
         """Energy of a unit of use by column [J], and how well it is known; none where it was not learned."""
@@ -197,7 +177,7 @@ class ServerTokens:
         ticks = [(drawn, use) for drawn, use in used if drawn > 0]
         whole = sum(sum(use.values()) for _, use in ticks)
         mean = sum(drawn for drawn, _ in ticks) / whole if whole > 0 else 0.0
-        fit = Rates(GATE)
+        fit = Rates(TOKEN_GATE)
         for drawn, use in ticks:
             fit.record(drawn, use)
         if len(ticks) >= LEAST_ROWS:
@@ -251,6 +231,16 @@ class ServerTokens:
             )
             factor = min(NOT_APART, 1 + hypot(widest, self._uncertainty))
         return TokenEnergy(model, Joules(output), Joules(reading), factor, factor < NOT_APART, work)
+
+
+def _together(one: Work, other: Work) -> Work:
+    told = [each.steps for each in (one, other) if each.steps is not None]
+    return Work(
+        one.read + other.read,
+        one.cached + other.cached,
+        one.wrote + other.wrote,
+        sum(told) if told else None,
+    )
 
 
 def _part(doubt: float, value: float) -> float:

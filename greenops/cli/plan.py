@@ -27,7 +27,7 @@ def run(args: argparse.Namespace) -> int:
     from greenops.config import load_settings
     from greenops.domain.console import JobRequest
     from greenops.domain.record import plain
-    from greenops.pipeline.budgets import InForce, spans_of
+    from greenops.pipeline.budgets import InForce, sums_of
     from greenops.pipeline.decide import Decider
     from greenops.pipeline.grid import load_grid
     from greenops.pipeline.policies import read_policies
@@ -38,7 +38,7 @@ def run(args: argparse.Namespace) -> int:
         SystemClock.from_environment(),
     )
     policies = read_policies(settings.policies)
-    in_force = InForce(policies, spans_of(settings.state)).at
+    in_force = InForce(policies, sums_of(settings.state)).at
     grid = load_grid(settings, clock)
     decider = Decider(settings, clock, policies, grid, in_force=in_force)
     workload = decider.workload(args.workload)

@@ -45,12 +45,12 @@ def run_budgets(args: argparse.Namespace) -> int:
     """Print where budgets stand; exit 1 where one is spent."""
     from greenops.adapters.clock import SystemClock
     from greenops.domain.record import plain
-    from greenops.pipeline.budgets import spans_of, standing_of_budgets
+    from greenops.pipeline.budgets import standing_of_budgets, sums_of
     from greenops.pipeline.policies import read_policies
 
     policies = read_policies(policy_folder(args.path))
     now = SystemClock.from_environment().now()
-    states = standing_of_budgets(policies, spans_of(_state(args.state), skip_damaged=False), now)
+    states = standing_of_budgets(policies, sums_of(_state(args.state), skip_damaged=False), now)
     if args.output == "json":
         print_json([{**plain(each), "spent": each.spent} for each in states])
     else:
@@ -66,12 +66,12 @@ def run_targets(args: argparse.Namespace) -> int:
     """Print where targets stand."""
     from greenops.adapters.clock import SystemClock
     from greenops.domain.record import plain
-    from greenops.pipeline.budgets import spans_of, standing_of_targets
+    from greenops.pipeline.budgets import standing_of_targets, sums_of
     from greenops.pipeline.policies import read_policies
 
     policies = read_policies(policy_folder(args.path))
     now = SystemClock.from_environment().now()
-    states = standing_of_targets(policies, spans_of(_state(args.state), skip_damaged=False), now)
+    states = standing_of_targets(policies, sums_of(_state(args.state), skip_damaged=False), now)
     if args.output == "json":
         print_json([plain(each) for each in states])
     else:

@@ -20,7 +20,7 @@ from greenops.domain.console import Overview
 from greenops.domain.evidence import Verification
 from greenops.domain.workload import Workload
 from greenops.errors import AdapterUnavailable, DataMissing, GreenOpsError, nearest
-from greenops.pipeline.budgets import InForce, in_background, spans_of
+from greenops.pipeline.budgets import InForce, in_background, sums_of
 from greenops.pipeline.decide import Decider
 from greenops.pipeline.engine import Engine, Parts, Telemetry
 from greenops.pipeline.evidence import open_ledger, verify
@@ -93,7 +93,7 @@ def assemble(
     )
     db = StateDb(settings.state / "state.db")
     evidence = Evidence(ledger)
-    in_force = InForce(policies, spans_of(settings.state), in_background, audits=True).at
+    in_force = InForce(policies, sums_of(settings.state), in_background, audits=True).at
     decider = Decider(settings, clock, policies, grid, telemetry.judged, in_force)
     outbox = Outbox(db, actuators, clock, Guardrails(mode=settings.mode))
     view = View(settings, clock, footprint, evidence, db, grid, fronts, actuators)

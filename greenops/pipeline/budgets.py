@@ -7,13 +7,12 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Final
 
-from greenops.adapters.lake_sums import LakeSums
 from greenops.domain.budget import Budget, BudgetMode, BudgetState, TargetState
-from greenops.domain.usage import Sums
+from greenops.domain.usage import Sums, Usage, Window
 from greenops.errors import GreenOpsError
 from greenops.policy import PolicySet
 from greenops.policy.budget_rules import under
@@ -35,14 +34,25 @@ Run = Callable[[Callable[[], None]], None]
 """Carries out a look at the lake, now or beside."""
 
 
-def spans_of(state: Path, *, skip_damaged: bool = True) -> Sums:
-    """Sums of the spans in the lake below a state folder.
+def sums_of(state: Path, *, skip_damaged: bool = True) -> Sums:
+    """Sums of the spans in the lake below a state folder; what reads it is loaded when first asked.
 
     Args:
         state: The folder.
         skip_damaged: Name damaged files in the log and go on; else they raise `DataMissing`.
     """
-    return LakeSums(state / "lake", skip_damaged=skip_damaged)
+
+    @cache
+    def lake() -> Sums:
+        # Arrow takes a tenth of a second to load: nobody waits for it who has no budgets.
+        from greenops.adapters.lake_sums import LakeSums
+
+        return LakeSums(state / "lake", skip_damaged=skip_damaged)
+
+    def sums(windows: Sequence[Window]) -> Sequence[Usage]:
+        return lake()(windows)
+
+    return sums
 
 
 def standing_of_budgets(

@@ -144,7 +144,7 @@ def local_decider(settings: Settings, clock: Clock) -> Decide:
     """Decide on this machine, by the policies and grid data that are here; loaded when first asked."""
 
     def decide(request: JobRequest, workload: Workload) -> DecisionRecord:
-        from greenops.pipeline.budgets import InForce, spans_of
+        from greenops.pipeline.budgets import InForce, sums_of
         from greenops.pipeline.decide import Decider
         from greenops.pipeline.grid import load_grid
         from greenops.pipeline.policies import read_policies
@@ -153,7 +153,7 @@ def local_decider(settings: Settings, clock: Clock) -> Decide:
         # The workload's own file may lie anywhere.
         declared = {**policies.workloads, workload.name: workload}
         policies = replace(policies, workloads=declared)
-        in_force = InForce(policies, spans_of(settings.state)).at
+        in_force = InForce(policies, sums_of(settings.state)).at
         grid = load_grid(settings, clock)
         return Decider(settings, clock, policies, grid, in_force=in_force).decide(request)
 

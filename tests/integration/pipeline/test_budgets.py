@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import json
 import logging
+import subprocess
+import sys
 import threading
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
@@ -19,7 +21,7 @@ from greenops.domain.console import JobRequest
 from greenops.domain.record import canonical
 from greenops.domain.spans import SpanRow
 from greenops.errors import DataMissing
-from greenops.pipeline.budgets import FRESH_FOR, InForce, in_background, spans_of
+from greenops.pipeline.budgets import FRESH_FOR, InForce, in_background, sums_of
 from greenops.pipeline.decide import Decider, decide_again
 from greenops.pipeline.grid import load_grid
 from greenops.pipeline.loop import Loop
@@ -104,12 +106,29 @@ def spend(state, grams, at=NOW - timedelta(hours=1), number=1):
 def decider(state, clock=None):
     settings, clock = Settings(state=state), clock or FakeClock(NOW)
     policies = compile_policies([("p.yaml", FILES)])
-    in_force = InForce(policies, spans_of(state)).at
+    in_force = InForce(policies, sums_of(state)).at
     return Decider(settings, clock, policies, load_grid(settings, clock), in_force=in_force)
 
 
 def decided(state):
     return decider(state).decide(JobRequest("etl", "etl/1", NOW, triggered=True))
+
+
+def test_who_has_no_budgets_does_not_wait_for_what_reads_the_lake():
+    program = (
+        "import datetime, pathlib, sys\n"
+        "from greenops.pipeline.budgets import InForce, sums_of\n"
+        "from greenops.policy import compile_policies\n"
+        "in_force = InForce(compile_policies([]), sums_of(pathlib.Path()))\n"
+        "in_force.at(datetime.datetime.now(datetime.timezone.utc))\n"
+        "print('pyarrow' in sys.modules)"
+    )
+
+    said = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+
+    assert said.stdout.strip() == "False"
 
 
 @pytest.mark.feature("C12")
@@ -155,7 +174,7 @@ def test_a_decision_under_a_budget_is_made_again_to_the_byte(state, grams):
 
 def test_what_is_spent_is_asked_again_when_it_is_stale_and_in_a_new_period(state):
     policies = compile_policies([("p.yaml", FILES)])
-    book = InForce(policies, spans_of(state))
+    book = InForce(policies, sums_of(state))
     spend(state, 700.0)
 
     assert book.at(NOW) is policies
@@ -166,7 +185,7 @@ def test_what_is_spent_is_asked_again_when_it_is_stale_and_in_a_new_period(state
 
 
 def test_a_stage_is_told_once_a_period(state, caplog):
-    book = InForce(compile_policies([("p.yaml", FILES)]), spans_of(state))
+    book = InForce(compile_policies([("p.yaml", FILES)]), sums_of(state))
     spend(state, 900.0)
 
     with caplog.at_level(logging.WARNING, "greenops.budgets"):
@@ -223,7 +242,7 @@ def test_the_loop_tells_each_stage_of_a_budget_that_only_audits_once_and_binds_n
     state, caplog
 ):
     policies = compile_policies([("p.yaml", AUDIT)])
-    book = InForce(policies, spans_of(state), audits=True)
+    book = InForce(policies, sums_of(state), audits=True)
     spend(state, 850.0)
 
     before = book.at(NOW)
@@ -257,7 +276,7 @@ class Beside:
 
 def test_decisions_do_not_wait_for_a_look_and_go_by_the_last_one(state):
     policies, beside = compile_policies([("p.yaml", FILES)]), Beside()
-    book = InForce(policies, spans_of(state), beside)
+    book = InForce(policies, sums_of(state), beside)
     spend(state, 900.0)
 
     first = book.at(NOW)
@@ -277,7 +296,7 @@ def test_decisions_do_not_wait_for_a_look_and_go_by_the_last_one(state):
 
 def test_what_is_spent_is_said_to_be_old_once_until_it_is_known_again(state, caplog):
     beside = Beside()
-    book = InForce(compile_policies([("p.yaml", FILES)]), spans_of(state), beside)
+    book = InForce(compile_policies([("p.yaml", FILES)]), sums_of(state), beside)
     book.at(NOW)
     beside.let_go()
 
@@ -295,7 +314,7 @@ def test_what_is_spent_is_said_to_be_old_once_until_it_is_known_again(state, cap
 
 def test_a_run_that_is_planned_ahead_leaves_the_stages_of_now(state):
     policies, beside = compile_policies([("p.yaml", FILES)]), Beside()
-    book = InForce(policies, spans_of(state), beside)
+    book = InForce(policies, sums_of(state), beside)
     spend(state, 900.0)
     book.at(NOW)
     beside.let_go()
@@ -310,7 +329,7 @@ def test_a_run_that_is_planned_ahead_leaves_the_stages_of_now(state):
 def test_a_look_in_the_background_ends_and_is_seen(state):
     policies = compile_policies([("p.yaml", FILES)])
     spend(state, 900.0)
-    book = InForce(policies, spans_of(state), in_background)
+    book = InForce(policies, sums_of(state), in_background)
 
     book.at(NOW)
     for thread in threading.enumerate():

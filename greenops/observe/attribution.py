@@ -94,7 +94,7 @@ class Attribution:
     def _look(self, device: str, tick: Tick, shares: Shares) -> Known:
         account, reading = self.devices[device], tick.readings.get(device)
         lasted_ns = 0 if account.last is None else tick.at_ns - account.last_ns
-        account.ran(self.splitters[device].busy_s(shares, reading, lasted_ns))
+        account.learned.ran(self.splitters[device].busy_s(shares, reading, lasted_ns))
         before = self._unread.pop(device, None)
         if before is not None:
             shares = shares.after(before, self.spans.settled_before)

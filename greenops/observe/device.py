@@ -64,12 +64,6 @@ class DeviceAccount:
     """Reading at which the counter was last seen to have moved [ns]."""
     learned: IdlePower = field(default_factory=IdlePower)
     """Power with nothing running, where the meter does not say."""
-    busy_s: float | None = 0.0
-    """Time for which the device was busy since the counter was last seen to have moved [s]; none where unknown."""
-
-    def ran(self, busy_s: float | None) -> None:
-        """The device was busy for so long since the last look [s]; none where nobody says."""
-        self.busy_s = None if busy_s is None or self.busy_s is None else self.busy_s + busy_s
 
     def advance(self, reading: EnergyReading) -> tuple[int, int]:
         """Energy of the counter's step and the time it took: quanta and [ns]; laps counted, faults dropped.
@@ -107,7 +101,6 @@ class DeviceAccount:
     def _refused(self) -> tuple[int, int]:
         # What was drawn meanwhile is not known: a window with a gap would teach too low an idle power.
         self.learned.forget()
-        self.busy_s = 0.0
         return 0, 0
 
     def _plausible(self, delta: int, dt_ns: int, most: Watts | None) -> bool:
@@ -126,8 +119,7 @@ class DeviceAccount:
         return min(delta, int(power * dt_ns * QUANTA_PER_JOULE / NS_PER_S))
 
     def _learned(self, delta: int, dt_ns: int) -> float:
-        self.learned.learn(joules(delta), dt_ns / NS_PER_S, self.busy_s)
-        self.busy_s = 0.0
+        self.learned.learn(joules(delta), dt_ns / NS_PER_S)
         return self.learned.watts
 
     @property

@@ -41,8 +41,9 @@ class IdlePower:
         self._first: float | None = None
         self._fitted: float | None = None
         self._rested = False
-        self._energy = self._lasted = self._busy = 0.0
-        self._busy_known = True
+        self._energy = self._lasted = 0.0
+        self._busy: float | None = 0.0
+        """Time for which the device was busy in the window that runs [s]; none where nobody says."""
         self._windows: deque[tuple[float, float]] = deque(maxlen=MOST_WINDOWS)
         self._since_fit = 0
 
@@ -57,30 +58,26 @@ class IdlePower:
     def forget(self) -> None:
         """Drop the window that runs: part of it is not known."""
         self._energy = self._lasted = self._busy = 0.0
-        self._busy_known = True
 
-    def learn(self, energy: float, lasted: float, busy: float | None) -> None:
-        """One step of the counter.
+    def ran(self, busy: float | None) -> None:
+        """The device was busy for so long since the last call, all its parts together [s]; none where nobody says."""
+        self._busy = None if busy is None or self._busy is None else self._busy + busy
 
-        Args:
-            energy: That it counted [J].
-            lasted: Time it took, above zero [s].
-            busy: Time for which the device was busy meanwhile, of all its parts together [s]; none where nobody says.
-        """
+    def learn(self, energy: float, lasted: float) -> None:
+        """One step of the counter: what it counted [J] in which time, above zero [s]."""
         if self.lowest is None:
             power = energy / lasted
             self._first = power if self._first is None else min(self._first, power)
         self._energy += energy
         self._lasted += lasted
-        self._busy += busy or 0.0
-        self._busy_known = self._busy_known and busy is not None
         if self._lasted >= WINDOW_S:
             self._close()
 
     def _close(self) -> None:
-        power, load = self._energy / self._lasted, self._busy / self._lasted
+        power = self._energy / self._lasted
         self.lowest = power if self.lowest is None else min(self.lowest, power)
-        if self._busy_known:
+        if self._busy is not None:
+            load = self._busy / self._lasted
             self._rested = self._rested or load <= REST
             self._windows.append((load, power))
             self._since_fit += 1

@@ -34,7 +34,8 @@ def learned(
     dice, idle = Random(5), IdlePower()
     for _ in range(10 * 20 * FIT_EVERY):
         load = dice.uniform(least, most)
-        idle.learn(power(load) * (1 + dice.gauss(0, noise)) * 0.1, 0.1, load * CORES * 0.1)
+        idle.ran(load * CORES * 0.1)
+        idle.learn(power(load) * (1 + dice.gauss(0, noise)) * 0.1, 0.1)
     return idle
 
 
@@ -60,7 +61,8 @@ def test_the_bend_of_real_servers_costs_less_than_taking_the_lowest_power(
 def test_a_device_that_was_seen_at_rest_needs_no_line() -> None:
     idle = learned(measured, 0.0, 0.9)
     for _ in range(20):
-        idle.learn(IDLE * 0.1, 0.1, 0.0)
+        idle.ran(0.0)
+        idle.learn(IDLE * 0.1, 0.1)
 
     assert idle.watts == idle.lowest == pytest.approx(IDLE)
 
@@ -68,7 +70,8 @@ def test_a_device_that_was_seen_at_rest_needs_no_line() -> None:
 def test_where_nobody_says_how_busy_a_device_is_its_lowest_power_is_idle() -> None:
     idle = IdlePower()
     for second in range(200):
-        idle.learn(50.0 + second % 7, 1.0, None)
+        idle.ran(None)
+        idle.learn(50.0 + second % 7, 1.0)
 
     assert idle.watts == 50.0
 

@@ -11,15 +11,14 @@ tells that optimum.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import ArrayLike, NDArray
 
 from greenops.plan.slot_table import QUANTA, BatchJobs, Floats, Ints, SlotTable
+from greenops.plan.window_slots import WindowSlots
 
 CELLS: Final = 60_000
 """Slots of windows that are sorted together."""
@@ -92,54 +91,32 @@ def bounded_pieces(
         bounded: What is bounded, for example the price, on the same zones and slots.
         jobs: What is to run; a gap of either table is not used.
         most: Most integral of `bounded` [unit / QUANTA x s], shape (job,) or a number.
+
+    Raises:
+        ValueError: The tables differ in shape.
     """
-    step = table.step_s
-    begin = np.clip(jobs.earliest_s, 0, table.end_s)
-    end = np.clip(jobs.deadline_s, begin, table.end_s)
-    first = np.minimum(begin // step, table.slots - 1)
-    width = np.maximum(-(-end // step) - first, 1)
+    table.same_slots(bounded)
+    windows = WindowSlots.of(table, jobs)
     limit = np.broadcast_to(np.asarray(most, dtype=float), len(jobs))
     count = len(jobs)
-    seconds = np.zeros((count, int(width.max(initial=1))), np.int64)
+    seconds = np.zeros((count, windows.widest), np.int64)
     found, bound = np.zeros(count, bool), np.full(count, np.nan)
-    for some, slots in _alike(width):
-        base = jobs.zone[some] * (table.slots + 1) + first[some]
-        opens = (first[some][:, None] + np.arange(slots)) * step
-        room = np.minimum(opens + step, end[some][:, None]) - np.maximum(
-            opens, begin[some][:, None]
-        )
-        room = np.where(
-            _gap(table, base, slots) | _gap(bounded, base, slots), 0, np.maximum(room, 0)
-        )
+    for some, slots in windows.alike(CELLS):
+        base = windows.base[some]
         block = _Block(
-            sliding_window_view(table.values, slots)[base].astype(float),
-            sliding_window_view(bounded.values, slots)[base].astype(float),
-            room.astype(float),
+            table.value_rows(base, slots).astype(float),
+            bounded.value_rows(base, slots).astype(float),
+            windows.room(some, slots, table, bounded),
             jobs.duration_s[some].astype(float),
             limit[some],
         )
         seconds[some, :slots], bound[some] = _solved(block)
         found[some] = ~np.isnan(bound[some])
+    first = windows.first
     at = np.minimum(first[:, None] + np.arange(seconds.shape[1]), table.slots)
     cells = jobs.zone[:, None] * (table.slots + 1) + at
     areas = [(each.values[cells] * seconds).sum(axis=1) for each in (table, bounded)]
     return BoundedPieces(found, areas[0], areas[1], bound, first, seconds)
-
-
-def _alike(width: Ints) -> Iterator[tuple[NDArray[np.intp], int]]:
-    order = np.argsort(width, kind="stable")
-    at = 0
-    while at < len(order):
-        size = max(1, CELLS // int(width[order[at]]))
-        some = order[at : at + size]
-        yield some, int(width[some[-1]])
-        at += size
-
-
-def _gap(table: SlotTable, base: Ints, slots: int) -> NDArray[np.bool_]:
-    if table.gaps is None:
-        return np.zeros((len(base), slots), bool)
-    return np.asarray(np.diff(sliding_window_view(table.gaps, slots + 1)[base], axis=1) > 0)
 
 
 def _solved(block: _Block) -> tuple[Ints, Floats]:

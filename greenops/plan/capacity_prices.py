@@ -28,7 +28,7 @@ PASSES: Final = 3
 INSISTENCE: Final = (1.2, 1.5, 2.0, 5.0)
 """Multiples of the prices that jobs are placed at, until all have room: dear slots are kept free longer."""
 ROUNDING: Final = 1e-9
-"""Share of a cap that may be a rounding of sums [kW]."""
+"""Share of the largest cap that may be a rounding of sums."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -120,9 +120,7 @@ def _prices(table: SlotTable, runs: _Runs, caps: Floats) -> tuple[Floats, float 
     """Prices [unit], shape (zone, slot), that gave the highest bound, and the bound."""
     step, flat = table.step_s, table.slots + 1
     values = table.values.reshape(-1, flat)[: table.zones, : table.slots] / QUANTA
-    gaps = np.zeros(values.shape, bool)
-    if table.gaps is not None:
-        gaps = np.diff(table.gaps.reshape(-1, flat)[: table.zones], axis=1) > 0
+    gaps = table.gap_rows(np.arange(table.zones) * flat, table.slots)
     prices = best_prices = np.zeros(values.shape)
     best, stride = -np.inf, 1.0
     for _ in range(ROUNDS):

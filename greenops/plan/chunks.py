@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from greenops.plan.slot_table import BatchJobs, Ints, SlotTable
@@ -127,11 +126,8 @@ def _block(
 ) -> _Block:
     slots = int(width.max())
     base = zone * (table.slots + 1) + first
-    values = sliding_window_view(table.values, slots)[base]
-    shut = np.arange(slots) >= width[:, None]
-    if table.gaps is not None:
-        gaps = sliding_window_view(table.gaps, slots + 1)[base]
-        shut = shut | (np.diff(gaps, axis=1) > 0)
+    values = table.value_rows(base, slots)
+    shut = (np.arange(slots) >= width[:, None]) | table.gap_rows(base, slots)
     value = np.where(shut, NEVER, values * table.step_s)
     whole = np.full_like(value, NEVER)
     # A chunk of slots, one of which cannot be used, cannot be run.

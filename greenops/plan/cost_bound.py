@@ -40,7 +40,7 @@ def bounded_windows(
     Raises:
         ValueError: The tables differ in shape.
     """
-    _same_shape(table, bounded)
+    table.same_slots(bounded)
     bounds = np.broadcast_to(np.asarray(most, dtype=np.int64), len(jobs))
 
     def weigh(rows: Rows) -> Ints:
@@ -115,9 +115,3 @@ def raised(reference: Ints, increase: float) -> Ints:
     size = np.abs(reference)
     more = size // PER_MILLION * share + size % PER_MILLION * share // PER_MILLION
     return np.asarray(reference + more)
-
-
-def _same_shape(table: SlotTable, other: SlotTable) -> None:
-    shapes = [(each.zones, each.slots, each.step_s) for each in (table, other)]
-    if shapes[0] != shapes[1]:
-        raise ValueError(f"the tables differ: {shapes[0]} and {shapes[1]} zones, slots, step [s]")

@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import ArrayLike, NDArray
 
 from greenops.plan.slot_table import QUANTA, BatchJobs, Floats, Ints, SlotTable
+from greenops.plan.window_slots import WindowSlots
 
 CELLS: Final = 60_000
 """Steps of slots that are sorted together."""
@@ -95,35 +95,21 @@ def scale(table: SlotTable, jobs: BatchJobs, work: ArrayLike, profile: ScalingPr
     if (table.values < 0).any():
         raise ValueError("an elastic job needs intensities of zero or more")
     needs = np.broadcast_to(np.asarray(work, dtype=float), len(jobs))
-    step = table.step_s
-    begin = np.clip(jobs.earliest_s, 0, table.end_s)
-    end = np.clip(jobs.deadline_s, begin, table.end_s)
-    first = np.minimum(begin // step, table.slots - 1)
-    width = int(np.maximum(-(-end // step) - first, 1).max(initial=1))
-    seconds = np.zeros((len(jobs), width, len(profile.work)))
+    windows = WindowSlots.of(table, jobs)
+    seconds = np.zeros((len(jobs), windows.widest, len(profile.work)))
     found, carbon = np.zeros(len(jobs), bool), np.full(len(jobs), np.nan)
-    size = max(1, CELLS // (width * len(profile.work)))
-    for at in range(0, len(jobs), size):
-        some = slice(at, at + size)
-        base = jobs.zone[some] * (table.slots + 1) + first[some]
-        opens = (first[some][:, None] + np.arange(width)) * step
-        room = np.minimum(opens + step, end[some][:, None]) - np.maximum(
-            opens, begin[some][:, None]
-        )
-        room = np.maximum(room, 0)
-        if table.gaps is not None:
-            gaps = np.diff(sliding_window_view(table.gaps, width + 1)[base], axis=1)
-            room = np.where(gaps > 0, 0, room)
-        values = sliding_window_view(table.values, width)[base] / QUANTA
-        steps = _steps(values, room.astype(float), needs[some], profile)
+    for some, slots in windows.alike(CELLS // len(profile.work)):
+        room = windows.room(some, slots, table)
+        values = table.value_rows(windows.base[some], slots) / QUANTA
+        steps = _steps(values, room, needs[some], profile)
         energy_kwh = steps @ np.diff(profile.power_kw) / 3600
         able = room.sum(axis=1) * profile.work[-1] >= needs[some] * (1 - 1e-12)
         found[some] = able
         carbon[some] = np.where(able, (energy_kwh * values).sum(axis=1), np.nan)
         # Seconds in which a step up is taken, less those in which the next one is too.
-        seconds[some, :, 1:] = steps - np.pad(steps[:, :, 1:], ((0, 0), (0, 0), (0, 1)))
-        seconds[some][~able] = 0
-    return Scaled(found, carbon, first, seconds)
+        taken = steps - np.pad(steps[:, :, 1:], ((0, 0), (0, 0), (0, 1)))
+        seconds[some, :slots, 1:] = np.where(able[:, None, None], taken, 0)
+    return Scaled(found, carbon, windows.first, seconds)
 
 
 def _steps(values: Floats, room: Floats, needs: Floats, profile: ScalingProfile) -> Floats:

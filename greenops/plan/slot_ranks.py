@@ -54,9 +54,7 @@ class SlotRanks:
         """Rank the slots of one zone of a table."""
         base = zone * (table.slots + 1)
         values = table.values[base : base + table.slots]
-        gap = np.zeros(table.slots, bool)
-        if table.gaps is not None:
-            gap = np.diff(table.gaps[base : base + table.slots + 1]) > 0
+        gap = table.gap_rows(np.array([base]), table.slots)[0]
         order = np.lexsort((values, gap))
         rank = np.empty(table.slots, np.int64)
         rank[order] = np.arange(table.slots)

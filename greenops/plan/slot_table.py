@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import ArrayLike, NDArray
 
 from greenops.domain.grid import IntensitySeries
@@ -113,6 +114,28 @@ class SlotTable:
     def area(self, zone: Ints, start_s: Ints, end_s: Ints) -> Ints:
         """Integral over `[start, end)` [unit / QUANTA x s]; the caller asks `known` before."""
         return self._until(zone, end_s) - self._until(zone, start_s)
+
+    def value_rows(self, base: Ints, slots: int) -> Ints:
+        """Values from each place of the flat array on [unit / QUANTA], shape (place, slot)."""
+        return sliding_window_view(self.values, slots)[base]
+
+    def gap_rows(self, base: Ints, slots: int) -> NDArray[np.bool_]:
+        """Is each slot from a place of the flat array on a gap, shape (place, slot)?"""
+        if self.gaps is None:
+            return np.zeros((len(base), slots), bool)
+        return np.asarray(np.diff(sliding_window_view(self.gaps, slots + 1)[base], axis=1) > 0)
+
+    def same_slots(self, other: SlotTable) -> None:
+        """Nothing, where two tables are of the same zones and slots.
+
+        Raises:
+            ValueError: They are not.
+        """
+        shapes = [(each.zones, each.slots, each.step_s) for each in (self, other)]
+        if shapes[0] != shapes[1]:
+            raise ValueError(
+                f"the tables differ: {shapes[0]} and {shapes[1]} zones, slots, step [s]"
+            )
 
     def _until(self, zone: Ints, at_s: Ints) -> Ints:
         slot, part = np.divmod(at_s, self.step_s)

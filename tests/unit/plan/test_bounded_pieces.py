@@ -79,6 +79,13 @@ def test_the_bound_is_kept_and_nothing_cleaner_by_more_than_some_seconds_is_miss
     assert mean_of(found, jobs)[0] == pytest.approx(found.area[0] / QUANTA / need)
 
 
+def test_tables_of_different_slots_are_not_weighed_together():
+    with pytest.raises(ValueError, match="differ"):
+        bounded_pieces(
+            SlotTable.of([1.0, 2.0], 60), SlotTable.of([1.0], 60), BatchJobs.of(0, 0, 60, 60), 0
+        )
+
+
 def market(count: int = 400):
     draw = np.random.default_rng(7)
     carbon = draw.uniform(50, 500, 400).round(2)

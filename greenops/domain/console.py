@@ -23,6 +23,8 @@ class ServiceFootprint:
         energy_low_j, energy_high_j: 90 % range [J]; spans of one meter err together.
         method: The weakest method among its spans.
         embodied_g: Its part of making the machines [gCO2e]; never in `carbon_g`.
+        embodied_g_per_request: The same by the requests that `carbon_g_per_request` is for [gCO2e]; none where fewer
+            spans tell it than have emissions: a part would pass for the whole.
         network_low_j, network_high_j: Range of what carrying its bytes takes [J]; never in `energy_j`.
         energy_j_per_item: Energy of the spans that tell `greenops.items`, by those [J].
         energy_j_per_output_token: Energy of its own calls of language models, by their output [J].
@@ -46,6 +48,7 @@ class ServiceFootprint:
     network_high_j: Joules | None = None
     energy_j_per_item: Joules | None = None
     energy_j_per_output_token: Joules | None = None
+    embodied_g_per_request: Grams | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -120,7 +120,7 @@ class ServiceSums:
     def footprint(self, name: str) -> ServiceFootprint:
         """The service so far."""
         requests = self._requests()
-        energy, carbon, cost = self.energy.value(), self.carbon.value(), self.cost.value()
+        energy, cost, score = self.energy.value(), self.cost.value(), self.score()
         return ServiceFootprint(
             service=name,
             workload=self.workload,
@@ -130,20 +130,19 @@ class ServiceSums:
             energy_j=_joules(energy),
             energy_low_j=_joules(self.low.value()),
             energy_high_j=_joules(self.high.value()),
-            carbon_g=_grams(carbon),
+            carbon_g=_grams(self.carbon.value()),
             cost_usd=None if cost is None else Usd(cost),
             energy_j_per_request=Joules(energy / requests.energy)
             if energy is not None and requests.energy
             else None,
-            carbon_g_per_request=Grams(carbon / requests.carbon)
-            if carbon is not None and requests.carbon
-            else None,
+            carbon_g_per_request=None if score is None else score.operational,
             method=weakest(list(self.methods)),
             embodied_g=_grams(self.embodied.value()),
             network_low_j=_joules(self.network_low.value()),
             network_high_j=_joules(self.network_high.value()),
             energy_j_per_item=self.items.each(),
             energy_j_per_output_token=self.tokens.each(),
+            embodied_g_per_request=None if score is None else score.embodied,
         )
 
 

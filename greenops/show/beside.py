@@ -10,7 +10,7 @@ from greenops.domain.footprint import CacheSavings, Fleet, RemoteEnergy, TokenCu
 from greenops.pipeline.sci import Sci
 from greenops.show import format as show
 from greenops.show.tables import Row
-from greenops.units import Grams, Joules, Kwh, to_kwh
+from greenops.units import Joules, Kwh, to_kwh
 
 MILLION: Final = 1_000_000
 HEIGHT: Final = 240
@@ -102,8 +102,7 @@ def sci_rows(services: Sequence[ServiceFootprint], *, embodied: bool) -> list[Ro
     for each in services:
         if not each.requests:
             continue
-        operational = each.carbon_g_per_request
-        made = None if each.embodied_g is None else Grams(each.embodied_g / each.requests)
+        operational, made = each.carbon_g_per_request, each.embodied_g_per_request
         known = made is not None or not embodied
         score = (
             Sci(operational, made if embodied else None).total

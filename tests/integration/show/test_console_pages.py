@@ -155,7 +155,7 @@ def test_what_no_row_tells_has_no_table_and_what_rows_tell_has_its_own(api):
 
 @pytest.mark.feature("H3")
 def test_a_switch_takes_the_making_of_machines_into_the_score(api):
-    search = replace(api.overview.services[0], embodied_g=0.31)
+    search = replace(api.overview.services[0], embodied_g_per_request=0.00031)
     api.overview = replace(api.overview, services=(search,))
     at = opened(overview)
     (off,) = rows(at, len(at.dataframe) - 1)

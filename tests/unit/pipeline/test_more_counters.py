@@ -76,6 +76,21 @@ def test_a_counter_does_not_fall_when_a_call_turns_out_to_be_metered():
     assert (exact.calls, exact.energy_j, exact.superseded) == (2, 200.0, 1)
 
 
+@pytest.mark.feature("H3", "J5")
+def test_making_of_machines_is_told_per_request_only_where_all_that_emits_tells_it():
+    said, sums = {names.CARBON_EMBODIED: 0.25}, Footprint()
+    sums.add([span(1, said=said), span(2, said=said)], [])
+    (all_of_it,) = sums.services()
+    sums.add([span(3)], [])
+    (a_part,) = sums.services()
+
+    assert (all_of_it.embodied_g, all_of_it.embodied_g_per_request) == (0.5, 0.25)
+    assert (a_part.embodied_g, a_part.embodied_g_per_request) == (0.5, None)
+    # The page and the console tell one score.
+    (score,) = sums.scores().values()
+    assert (score.operational, score.embodied) == (a_part.carbon_g_per_request, None)
+
+
 @pytest.mark.feature("H3", "I1")
 def test_making_of_machines_and_the_network_are_in_no_other_sum():
     said = {names.CARBON_EMBODIED: 0.25, names.NETWORK_LOW: 1.0, names.NETWORK_HIGH: 60.0}

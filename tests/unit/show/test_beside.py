@@ -88,7 +88,7 @@ def test_energy_per_item_and_per_token_are_shown():
 
 @pytest.mark.feature("H3", "J5")
 def test_the_making_of_machines_is_in_the_score_only_where_it_is_switched_on():
-    made = replace(SERVICE, embodied_g=0.25)
+    made = replace(SERVICE, embodied_g=0.25, embodied_g_per_request=0.025)
 
     off, on = (beside.sci_rows([made], embodied=each)[0] for each in (False, True))
 

@@ -19,7 +19,7 @@ from greenops.policy.operators import OPERATORS
 from greenops.policy.parse import environment
 from greenops.policy.reading import CHAIN
 from greenops.policy.text import canonical
-from greenops.policy.values import Entries, Uint, bare, kind
+from greenops.policy.values import Entries, Uint, bare, kind, wrapped
 
 MOST_PROGRAMS: Final = 20_000
 """Programs that are kept: a hundred policies of two hundred rules."""
@@ -92,27 +92,13 @@ def _skips(tree: lark.Tree[lark.Token]) -> bool:
     )
 
 
-def to_cel(value: Any) -> Any:  # noqa: C901, PLR0911, PLR0912 - one case per type
+def to_cel(value: Any) -> Any:
     """A plain value as cel-python's; absent fields are left out of maps."""
     match value:
-        case bool():
-            return cel.BoolType(value)
-        case Uint():
-            return cel.UintType(int(value))
-        case int():
-            return cel.IntType(value)
-        case float():
-            return cel.DoubleType(value)
-        case str():
-            return cel.StringType(value)
-        case bytes():
-            return cel.BytesType(value)
+        case float() | str() | bytes():  # texts are sequences too
+            return wrapped(value)
         case None:
             return None
-        case datetime():
-            return cel.TimestampType(value)
-        case timedelta():
-            return cel.DurationType(value)
         case Mapping():
             return cel.MapType(
                 {cel.StringType(k): to_cel(v) for k, v in value.items() if v is not None}
@@ -120,7 +106,7 @@ def to_cel(value: Any) -> Any:  # noqa: C901, PLR0911, PLR0912 - one case per ty
         case Sequence():
             return cel.ListType([to_cel(each) for each in value])
         case _:
-            raise TypeError(f"`{type(value).__name__}` has no CEL form")
+            return wrapped(value)
 
 
 def _plain(value: Any) -> Any:  # noqa: C901, PLR0911 - one case per type

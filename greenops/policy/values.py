@@ -138,16 +138,16 @@ def takes(sign: str, of: str) -> bool:
 def wrapped(value: Any) -> Any:  # noqa: C901, PLR0911, PLR0912 - one case per type
     """A plain result as cel-python's type, checked for range; unsigned ints are told by `Uint`."""
     match value:
+        case float():
+            return cel.DoubleType(value)
+        case str():
+            return cel.StringType(value)
         case bool():
             return cel.BoolType(value)
         case Uint():
             return cel.UintType(int(value))
         case int():
             return cel.IntType(value)
-        case float():
-            return cel.DoubleType(value)
-        case str():
-            return cel.StringType(value)
         case bytes():
             return cel.BytesType(value)
         case datetime():

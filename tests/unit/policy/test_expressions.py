@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -302,3 +302,8 @@ def test_a_deep_expression_that_is_allowed_can_be_evaluated():
     text = "(" * 25 + "true" + ")" * 25 + " && true" * 25
 
     assert compiled(text)(ROW) is True
+
+
+def test_a_row_holds_no_duration_that_no_expression_could_make():
+    with pytest.raises(OverflowError, match="out of range"):
+        to_cel({"waited": timedelta(days=300 * 366)})

@@ -65,14 +65,6 @@ class Calls:
         return tuple(each for each in found if each is not None)
 
 
-def token_curves(rows: Iterable[SpanRow]) -> tuple[TokenCurve, ...]:
-    """The curves of rows that are all there."""
-    calls = Calls()
-    for row in rows:
-        calls.add(row)
-    return calls.curves()
-
-
 def concurrency(calls: Sequence[Call]) -> list[float]:
     """Mean number of calls that ran during each call, itself included [1]."""
     if not calls:

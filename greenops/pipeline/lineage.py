@@ -69,22 +69,12 @@ class Lineage:
         self.remembered = remembered
         self._parents: Recent[int] = Recent(remembered)
 
-    def add(self, row: SpanRow) -> int:
-        """Take a span in; gives its key."""
-        key = key_of(row.trace_id, row.span_id)
-        self.put(key, row)
-        return key
-
     def put(self, key: int, row: SpanRow) -> int:
         """Take a span in whose key is known; gives that of its parent."""
         # A root is its own parent, which ends the way up.
         above = key if row.parent_id is None else hash((row.trace_id, row.parent_id))
         self._parents.put(key, above)
         return above
-
-    def knows(self, key: int) -> bool:
-        """Whether a span has come, and not long ago."""
-        return key in self._parents
 
     def awaited(self, key: int) -> int | None:
         """The nearest span, from one upward, that has not come; none where all have, up to a root."""

@@ -12,10 +12,10 @@ from greenops.domain.spans import SpanRow
 from greenops.observe import attributes as names
 from greenops.pipeline.carried import number, output_tokens, text
 from greenops.pipeline.lineage import Lineage, Recent
+from greenops.pipeline.service_sums import SERVER
 from greenops.pipeline.sums import Sum
 from greenops.units import Grams, Joules
 
-SERVER: Final = "SERVER"
 METHODS: Final = frozenset(str(each) for each in Method)
 
 
@@ -125,16 +125,6 @@ class RemoteSums:
             for metric, amount in sums.items():
                 found.setdefault((workload, metric, method), []).append(amount)
         return {key: sum(amounts) for key, amounts in found.items()}
-
-
-def remote_energy(rows: Iterable[SpanRow]) -> list[RemoteEnergy]:
-    """Sums by service and method, in that order; the rows of a trace must all be there."""
-    every = list(rows)
-    lineage = Lineage(2 * len(every))
-    sums = RemoteSums(lineage)
-    for row in every:
-        sums.add(lineage.add(row), row)
-    return list(sums.services())
 
 
 def _call(row: SpanRow) -> _Call | None:

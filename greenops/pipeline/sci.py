@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from greenops.units import Grams, GramsPerKwh, Joules, emissions
+from greenops.units import Grams
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +44,3 @@ def sci(operational: Grams, embodied: Grams | None, units: float) -> Sci:
         raise ValueError("emissions must not be negative")
     each = None if embodied is None else Grams(embodied / units)
     return Sci(Grams(operational / units), each)
-
-
-def sci_of(
-    energy: Joules, intensity: GramsPerKwh, embodied: Grams | None, units: float = 1.0
-) -> Sci:
-    """The score from energy E [J] and one carbon intensity I [gCO2e/kWh]."""
-    return sci(emissions(energy, intensity), embodied, units)

@@ -9,7 +9,7 @@ from opentelemetry.exporter.prometheus import PrometheusMetricReader
 from opentelemetry.metrics import CallbackOptions, Observation
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.resources import Resource
-from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 
 from greenops.domain.action import Receipt
@@ -253,11 +253,6 @@ class Telemetry:
     def checkpoint(self, at: datetime) -> None:
         """When the ledger was last signed."""
         self._set("greenops.ledger.checkpoint.timestamp", "s", at.timestamp())
-
-    def page(self) -> bytes:
-        """The page, in the Prometheus text format."""
-        self._now = dict(self._more())
-        return generate_latest(self._registry)
 
     def answer(self, accept: str) -> tuple[bytes, str]:
         """The page in the format that a scraper asks for, and its content type; OpenMetrics has exemplars."""

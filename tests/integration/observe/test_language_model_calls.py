@@ -20,7 +20,6 @@ from greenops.observe import attributes as names
 from greenops.observe import remote_call
 from greenops.observe.span_parts import SpanParts
 from greenops.pipeline.footprint import Footprint
-from greenops.pipeline.remote_energy import remote_energy
 from greenops.pipeline.span_parts import span_parts as from_environment
 from greenops.service.rows import span_rows
 from greenops.testing.meters import SyntheticMeter
@@ -139,7 +138,7 @@ def test_what_a_call_draws_elsewhere_reaches_the_lake_and_no_sum_of_metered_ener
     footprint = Footprint()
     footprint.add(rows, [])
 
-    (calls,) = remote_energy(rows)
+    (calls,) = footprint.remote()
     (metered,) = footprint.services()
     assert (calls.calls, calls.energy_j) == (1, number(spans[0], names.ENERGY_REMOTE))
     assert metered.energy_j == number(spans[0], names.ENERGY_SELF)

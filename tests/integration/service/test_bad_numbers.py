@@ -88,7 +88,7 @@ class House:
         """What the overview and the page rest on, as they put it."""
         found = self.footprint.energy(), self.footprint.residual()
         json.dumps([*found, *map(str, self.footprint.services())], allow_nan=False)
-        self.telemetry.page()
+        self.telemetry.answer("")
         return {category: joules for category, joules in found[0].items() if joules}
 
     def close(self) -> None:
@@ -118,7 +118,7 @@ def test_a_bad_reading_changes_nothing_and_the_sender_is_told(house, value):
     assert told.rejected_data_points == 1
     assert told.error_message.startswith("GO0506 ")
     assert first.numbers() == {"attributed": 7.0}
-    assert b"greenops_otlp_refused_total{" in first.telemetry.page()
+    assert b"greenops_otlp_refused_total{" in first.telemetry.answer("")[0]
     assert house().numbers() == {"attributed": 7.0}
 
 

@@ -66,7 +66,7 @@ def series() -> dict[str, set[str]]:
     telemetry.intensity("eu-north-1", "SE", 27.0)
     telemetry.savings(AvoidedEmissions(3.0, 2.0, 4.0, Grade.B))
     telemetry.checkpoint(DAY)
-    page = telemetry.page().decode()
+    page = telemetry.answer("")[0].decode()
     telemetry.close()
     found: defaultdict[str, set[str]] = defaultdict(set)
     for family in text_string_to_metric_families(page):

@@ -12,9 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from greenops.domain.footprint import TokenCurve
 from greenops.domain.spans import SpanRow
 from greenops.observe import attributes as names
-from greenops.pipeline.concurrency import Call, Calls, concurrency, token_curves
+from greenops.pipeline.concurrency import Call, Calls, concurrency
 
 NOW = datetime(2021, 9, 17, 8, tzinfo=UTC)
 
@@ -26,6 +27,13 @@ def call(start: float, end: float, joules: float = 1.0, tokens: int = 10, **give
     facts |= {"start": NOW + timedelta(seconds=start), "end": NOW + timedelta(seconds=end)}
     facts |= {"attributes": {"gen_ai.usage.output_tokens": json.dumps(tokens)}, "region": "r"}
     return SpanRow(**{**facts, **given})
+
+
+def token_curves(rows: list[SpanRow]) -> tuple[TokenCurve, ...]:
+    calls = Calls()
+    for row in rows:
+        calls.add(row)
+    return calls.curves()
 
 
 def by_hand(calls: list[Call]) -> list[float]:

@@ -7,9 +7,10 @@ from datetime import UTC, datetime
 
 import pytest
 
+from greenops.domain.footprint import RemoteEnergy
 from greenops.domain.spans import SpanRow
 from greenops.observe import attributes as names
-from greenops.pipeline.remote_energy import remote_energy
+from greenops.pipeline.footprint import Footprint
 
 NOW = datetime(2021, 9, 17, 8, tzinfo=UTC)
 
@@ -37,6 +38,12 @@ def call(span: str, parent: str | None = None, joules: object = 10.0, **given) -
     }
     attributes = {name: json.dumps(value) for name, value in said.items()}
     return row(span, parent, kind="CLIENT", attributes=attributes, **given)
+
+
+def remote_energy(rows: list[SpanRow]) -> tuple[RemoteEnergy, ...]:
+    sums = Footprint()
+    sums.add(rows, [])
+    return sums.remote()
 
 
 def test_calls_add_up_by_service_and_method_and_ends_of_ranges_apart():
@@ -91,8 +98,8 @@ def test_spans_in_a_circle_come_to_an_end():
 
 @pytest.mark.parametrize("joules", [-1.0, "much", True, None, 1e30, [1]])
 def test_energy_that_cannot_be_is_not_counted(joules):
-    assert remote_energy([call("a", joules=joules)]) == []
+    assert remote_energy([call("a", joules=joules)]) == ()
 
 
 def test_text_that_is_no_json_is_not_counted():
-    assert remote_energy([row("a", attributes={names.ENERGY_REMOTE: "{"})]) == []
+    assert remote_energy([row("a", attributes={names.ENERGY_REMOTE: "{"})]) == ()

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from greenops.observe.embodied import embodied
-from greenops.pipeline.sci import sci, sci_of
-from greenops.units import Grams, GramsPerKwh, Kwh, Seconds, grams, to_joules
+from greenops.pipeline.sci import sci
+from greenops.units import Grams, GramsPerKwh, Kwh, Seconds, emissions, grams, to_joules
 
 HOUR = Seconds(3600.0)
 LIFETIME = Seconds(35_040 * 3600.0)
@@ -25,7 +25,7 @@ def test_the_eshop_example_of_the_foundation_gives_its_printed_score(server: str
     kwh, making, m, score = SERVERS[server]
 
     part = embodied(grams(making), HOUR, LIFETIME, reserved=2, resources=16)
-    found = sci_of(to_joules(Kwh(kwh)), INDIA, part)
+    found = sci(emissions(to_joules(Kwh(kwh)), INDIA), part, 1)
 
     assert part == pytest.approx(m, rel=0.005)
     assert found.total == pytest.approx(score, rel=0.001)

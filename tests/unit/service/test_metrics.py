@@ -131,7 +131,7 @@ def test_each_kind_has_a_counter_of_its_own_with_its_workload():
     shown = telemetry(more=sums.more_counters)
     sums.add([span(1, 5.0, said), span(2, 5.0)], [])
 
-    found = samples(shown.page())
+    found = samples(shown.answer("")[0])
 
     values = {
         name: sum(each.value for each in found[name])
@@ -172,7 +172,7 @@ def test_energy_per_item_and_per_token_are_sent():
         ]
     )
 
-    found = samples(shown.page())
+    found = samples(shown.answer("")[0])
 
     assert found["greenops_energy_per_item_joules_sum"][0].value == 0.5
     assert found["greenops_energy_per_output_token_joules_sum"][0].value == 2.0
@@ -184,7 +184,7 @@ def test_a_saving_without_a_range_sends_its_estimate_alone():
     shown.savings(AvoidedEmissions(10.0, 8.0, 12.0, Grade.B))
     shown.savings(AvoidedEmissions(11.0, None, None, Grade.B))
 
-    (found,) = samples(shown.page())["greenops_savings_grams"]
+    (found,) = samples(shown.answer("")[0])["greenops_savings_grams"]
 
     assert (found.labels["bound"], found.value) == ("estimate", 11.0)
 
@@ -192,9 +192,9 @@ def test_a_saving_without_a_range_sends_its_estimate_alone():
 @pytest.mark.feature("O2")
 def test_own_emissions_are_sent_as_a_share_of_the_saving_and_only_where_there_is_one():
     shown = telemetry(more=lambda: {(None, names.METRIC_CARBON_OVERHEAD): 0.02})
-    before = samples(shown.page())
+    before = samples(shown.answer("")[0])
     shown.savings(AvoidedEmissions(10.0, 8.0, 12.0, Grade.B))
-    after = samples(shown.page())
+    after = samples(shown.answer("")[0])
 
     assert "greenops_savings_own_ratio" not in before
     assert after["greenops_savings_own_ratio"][0].value == pytest.approx(0.002)
@@ -216,7 +216,7 @@ def test_a_budget_sends_its_limit_and_its_period_and_one_in_dollars_no_limit():
     shown.budget(of_team, 86_400.0)
     shown.budget(of_one, 86_400.0)
 
-    found = samples(shown.page())
+    found = samples(shown.answer("")[0])
 
     assert [(each.labels, each.value) for each in found["greenops_budget_limit_grams"]] == [
         ({"greenops_budget": "data", "greenops_workload": "none"}, 500.0)

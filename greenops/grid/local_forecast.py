@@ -34,7 +34,8 @@ QUANTILES: Final = (0.05, 0.95)
 HELD_OUT: Final = 0.25
 """Share of the past whose errors make the quantiles."""
 USUAL: Final = 0.3
-"""Weight of the usual profile. Chosen with the two regressions below on 2020 against the first half of 2021."""
+"""Weight of the usual profile. Chosen, as are `FADES` and the two regressions below, on 2020 against the first half of 2021
+of twelve grids; what they capture in the second half: tests/bench/scheduling.py, which was looked at along the way."""
 FADES: Final = 0.5
 """What is left a day later of how far the last day was from the usual."""
 FLAT: Final = 1e-9

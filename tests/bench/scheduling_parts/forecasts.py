@@ -46,7 +46,10 @@ def figures():
         "forecast_inside_90_range": float(np.mean(inside)),
     }
     return [
-        *(Figure(f"captured_{hours}h", shares[hours], *bound) for hours, bound in BOUNDS.items()),
+        *(
+            Figure(f"captured_{hours}h", shares[hours], *bound, note="12 grids, with the fuel mix")
+            for hours, bound in BOUNDS.items()
+        ),
         Figure(
             "forecast_train_s", max(seconds), 1.0, 0.5, at_most=True, note="slowest of 12 grids"
         ),

@@ -1,4 +1,8 @@
-"""How many jobs a second are placed on one core [CPU time]; peers' figures are quoted, not run here."""
+"""How many jobs a second are placed on one core [CPU time]; peers' figures are quoted, not run here.
+
+Ours are of all jobs in one call, with their arrays made, their deadlines known and the zones ranked before the
+clock starts; the peers' are of one job after another.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +10,10 @@ import time
 
 import numpy as np
 
+from greenops.plan.bounded_pieces import bounded_pieces
 from greenops.plan.capacity import least_possible, share_slots, slot_prices
-from greenops.plan.cost_bound import cleaner_within_cost
+from greenops.plan.cost_bound import cleaner_within_cost, raised
+from greenops.plan.dependencies import plan_workflow
 from greenops.plan.interruptible import InterruptiblePlanner
 from greenops.plan.slot_table import QUANTA, BatchJobs, SlotTable
 from greenops.plan.windows import Starts, best_windows
@@ -18,6 +24,8 @@ JOBS = 1_000_000
 QUOTED = {"lwa": 430.0, "cats": 1250.0, "gaia_window": 55.0, "gaia_pieces": 16.0}
 """Jobs/s of peers, measured once on one core of a quiet machine: the LWA simulator with leaps of 30 min,
 CATS' WindowedForecast over 96 points, GAIA's Lowest-Window and Wait AWhile in steps of 5 s."""
+
+BEFORE = "ours in one call, arrays and ranks made before"
 
 
 def figures():
@@ -35,25 +43,39 @@ def figures():
     planner.plan(everywhere)  # a zone is ranked once
     capacity_s, capacity_notes = capacity()
     lwa, cats, gaia, notes = against_peers()
-    bound, wide = cost_bound(start, slack)
+    bound, wide, in_pieces = cost_bound(start, slack)
     return [
-        Figure("interruptible_jobs_per_s", JOBS / least(lambda: planner.plan(germany)), 1e6, 4e6),
+        Figure(
+            "interruptible_jobs_per_s",
+            JOBS / least(lambda: planner.plan(germany)),
+            1e6,
+            4e6,
+            note="one zone, ranked before",
+        ),
         Figure(
             "noninterruptible_jobs_per_s",
             JOBS / least(lambda: best_windows(table, everywhere)),
             200e3,
             1e6,
+            note="123 zones, up to a week of slack",
         ),
-        Figure("cost_bound_jobs_per_s", bound, 200e3, 1e6),
-        Figure("capacity_20k_jobs_s", capacity_s, 3, 1, at_most=True),
-        Figure("vs_lwa", lwa, 500, 500, note="quoted 430 jobs/s"),
-        Figure("vs_cats", cats, 500, 500, note="quoted 1,250 jobs/s"),
-        Figure("vs_gaia", gaia, 500, 500, note="quoted 55 and 16 jobs/s; the lesser ratio"),
+        Figure("cost_bound_jobs_per_s", bound, 200e3, 1e6, note="one zone, a day of slack"),
+        Figure(
+            "capacity_20k_jobs_s", capacity_s, 3, 1, at_most=True, note="slowest of three loads"
+        ),
+        Figure("vs_lwa", lwa, 500, 500, note=f"quoted 430 jobs/s; {BEFORE}"),
+        Figure("vs_cats", cats, 500, 500, note=f"quoted 1,250 jobs/s; {BEFORE}"),
+        Figure(
+            "vs_gaia", gaia, 500, 500, note=f"quoted 55 and 16 jobs/s, the lesser ratio; {BEFORE}"
+        ),
     ], {
         "interruptible_123_zones_jobs_per_s": JOBS / least(lambda: planner.plan(everywhere)),
         "noninterruptible_any_instant_jobs_per_s": JOBS
         / least(lambda: best_windows(table, everywhere, Starts.ANY)),
         "cost_bound_week_of_slack_jobs_per_s": wide,
+        "cost_bound_in_pieces_jobs_per_s": in_pieces,
+        "workflow_20_jobs_96_slots_s": workflow(20, 96),
+        "workflow_50_jobs_168_slots_s": workflow(50, 168),
         **capacity_notes,
         **notes,
     }
@@ -70,7 +92,10 @@ def least(work, times=3):
 
 
 def cost_bound(start, week_slack):
-    """Jobs/s of 1-12 h in SE4 within 10 % of the baseline's cost, with a day and up to a week of slack."""
+    """Jobs/s of 1-12 h in SE4 within 10 % of the baseline's cost.
+
+    In one piece with a day and with up to a week of slack; in pieces with a day.
+    """
     carbon, price = sweden()
     draw = np.random.default_rng(0)
     length = draw.integers(1, 13, JOBS)
@@ -83,7 +108,22 @@ def cost_bound(start, week_slack):
             )
         )
         rates.append(JOBS / seconds)
-    return rates
+    some = BatchJobs.of(3, *(np.stack([start, start + length + 24, length])[:, :50_000] * HOUR))
+    paid = price.area(some.zone, some.earliest_s, some.earliest_s + some.duration_s)
+    seconds = least(lambda: bounded_pieces(carbon, price, some, raised(paid, 0.1)))
+    return [*rates, len(some) / seconds]
+
+
+def workflow(count, slots):
+    """CPU seconds of one workflow in DE; each job runs 1-4 h and waits for up to two earlier ones."""
+    names, values = data.zones_2022()
+    table = SlotTable.of(values[names.index("DE")][1000 : 1000 + slots], HOUR)
+    draw = np.random.default_rng(3)
+    jobs = BatchJobs.of(0, 0, slots * HOUR, draw.integers(1, 5, count) * HOUR)
+    after = sorted({(int(draw.integers(job)), job) for job in range(1, count) for _ in range(2)})
+    if not plan_workflow(table, jobs, after).found:
+        raise SystemExit("a workflow with enough time was not placed")
+    return least(lambda: plan_workflow(table, jobs, after))
 
 
 def sweden():
@@ -107,16 +147,19 @@ def capacity(jobs=20_000, slots=168):
     at = np.arange(slots)
     may = (at >= first[:, None]) & (at < (first + need + slack)[:, None])
     usual = sum(cost[a : a + n].sum() for a, n in zip(first, need, strict=True))
-    notes, worst = {}, 0.0
+    notes, worst, gap = {}, 0.0, 0.0
     for load in (0.6, 0.8, 0.95):
         room = int(np.ceil(need.sum() / slots / load))
         worst = max(worst, least(lambda room=room: share_slots(may, need, cost, room)))
         found = share_slots(may, need, cost, room)
         bound = least_possible(may, need, cost, room, slot_prices(may, found, cost))
-        if found.missing.any() or bound != found.cost(cost):
-            raise SystemExit(f"the placement at load {load} is not proved to be the best")
+        if found.missing.any():
+            raise SystemExit(f"there is room for all jobs at load {load}, and some were not placed")
+        gap = max(gap, 1 - bound / found.cost(cost))
         notes[f"capacity_saving_pct_load_{load * 100:g}"] = 100 * (1 - found.cost(cost) / usual)
-    return worst, {"capacity_arcs": int(may.sum()), "capacity_gap": 0, **notes}
+    if gap:
+        raise SystemExit(f"a placement is not proved to be the best: its gap is {gap}")
+    return worst, {"capacity_arcs": int(may.sum()), "capacity_gap": gap, **notes}
 
 
 def against_peers():

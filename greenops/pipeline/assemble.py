@@ -17,6 +17,7 @@ from greenops.adapters.spool import Spool
 from greenops.adapters.state import StateDb
 from greenops.config import Settings
 from greenops.domain.console import Overview
+from greenops.domain.energy import Category
 from greenops.domain.evidence import Verification
 from greenops.domain.workload import Workload
 from greenops.errors import AdapterUnavailable, DataMissing, GreenOpsError, nearest
@@ -213,7 +214,7 @@ class View:
             fleet=seen.fleet(),
             caches=seen.caches(),
             curves=seen.curves(),
-            own_share=own_share(carbon, avoided),
+            own_share=own_share(carbon.get(Category.OVERHEAD), avoided),
         )
 
     def _routes(self) -> dict[str, Mapping[str, int]]:

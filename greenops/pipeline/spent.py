@@ -54,9 +54,8 @@ def carbon_by_category(
     return found
 
 
-def own_share(carbon: Mapping[str, Grams], avoided: AvoidedEmissions | None) -> float | None:
+def own_share(own: Grams | None, avoided: AvoidedEmissions | None) -> float | None:
     """What GreenOps emitted itself over what was avoided [1]; none without a saving to set it against."""
-    own = carbon.get(Category.OVERHEAD)
     if own is None or avoided is None or avoided.estimate <= 0:
         return None
     return own / avoided.estimate

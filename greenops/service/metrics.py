@@ -21,6 +21,7 @@ from greenops.observe import attributes as names
 from greenops.pipeline.carried import count, metered_tokens, number, output_tokens
 from greenops.pipeline.more_counters import series
 from greenops.pipeline.sci import Sci
+from greenops.pipeline.spent import own_share
 from greenops.service.exemplars import Exemplars
 from greenops.service.rows import Refusal
 from greenops.service.series import (
@@ -37,7 +38,7 @@ from greenops.service.series import (
     model_label,
     score_points,
 )
-from greenops.units import GramsPerKwh, Joules, Seconds
+from greenops.units import Grams, GramsPerKwh, Joules, Seconds
 
 Number = int | float
 
@@ -118,7 +119,7 @@ class Telemetry:
         meter.create_observable_gauge(
             "greenops.sci", [lambda _options: score_points(scores())], "g"
         )
-        self._avoided_g: float | None = None
+        self._saved: AvoidedEmissions | None = None
         self._observe("greenops.savings.own.ratio", self._own_share)
         self._observe("greenops.conservation.residual.ratio", residual)
         self._observe("greenops.coverage.ratio", coverage)
@@ -142,10 +143,8 @@ class Telemetry:
         self._meter.create_observable_counter(name, [callback], unit)
 
     def _own_share(self) -> float | None:
-        """Emissions of GreenOps itself over the avoided ones [1]; none without a saving to set them against."""
         own = self._now.get((None, names.METRIC_CARBON_OVERHEAD))
-        saved = self._avoided_g
-        return None if own is None or saved is None or saved <= 0 else own / saved
+        return own_share(None if own is None else Grams(own), self._saved)
 
     def _set(self, name: str, unit: str, value: Number, **labels: str) -> None:
         if name not in self._gauges:
@@ -229,7 +228,7 @@ class Telemetry:
 
     def savings(self, avoided: AvoidedEmissions) -> None:
         """Avoided emissions so far with their 90 % range, where they have one [gCO2e]."""
-        self._avoided_g = avoided.estimate
+        self._saved = avoided
         for bound in ("estimate", "low", "high"):
             value = getattr(avoided, bound)
             if value is None:

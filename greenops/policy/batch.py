@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 import numpy as np
@@ -15,7 +16,7 @@ from greenops.policy.columns import TYPES, Column, Values
 from greenops.policy.evaluate import Expression, Failed
 from greenops.policy.frames import Chunk
 from greenops.policy.ir import Node
-from greenops.policy.kernel_numbers import EPOCH, MICROSECOND
+from greenops.policy.kernel_numbers import microseconds
 from greenops.policy.kernel_reach import compiles
 from greenops.policy.kernels import Kernels
 from greenops.policy.table_rows import TableRows
@@ -141,9 +142,7 @@ def _row(array: Values, shape: tuple[int, int]) -> Values:
 
 
 def _coded(answer: Any) -> Any:
-    if hasattr(answer, "utcoffset"):
-        return (answer - EPOCH) // MICROSECOND
-    return answer // MICROSECOND if hasattr(answer, "total_seconds") else answer
+    return microseconds(answer) if isinstance(answer, datetime | timedelta) else answer
 
 
 def agree(answer: Any, found: Column, at: int, words: list[str]) -> bool:

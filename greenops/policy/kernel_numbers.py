@@ -10,7 +10,7 @@ from typing import Any, Final
 import numpy as np
 
 from greenops.policy.columns import Column, Mask, Values, both
-from greenops.policy.operators import LONGEST
+from greenops.policy.values import LONGEST
 
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND: Final = timedelta(microseconds=1)
@@ -18,6 +18,7 @@ FIRST: Final = (datetime.min.replace(tzinfo=UTC) - EPOCH) // MICROSECOND
 LAST: Final = (datetime.max.replace(tzinfo=UTC) - EPOCH) // MICROSECOND
 """First and last instant of CEL, microseconds: the years 1 to 9999."""
 SPAN: Final = LONGEST // MICROSECOND
+"""Longest duration [us]."""
 LEAST: Final = -(2**63)
 COMPARE: Final[dict[str, Callable[[Any, Any], Any]]] = {
     "==": operator.eq,
@@ -32,6 +33,11 @@ PLAIN: Final[dict[str, Callable[[Any, Any], Any]]] = {
     "-": operator.sub,
     "*": operator.mul,
 }
+
+
+def microseconds(value: datetime | timedelta) -> int:
+    """An instant since 1970, or a duration, as columns hold it [us]."""
+    return (value - EPOCH if isinstance(value, datetime) else value) // MICROSECOND
 
 
 def compare(sign: str, left: Column, right: Column) -> Column:

@@ -36,7 +36,7 @@ from greenops.policy.ir import (
 )
 from greenops.policy.kernel_calls import JOINED, WITH_TEXT, called, with_text
 from greenops.policy.kernel_lists import member, members_of
-from greenops.policy.kernel_numbers import EPOCH, MICROSECOND
+from greenops.policy.kernel_numbers import microseconds
 from greenops.policy.kernel_plan import frame_over, grouped, placeless
 from greenops.policy.tables import Lists, Tables
 from greenops.policy.text import canonical
@@ -133,10 +133,8 @@ class Kernels:
         match value:
             case str():
                 return self.tables.vocabulary.code[value]
-            case datetime():
-                return (value - EPOCH) // MICROSECOND
-            case timedelta():
-                return value // MICROSECOND
+            case datetime() | timedelta():
+                return microseconds(value)
             case _:
                 return value
 

@@ -15,10 +15,11 @@ import numpy as np
 from greenops.domain.workload import Urgency, WorkloadKind
 from greenops.policy.evaluate import Row, to_cel
 from greenops.policy.ir import Node, Var
+from greenops.policy.kernel_numbers import EPOCH
 from greenops.policy.lint_ranges import WORDS
 from greenops.policy.lint_report import Finding, Severity
 from greenops.policy.lint_source import Written, WrittenPolicy, is_hard
-from greenops.policy.lint_terms import ABSENT, EPOCH, OTHER
+from greenops.policy.lint_terms import ABSENT, OTHER
 from greenops.policy.lint_truth import Space
 from greenops.policy.schema import FIELDS, NUMBER, TEXT, TIME
 

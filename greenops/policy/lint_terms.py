@@ -3,31 +3,17 @@
 from __future__ import annotations
 
 import math
-import operator
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
 from greenops.policy.evaluate import Expression, Failed
 from greenops.policy.ir import Call, Const, Has, ListOf, Local, Node, Var, walk
+from greenops.policy.kernel_numbers import COMPARE, microseconds
 from greenops.policy.text import canonical
+from greenops.policy.vocabulary import SEARCHES
 
 FLIPPED: Final = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "==": "==", "!=": "!="}
-SIGNS: Final[dict[str, Callable[[Any, Any], Any]]] = {
-    "==": operator.eq,
-    "!=": operator.ne,
-    "<": operator.lt,
-    "<=": operator.le,
-    ">": operator.gt,
-    ">=": operator.ge,
-}
-METHODS: Final = {
-    "startsWith": str.startswith,
-    "endsWith": str.endswith,
-    "contains": str.__contains__,
-}
-EPOCH: Final = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
 
 
 class Cell:
@@ -65,10 +51,8 @@ def ordered(value: object) -> float | int | None:
             return None
         case int() | float():
             return value
-        case datetime():
-            return (value - EPOCH) // timedelta(microseconds=1)
-        case timedelta():
-            return value // timedelta(microseconds=1)
+        case datetime() | timedelta():
+            return microseconds(value)
         case _:
             return None
 
@@ -96,7 +80,7 @@ def comparison(node: Node) -> Comparison | None:
         values = tuple(map(constant, right.items))
         plain = constant(left) is NO_CONSTANT and all(map(_is_cut, values))
         return Comparison(left, "in", values) if plain else None
-    if node.name in METHODS and isinstance(right, Const):
+    if node.name in SEARCHES and isinstance(right, Const):
         return Comparison(left, node.name, (right.value,))
     if node.name not in FLIPPED:
         return None
@@ -118,9 +102,9 @@ def _is_cut(value: object) -> bool:
 
 def holds(found: Comparison, cell: object) -> bool | None:
     """What a comparison says in one cell; none where the cell does not tell."""
-    if found.sign in METHODS:
-        return bool(METHODS[found.sign](cell, found.values[0])) if isinstance(cell, str) else None
+    if found.sign in SEARCHES:
+        return bool(SEARCHES[found.sign](cell, found.values[0])) if isinstance(cell, str) else None
     given = [each if isinstance(each, str | bool) else ordered(each) for each in found.values]
     if found.sign == "in":
         return cell in given
-    return bool(SIGNS[found.sign](cell, given[0]))
+    return bool(COMPARE[found.sign](cell, given[0]))

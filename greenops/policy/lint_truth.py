@@ -22,7 +22,6 @@ from greenops.policy.lint_ranges import ALWAYS, WORDS, between, is_whole
 from greenops.policy.lint_terms import (
     ABSENT,
     FLIPPED,
-    METHODS,
     NAN,
     NO_CONSTANT,
     OTHER,
@@ -33,6 +32,7 @@ from greenops.policy.lint_terms import (
     ordered,
 )
 from greenops.policy.text import canonical
+from greenops.policy.vocabulary import SEARCHES
 
 MOST_CELLS: Final = 2**16
 """Most combinations of cells that are looked at; above it nothing is said."""
@@ -129,7 +129,7 @@ class Space:
             return self._over(found.key, lambda c: c is not ABSENT and holds(found, c) is wanted)
 
         true, false = said(wanted=True), said(wanted=False)
-        if found.sign not in METHODS:
+        if found.sign not in SEARCHES:
             return Truth(true, false)
         free, untold = self._free(canonical(node)), said(wanted=None)
         return Truth(true | (untold & free.true), false | (untold & free.false))
@@ -159,7 +159,7 @@ class Space:
             self._add(node, (True,))
         elif (found := comparison(node)) is not None:
             self._add(found.term, found.values)
-            if found.sign in METHODS:
+            if found.sign in SEARCHES:
                 self.axes[canonical(node)] = (True, False, ABSENT)
         elif (pair := _pair(node)) is not None:
             self.axes[pair[1]] = ("<", "=", ">", "?", ABSENT)

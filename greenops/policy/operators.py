@@ -19,7 +19,6 @@ from celpy.evaluation import CELEvalError
 from greenops.policy import conversions, moments
 from greenops.policy.values import (
     KEYS,
-    LONGEST,
     TIMES,
     Uint,
     bare,
@@ -31,8 +30,6 @@ from greenops.policy.values import (
     takes,
     wrapped,
 )
-
-__all__ = ["LONGEST", "OPERATORS", "kind"]
 
 Operator = Callable[..., Any]
 FAULTS = (TypeError, ValueError, OverflowError, ZeroDivisionError, LookupError)

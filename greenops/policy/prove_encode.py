@@ -24,6 +24,7 @@ from greenops.policy.ir import (
     Node,
     Var,
 )
+from greenops.policy.kernel_numbers import microseconds
 from greenops.policy.prove_arithmetic import WHOLE, Arithmetic
 from greenops.policy.prove_moments import UNITS, part
 from greenops.policy.prove_numbers import Numbers
@@ -38,7 +39,6 @@ from greenops.policy.prove_terms import (
     either,
     escaped,
     in_range,
-    whole,
 )
 from greenops.policy.text import canonical
 from greenops.policy.zones import CALENDAR
@@ -161,7 +161,7 @@ class Encoder:
             case bool():
                 return Term("bool", z3.BoolVal(value))
             case datetime() | timedelta():
-                return Term(node.kind, z3.IntVal(whole(value)))
+                return Term(node.kind, z3.IntVal(microseconds(value)))
             case int() if node.kind == "int":
                 return Term("int", z3.IntVal(value))
             case int() | float() if node.kind == "double":

@@ -8,7 +8,8 @@ from typing import Any, Final
 
 import z3
 
-from greenops.policy.prove_terms import Cannot, Term, divided, whole
+from greenops.policy.kernel_numbers import microseconds
+from greenops.policy.prove_terms import Cannot, Term, divided
 from greenops.policy.zones import zone
 
 FROM: Final = datetime(2020, 1, 1, tzinfo=UTC)
@@ -62,7 +63,7 @@ def _offset(place: str | None, at: Any) -> Any:
     if len(changes) == 1 and _is_fixed(found):
         return offset
     elsewhere = z3.Function(f"offset {place}", z3.IntSort(), z3.IntSort())(at)
-    inside = z3.And(at >= whole(FROM), at < whole(UNTIL))
+    inside = z3.And(at >= microseconds(FROM), at < microseconds(UNTIL))
     bounded = z3.If(z3.And(elsewhere > -DAY, elsewhere < DAY), elsewhere, z3.IntVal(0))
     return z3.If(inside, offset, bounded)
 
@@ -79,7 +80,7 @@ def _changes(found: tzinfo) -> tuple[tuple[int, int], ...]:
     def offset(at: datetime) -> timedelta:
         return at.astimezone(found).utcoffset() or timedelta(0)
 
-    made = [(whole(FROM), whole(offset(FROM)))]
+    made = [(microseconds(FROM), microseconds(offset(FROM)))]
     day, step = FROM, timedelta(days=1)
     while day < UNTIL:
         if offset(day + step) != offset(day):
@@ -87,6 +88,6 @@ def _changes(found: tzinfo) -> tuple[tuple[int, int], ...]:
             while high - low > timedelta(seconds=1):
                 middle = low + (high - low) // 2
                 low, high = (middle, high) if offset(middle) == offset(day) else (low, middle)
-            made.append((whole(high.replace(microsecond=0)), whole(offset(high))))
+            made.append((microseconds(high.replace(microsecond=0)), microseconds(offset(high))))
         day += step
     return tuple(made)

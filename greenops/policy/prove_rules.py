@@ -16,10 +16,11 @@ from greenops.domain.workload import Limits, Urgency, WorkloadKind
 from greenops.policy import builtin
 from greenops.policy.evaluate import Expression, compile_node
 from greenops.policy.ir import Call, Const, Each, ListOf, Local, Node, Var, children, walk
+from greenops.policy.kernel_numbers import COMPARE, microseconds
 from greenops.policy.model import Level, Policy, PolicyException
 from greenops.policy.parse import parse
 from greenops.policy.prove_encode import Encoder
-from greenops.policy.prove_terms import Items, Term, in_range, whole
+from greenops.policy.prove_terms import Items, Term, in_range
 from greenops.policy.schema import FIELDS, LIMITS
 
 ALWAYS: Final = (
@@ -31,7 +32,6 @@ LONGEST_WAIT: Final = 3 * 86_400_000_000
 """A time of day comes again within this [us]."""
 REGIONS: Final = "job.allowed_regions"
 """The one list among the fields."""
-ORDER: Final = frozenset({"==", "!=", "<", "<=", ">", ">="})
 MOST_ITEMS: Final = 12
 """Longest list that is tried."""
 
@@ -113,7 +113,7 @@ def told(encoder: Encoder, policy: Policy, classes: frozenset[str]) -> Told:
 
 def _in_force(encoder: Encoder, exception: PolicyException) -> Any:
     now = encoder.scalar("now").value
-    begun, ends = whole(exception.not_before), whole(exception.expires)
+    begun, ends = microseconds(exception.not_before), microseconds(exception.expires)
     return z3.And(now >= begun, now < ends, encoder.term(exception.match.node).true)
 
 
@@ -191,7 +191,7 @@ def _limits(encoder: Encoder, limits: Limits) -> Any:
         parts += [field.ok, encoder.numbers.at_most(loosest, tightest)]
     deadline, submitted = encoder.scalar("limits.deadline"), encoder.scalar("job.submitted").value
     if limits.deadline_within is not None:
-        parts += [deadline.ok, deadline.value <= submitted + whole(limits.deadline_within)]
+        parts += [deadline.ok, deadline.value <= submitted + microseconds(limits.deadline_within)]
     if limits.deadline_at is not None:
         parts += [deadline.ok, deadline.value <= submitted + LONGEST_WAIT]
     return z3.And(parts)
@@ -263,11 +263,11 @@ def _counted(node: Node) -> int | None:
         case Call(name="[]", args=(Var(), Const(value=int(place)))):
             return max(0, place) + 1
         case Call(name=name, args=(Call(name="size", args=(Var(),)), Const(value=int(edge)))) if (
-            name in ORDER
+            name in COMPARE
         ):
             return max(0, edge) + 1
         case Call(name=name, args=(Const(value=int(edge)), Call(name="size", args=(Var(),)))) if (
-            name in ORDER
+            name in COMPARE
         ):
             return max(0, edge) + 1
         case _:

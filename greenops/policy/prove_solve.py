@@ -9,7 +9,6 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
 from enum import StrEnum
 from typing import Any, Final
 
@@ -18,12 +17,13 @@ import z3
 from greenops.policy.evaluate import Failed, compile_node
 from greenops.policy.example import DEFAULT_NOW
 from greenops.policy.ir import Const, Has, Node, Var, walk
+from greenops.policy.kernel_numbers import microseconds
 from greenops.policy.parse import parse
 from greenops.policy.prove_claims import Claim, Kind, Parts
 from greenops.policy.prove_encode import Encoder
 from greenops.policy.prove_numbers import Exact, Numbers, Rounded, Unsettled
 from greenops.policy.prove_rules import Told, expressions, facts, list_length, told
-from greenops.policy.prove_terms import YES, Items, Term, escaped, whole
+from greenops.policy.prove_terms import YES, Items, Term, escaped
 from greenops.policy.prove_witness import Seen, Witness, of_fields, seen, witness, writable
 from greenops.policy.schema import with_labels
 
@@ -269,8 +269,7 @@ class _Question:
             case "int":
                 return z3.And(term.ok, term.value == value)
             case _:
-                span = value if isinstance(value, timedelta) else value.astimezone()
-                return z3.And(term.ok, term.value == whole(span))
+                return z3.And(term.ok, term.value == microseconds(value))
 
 
 def _fields(node: Node) -> list[str]:

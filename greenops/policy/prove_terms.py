@@ -4,20 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 import z3
 
-from greenops.policy.values import LONGEST
+from greenops.policy.kernel_numbers import FIRST, LAST, SPAN
 
-EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-MICROSECOND: Final = timedelta(microseconds=1)
-FIRST: Final = (datetime.min.replace(tzinfo=UTC) - EPOCH) // MICROSECOND
-"""First instant there is [us since 1970]."""
-LAST: Final = (datetime.max.replace(tzinfo=UTC) - EPOCH) // MICROSECOND
-SPAN: Final = LONGEST // MICROSECOND
-"""Longest duration [us]."""
 LAST_SIGN: Final = 0x2FFFF
 """Last character of the solver's texts. Source: SMT-LIB, theory of Unicode strings."""
 YES: Final = z3.BoolVal(True)
@@ -79,11 +71,6 @@ def either(terms: Sequence[Term]) -> Term:
     """`||`: a side that is true decides, whatever the others are."""
     true = z3.Or([each.true for each in terms])
     return Term("bool", true, z3.Or(true, z3.And([each.ok for each in terms])))
-
-
-def whole(value: datetime | timedelta) -> int:
-    """An instant since 1970, or a duration, in microseconds."""
-    return (value - EPOCH if isinstance(value, datetime) else value) // MICROSECOND
 
 
 def escaped(text: str) -> str:

@@ -13,10 +13,11 @@ import z3
 from greenops.domain.decision import Candidate, Judgement, Verdict
 from greenops.domain.workload import Job, Limits, Urgency, Workload, WorkloadKind
 from greenops.policy.evaluate import Row, to_cel
+from greenops.policy.kernel_numbers import EPOCH, microseconds
 from greenops.policy.model import Policy
 from greenops.policy.policy_set import PolicySet
 from greenops.policy.prove_encode import Encoder
-from greenops.policy.prove_terms import EPOCH, Items, Term, whole
+from greenops.policy.prove_terms import Items, Term
 from greenops.policy.schema import (
     JOB,
     LIMITS,
@@ -185,7 +186,7 @@ def writable(encoder: Encoder, limits: Sequence[Limits], submitted: datetime) ->
         elif field.kind == "string":
             parts.append(z3.Implies(field.ok, z3.Length(field.value) > 0))
         elif field.kind == "timestamp":
-            inside = z3.And(field.value >= whole(EARLY), field.value < whole(LATE))
+            inside = z3.And(field.value >= microseconds(EARLY), field.value < microseconds(LATE))
             parts.append(z3.Implies(field.ok, z3.And(inside, field.value % 1_000_000 == 0)))
     parts.append(_personal(encoder))
     return z3.And(parts + _given(encoder, limits, submitted))
@@ -225,7 +226,7 @@ def _deadline(encoder: Encoder, limits: Limits, submitted: datetime) -> list[Any
     if limits.deadline_at is not None:
         made = Job("any", Workload("any", WorkloadKind.BATCH, Urgency.STANDARD, "any"), submitted)
         due = deadline_of(made, limits) or submitted
-        return [at == whole(submitted), field.ok, field.value == whole(due)]
+        return [at == microseconds(submitted), field.ok, field.value == microseconds(due)]
     if limits.deadline_within is not None:
-        return [field.ok, field.value == at + whole(limits.deadline_within)]
+        return [field.ok, field.value == at + microseconds(limits.deadline_within)]
     return [z3.Not(field.ok)]

@@ -14,7 +14,7 @@ from greenops.policy.batch import Batch
 from greenops.policy.columns import Column, Mask
 from greenops.policy.evaluate import Expression, compile_node
 from greenops.policy.ir import Call, Const, ListOf, Var
-from greenops.policy.kernel_numbers import EPOCH, MICROSECOND
+from greenops.policy.kernel_numbers import microseconds
 from greenops.policy.limit_columns import LIMIT_NAMES, limit_columns
 from greenops.policy.model import Constraint, Level, Policy, PolicyException
 from greenops.policy.parse import parse
@@ -118,7 +118,7 @@ def matches(batch: Batch, policy: Policy) -> tuple[Mask, Mask]:
 
 def in_force(now: Column, exception: PolicyException) -> Mask:
     """Instants at which an exception is in force."""
-    begins, ends = ((e - EPOCH) // MICROSECOND for e in (exception.not_before, exception.expires))
+    begins, ends = map(microseconds, (exception.not_before, exception.expires))
     return Column("bool", (now.values >= begins) & (now.values < ends), now.ok).holds()
 
 

@@ -9,7 +9,8 @@ import pytest
 from celpy.evaluation import CELEvalError
 
 from greenops.policy.evaluate import to_cel
-from greenops.policy.operators import OPERATORS, kind
+from greenops.policy.operators import OPERATORS
+from greenops.policy.values import kind
 
 WHEN = datetime(2026, 1, 1, tzinfo=UTC)
 ERROR = CELEvalError("broken")

@@ -11,13 +11,14 @@ from hypothesis import strategies as st
 
 from greenops.policy.evaluate import Failed, compile_node, to_cel
 from greenops.policy.ir import Const, ExpressionError
+from greenops.policy.kernel_numbers import COMPARE, microseconds
 from greenops.policy.parse import parse
 
 z3 = pytest.importorskip("z3")
 from greenops.policy.prove_encode import Encoder  # noqa: E402
 from greenops.policy.prove_numbers import Exact, Rounded, Unsettled  # noqa: E402
 from greenops.policy.prove_pattern import regex  # noqa: E402
-from greenops.policy.prove_terms import Cannot, Items, whole  # noqa: E402
+from greenops.policy.prove_terms import Cannot, Items  # noqa: E402
 
 pytestmark = pytest.mark.timeout(150)  # a solver's time depends on the machine
 
@@ -33,7 +34,6 @@ FIELDS = {
     "candidate.spare": ("duration", [timedelta(0), timedelta(seconds=-5400), timedelta(days=9)]),
 }
 SCHEMA = {name: kind for name, (kind, _) in FIELDS.items()}
-COMPARE = ("==", "!=", "<", "<=", ">", ">=")
 LITERALS = {
     "string": ['"etl"', '"é"', '""'],
     "bool": ["true", "false"],
@@ -117,7 +117,9 @@ def is_that(encoder, name, value):
         return z3.And(field.ok, field.value == encoder.numbers.constant(value))
     if isinstance(value, str):
         return z3.And(field.ok, field.value == text(encoder, value))
-    return z3.And(field.ok, field.value == (value if isinstance(value, int) else whole(value)))
+    return z3.And(
+        field.ok, field.value == (value if isinstance(value, int) else microseconds(value))
+    )
 
 
 def text(encoder, value):

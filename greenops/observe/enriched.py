@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from types import MappingProxyType
 
 from opentelemetry.sdk.resources import Resource
@@ -35,7 +34,7 @@ class EnrichedSpan(ReadableSpan):
             context=span.context,
             parent=span.parent,
             resource=resource,
-            attributes=_with(span.attributes, more),
+            attributes=said_by(span) | more,
             events=span.events,
             links=span.links,
             kind=span.kind,
@@ -62,8 +61,7 @@ class EnrichedSpan(ReadableSpan):
         return self._dropped[2]
 
 
-def _with(said: Mapping[str, AttributeValue] | None, more: Attributes) -> Attributes:
-    # The SDK's own copy is four times as fast as going through its attributes name by name.
-    full = said.copy() if isinstance(said, MappingProxyType) else dict(said or {})
-    full.update(more)
-    return full
+def said_by(span: ReadableSpan) -> Attributes:
+    """A copy of a span's attributes: the SDK makes one in less time than it looks one name up."""
+    said = span.attributes
+    return said.copy() if isinstance(said, MappingProxyType) else dict(said or {})

@@ -17,7 +17,7 @@ from greenops.domain.factors import FactorTable
 from greenops.observe import attributes as names
 from greenops.observe.attribution import Finished
 from greenops.observe.emissions import Price, instant, price
-from greenops.observe.enriched import Attributes, EnrichedSpan, SharedResource
+from greenops.observe.enriched import Attributes, EnrichedSpan, SharedResource, said_by
 from greenops.observe.observer import PATIENCE_S, PERIOD_S, Observer
 from greenops.observe.own_energy import WALL_SHARE, Stated, own_energy
 from greenops.observe.span_parts import Part, SpanParts
@@ -209,7 +209,7 @@ class EnergySpanExporter(SpanExporter):
 
 def _region_of(span: ReadableSpan) -> str | None:
     # On an outgoing call the region is that of the service called: the work here is done at home.
-    own = None if span.kind in OUTGOING else (span.attributes or {}).get(names.CLOUD_REGION)
+    own = None if span.kind in OUTGOING else said_by(span).get(names.CLOUD_REGION)
     return str(own) if own else None
 
 

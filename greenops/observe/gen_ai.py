@@ -74,7 +74,6 @@ class Call(NamedTuple):
 
 def is_call(kind: SpanKind, said: Said) -> bool:
     """Whether a span is a caller's span of one call of a language model."""
-    # The keys alone: a span's own mapping takes a third of a microsecond for each name that it lacks.
     if kind not in KINDS or NAMES_MODEL.isdisjoint(said):
         return False
     operation = said.get(OPERATION)

@@ -18,7 +18,7 @@ from greenops.observe import attributes as names
 from greenops.observe import call_place
 from greenops.observe.call_place import Place, Places
 from greenops.observe.emissions import intensity_at
-from greenops.observe.enriched import Attributes
+from greenops.observe.enriched import Attributes, said_by
 from greenops.observe.gen_ai import Call, call, is_call
 from greenops.observe.language_model import LanguageModels
 from greenops.units import Joules, emissions
@@ -68,11 +68,9 @@ class RemoteCalls:
             at: Simulated end of the span; none where its time cannot be.
         """
         counted_below = self._passes(span)
-        said = span.attributes or {}
+        said = said_by(span)
         if counted_below or not is_call(span.kind, said):
             return NONE
-        # One copy, for some thirty look-ups.
-        said = dict(said)
         told = call(said)
         address = call_place.address(said)
         place = self._places.of(span.kind, told.provider, address)

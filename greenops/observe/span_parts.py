@@ -15,7 +15,7 @@ from greenops.observe import attributes as names
 from greenops.observe.attribution import Finished
 from greenops.observe.call_place import Place, Places, address
 from greenops.observe.embodied import Machine, embodied_of, network_energy
-from greenops.observe.enriched import Attributes
+from greenops.observe.enriched import Attributes, said_by
 from greenops.observe.remote_call import NONE, Remote, RemoteCalls
 from greenops.units import Kwh, seconds
 
@@ -102,7 +102,7 @@ class SpanParts:
         # Both ends know the bytes: only the caller counts them, and none that stay on the machine.
         if span.kind is not SpanKind.CLIENT:
             return {}
-        said = dict(span.attributes or {})
+        said = said_by(span)
         host = address(said)
         if host is not None and self._places.of(span.kind, None, host) is Place.HERE:
             return {}
@@ -126,7 +126,7 @@ def _units(span: ReadableSpan, own: Finished, remote: Remote) -> Attributes:
     more: Attributes = {}
     if remote.energy is not None and remote.tokens is not None and remote.tokens.output:
         more[names.ENERGY_PER_OUTPUT] = remote.energy.energy / remote.tokens.output
-    items = (span.attributes or {}).get(names.ITEMS)
+    items = said_by(span).get(names.ITEMS)
     counted = isinstance(items, int) and not isinstance(items, bool) and items > 0
     if counted and own.energy is not None:
         more[names.ENERGY_PER_ITEM] = own.energy.self_j / items  # type: ignore[operator]

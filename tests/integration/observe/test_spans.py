@@ -434,11 +434,15 @@ def test_the_region_of_a_called_service_is_not_where_the_caller_runs(
 def test_what_a_board_drew_while_no_span_was_open_is_not_of_the_next_one() -> None:
     board = SyntheticMeter(watts={"before": 100.0, "a": 50.0}, device="gpu-0", device_kind="gpu")
     service = Service(lambda: [board])
-    time.sleep(0.3)  # the meter thread finds nothing to do, and rests
+    log = service.observer._log
+    # The meter thread finds nothing to do, and rests; a start wakes it, and it looks when the machine lets it.
+    while log._note != log._wait:
+        time.sleep(0.01)
     board.work("before", 10.0)
 
     with service.tracer.start_as_current_span("a"):
-        time.sleep(0.15)  # its start wakes the meter thread
+        while not service.observer.accounts()[0].measured:
+            time.sleep(0.01)
         board.work("a", 1.0)
     (span,) = service.finish()
 

@@ -27,8 +27,9 @@ def carbon_by_category(
 ) -> dict[str, Grams]:
     """Category → emissions [gCO2e]; absent where those of one of its machines are not known.
 
-    Attributed are those of the spans themselves. The rest of a machine's energy emits per joule what
-    the spans on it emit per joule: it stands in the same place, behind the same meter.
+    Attributed are those of the spans themselves. The rest of a machine's energy emits per joule what the
+    spans of the services on it emit per joule: exact where each service runs in one place. Of one that
+    runs in several, spans on other machines count as well, since sums are kept by service.
 
     Args:
         energy: (Host, category) → energy [J].

@@ -104,7 +104,7 @@ def _where(overview: Overview) -> None:
             "Energy by category, its share and emissions",
             "Nothing metered yet.",
         )
-        st.caption("CO2e off the spans: as much per joule as the spans on the same machine emit.")
+        st.caption("CO2e off the spans: as much per joule as the services on that machine emit.")
     with middle:
         st.subheader(f"Intensity now ({kind})")
         parts.table(

@@ -200,7 +200,7 @@ OVERVIEW: Final = (
             "GreenOps itself": "sum(increase(greenops_carbon_overhead_grams_total"
             "[$__rate_interval]))",
         },
-        "CO2e per step, per joule as much as the spans on the same machine emit; all workloads.",
+        "CO2e per step, per joule as much as the services on that machine emit; all workloads.",
         "idle and own energy x what spans beside it emit per joule",
         8,
     ),

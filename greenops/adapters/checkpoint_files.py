@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Final
 
+from greenops.adapters.disk import sync, write_whole
 from greenops.domain.evidence import LedgerHead
 from greenops.domain.record import canonical, restore
 
@@ -60,9 +60,9 @@ class CheckpointFiles:
         """
         numbered = self._folder / f"{size:06d}.txt"
         if lasting and not numbered.exists():
-            write_whole(numbered, note)
-        write_whole(self._folder / NEWEST, note)
-        write_whole(self._anchor / SEALED, note)
+            _keep(numbered, note)
+        _keep(self._folder / NEWEST, note)
+        _keep(self._anchor / SEALED, note)
 
     def copy_to_mirror(self) -> str | None:
         """Copy what the mirror lacks; why that failed, or none."""
@@ -79,7 +79,7 @@ class CheckpointFiles:
 
     def _copy(self, path: Path, copy: Path) -> None:
         if not copy.exists():
-            write_whole(copy, path.read_text(encoding="utf-8"))
+            _keep(copy, path.read_text(encoding="utf-8"))
         self._mirrored.add(path.name)
 
     def head(self) -> LedgerHead | None:
@@ -103,7 +103,7 @@ class CheckpointFiles:
         Raises:
             OSError: It cannot be written; then nothing must be appended.
         """
-        write_whole(self._anchor / HEAD, canonical(head).decode() + "\n")
+        _keep(self._anchor / HEAD, canonical(head).decode() + "\n")
 
 
 def notes_in(folder: Path) -> list[Path]:
@@ -111,24 +111,7 @@ def notes_in(folder: Path) -> list[Path]:
     return sorted(folder.glob("*.txt"))
 
 
-def write_whole(path: Path, text: str) -> None:
-    """Put a text in a file's place at once, durably.
-
-    Raises:
-        OSError: It cannot be written; what stood there stands.
-    """
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with draft.open("w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        draft.rename(path)
-    except OSError:
-        draft.unlink(missing_ok=True)
-        raise
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+def _keep(path: Path, text: str) -> None:
+    """Put a text in a file's place at once, so that it lasts."""
+    write_whole(path, text.encode())
+    sync(path.parent)

@@ -7,10 +7,9 @@ reads files, not us: when we die, its routes stay, also over its own restart.
 
 from __future__ import annotations
 
-import fcntl
 import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from importlib.util import find_spec
@@ -21,6 +20,7 @@ from urllib.parse import quote
 import requests
 import yaml
 
+from greenops.adapters.disk import one_writer, write_whole
 from greenops.domain.action import Action, Diff, Outcome, Receipt, SetWeights, StartJob, TargetState
 from greenops.domain.outbox import NEVER_SET, Journal, JournalEntry, content_version, receipt
 from greenops.domain.record import canonical, parse, plain
@@ -89,7 +89,7 @@ def bootstrap(
     if not (folder / "rds.yaml").exists():
         share, rest = divmod(WHOLE, len(backends))
         even = {name: share + (index < rest) for index, name in enumerate(backends)}
-        _replace(folder / "rds.yaml", _rds(SetWeights(route, even), "", "")[0])
+        write_whole(folder / "rds.yaml", _rds(SetWeights(route, even), "", "")[0])
     source = {
         "resource_api_version": "V3",
         "path_config_source": {
@@ -161,7 +161,7 @@ class Envoy:
         """Replace the file; Envoy follows in some hundredths of a second."""
         change = _weights(action.change)
         self._checked(change)
-        with self._locked(change.route):
+        with one_writer(self._beside(change.route, "lock")):
             journal, state = self._journal(change.route), self.observe(change.route)
             known = journal.entry(action.id)
             if known:
@@ -194,7 +194,7 @@ class Envoy:
     def rollback(self, decision_id: str) -> Receipt:
         """Put the weights back that stood before the decision; the same again is one."""
         route = self._route_of(decision_id)
-        with self._locked(route):
+        with one_writer(self._beside(route, "lock")):
             journal, state = self._journal(route), self.observe(route)
             entry = journal.of_decision(decision_id)
             if entry is None or not isinstance(entry.before, SetWeights):
@@ -214,7 +214,7 @@ class Envoy:
 
     def freeze(self, scope: str, ttl: timedelta) -> None:
         """Refuse every change of a route until the (simulated) time is over."""
-        with self._locked(scope):
+        with one_writer(self._beside(scope, "lock")):
             until = self._clock.now() + ttl
             self._keep(scope, replace(self._journal(scope), frozen_until=until))
 
@@ -266,11 +266,11 @@ class Envoy:
 
     def _write(self, change: SetWeights, made: Receipt) -> None:
         content, _ = _rds(change, made.decision_id, made.action_id)
-        _replace(self._folder / "rds.yaml", content)
+        write_whole(self._folder / "rds.yaml", content)
 
     def _keep(self, route: str, journal: Journal) -> None:
         # In a folder of its own: Envoy reads its routes again when a file appears beside them.
-        _replace(self._beside(route, "json"), canonical(journal))
+        write_whole(self._beside(route, "json"), canonical(journal))
 
     def _beside(self, route: str, kind: str) -> Path:
         return self._folder / "journal" / f"{quote(route, safe='')}.{kind}"
@@ -293,22 +293,6 @@ class Envoy:
                 if entry:
                     return _weights(entry.action.change).route
         raise AdapterUnsupported("GO0607", f"decision `{decision_id}` set no route here")
-
-    @contextmanager
-    def _locked(self, route: str) -> Iterator[None]:
-        path = self._beside(route, "lock")
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with path.open("a") as file:
-                fcntl.flock(file, fcntl.LOCK_EX)
-                yield
-        except OSError as error:
-            raise AdapterUnavailable(
-                "GO0601",
-                f"state cannot be written: {error.strerror or error}",
-                at=Location(str(path.parent)),
-                fix="free the disk, or set `GREENOPS_STATE`",
-            ) from error
 
 
 def _weights(change: StartJob | SetWeights) -> SetWeights:
@@ -364,17 +348,3 @@ def _cluster(name: str, address: str | int) -> dict[str, Any]:
         "connect_timeout": "1s",
         "load_assignment": {"cluster_name": name, "endpoints": [{"lb_endpoints": [endpoint]}]},
     }
-
-
-def _replace(path: Path, content: bytes) -> None:
-    new = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with new.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        new.replace(path)
-    except OSError:
-        with suppress(OSError):
-            new.unlink()
-        raise

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+from greenops.adapters.disk import sync
 from greenops.domain.factors import FactorTable
 from greenops.domain.record import canonical, restore
 from greenops.errors import Location, Unreachable
@@ -134,8 +135,4 @@ def _replace(path: Path, content: bytes) -> None:
     except OSError:
         temporary.unlink(missing_ok=True)
         raise
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    sync(path.parent)

@@ -13,6 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
+from greenops.adapters.disk import sync
 from greenops.domain.evidence import EntryKind, LedgerEntry, LedgerHead, LedgerState
 from greenops.errors import DataMissing, Location, Unreachable
 from greenops.ports import ChainState, CheckpointKeeper, Clock, Sealer
@@ -207,7 +208,7 @@ class FileLedger:
             self._replay(self._checkpoints())
             self._check_head(head)
             self._cut()
-            _sync_folder(self._folder)
+            sync(self._folder)
         except OSError as error:
             raise self._unusable(error) from error
         if self._chain.size > self._sealed:
@@ -355,11 +356,3 @@ def _whole_lines(path: Path) -> Iterator[bytes]:
         for line in file:
             if line.endswith(b"\n"):  # a writer may be in the middle of the last one
                 yield line[:-1]
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

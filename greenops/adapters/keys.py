@@ -10,6 +10,7 @@ from pathlib import Path
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
+from greenops.adapters.disk import sync
 from greenops.errors import DataMissing, Location, Unreachable
 
 SECRET_MODE = 0o600
@@ -80,7 +81,7 @@ def _create_once(path: Path, text: str) -> None:
         pass
     finally:
         draft.unlink(missing_ok=True)
-    _sync_folder(path.parent)
+    sync(path.parent)
 
 
 def _keep_public(path: Path, text: str) -> None:
@@ -89,7 +90,7 @@ def _keep_public(path: Path, text: str) -> None:
     draft = path.with_name(f".{path.name}.{os.getpid()}.{os.urandom(4).hex()}")
     _write(draft, text, 0o644)
     draft.replace(path)
-    _sync_folder(path.parent)
+    sync(path.parent)
 
 
 def _write(path: Path, text: str, mode: int) -> None:
@@ -98,14 +99,6 @@ def _write(path: Path, text: str, mode: int) -> None:
         file.write(text)
         file.flush()
         os.fsync(handle)
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _load(path: Path) -> Ed25519PrivateKey:

@@ -15,6 +15,7 @@ from typing import Final
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from greenops.adapters.disk import sync
 from greenops.adapters.lake_files import (
     PACK,
     Day,
@@ -117,7 +118,7 @@ class Packer:
             if not merged.known:
                 return Packed()
             _check(temporary, merged)
-            _sync(temporary)
+            sync(temporary)
             temporary.rename(target)
         except _Damaged as error:
             log.warning("GO0412 %s: this lake file is damaged; its day is not packed", error.path)
@@ -125,7 +126,7 @@ class Packer:
         finally:
             temporary.unlink(missing_ok=True)
         # The name must be on disk before those that it stands for are not.
-        _sync(folder)
+        sync(folder)
         for name, identity in merged.known.items():
             _forget(folder / name, identity)
         if day.pack is not None:
@@ -301,14 +302,6 @@ def _tidy(folder: Path) -> None:
         _put_back(each)
     for each in folder.glob(f".{PACK}*"):
         each.unlink(missing_ok=True)
-
-
-def _sync(path: Path) -> None:
-    opened = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(opened)
-    finally:
-        os.close(opened)
 
 
 def _sum(one: Packed, other: Packed) -> Packed:

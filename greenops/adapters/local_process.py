@@ -13,18 +13,17 @@ All files but the claim are replaced as a whole; the claim is made exclusively a
 from __future__ import annotations
 
 import errno
-import fcntl
 import json
 import os
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final, Protocol, TypeVar
 from urllib.parse import quote
 
+from greenops.adapters.disk import one_writer, sync, write_whole
 from greenops.domain.action import (
     Action,
     Diff,
@@ -146,7 +145,7 @@ class RunFolder:
                 raise
             return self._made_in_place(name, new.read_bytes())
         with suppress(OSError):
-            _sync_folder(self.path)
+            sync(self.path)
         return True
 
     def _made_in_place(self, name: Path, content: bytes) -> bool:
@@ -175,32 +174,14 @@ class RunFolder:
             OSError: The disk cannot take it; the old file stands.
         """
         self.path.mkdir(parents=True, exist_ok=True)
-        new = self.path / f".{name}.{os.getpid()}"
-        try:
-            with new.open("wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            new.replace(self.path / name)
-        except OSError:
-            with suppress(OSError):
-                new.unlink()
-            raise
-        _sync_folder(self.path)
+        write_whole(self.path / name, content)
+        sync(self.path)
 
     def _read(self, kind: type[R], name: str) -> R | None:
         try:
             return parse(kind, (self.path / name).read_bytes())
         except (OSError, ValueError):
             return None
-
-
-def _sync_folder(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 class LocalProcess:
@@ -232,7 +213,7 @@ class LocalProcess:
         """Write the order; a holder obeys it within its next look (0.2 s of wall time)."""
         change = _job(action.change)
         folder = RunFolder(self._state, change.run_key)
-        with _locked(folder):
+        with one_writer(folder.path / "lock"):
             journal = _journal(folder)
             known = journal.entry(action.id)
             if known:
@@ -269,7 +250,7 @@ class LocalProcess:
     def rollback(self, decision_id: str) -> Receipt:
         """Order the run as it was before the decision, or at once; refused once it started."""
         folder = self._folder_of(decision_id)
-        with _locked(folder):
+        with one_writer(folder.path / "lock"):
             journal = _journal(folder)
             entry = journal.of_decision(decision_id)
             if entry is None:
@@ -296,7 +277,7 @@ class LocalProcess:
     def freeze(self, scope: str, ttl: timedelta) -> None:
         """Refuse every order for a run until the (simulated) time is over."""
         folder = RunFolder(self._state, scope)
-        with _locked(folder):
+        with one_writer(folder.path / "lock"):
             journal = replace(_journal(folder), frozen_until=self._clock.now() + ttl)
             folder.write("journal.json", canonical(journal))
 
@@ -337,21 +318,4 @@ def _journal(folder: RunFolder) -> Journal:
     except ValueError as error:
         raise AdapterUnavailable(
             "GO0605", "journal is damaged", at=Location(str(path)), fix="remove it, or run by hand"
-        ) from error
-
-
-@contextmanager
-def _locked(folder: RunFolder) -> Iterator[None]:
-    """One writer at a time; a disk that fails is an adapter that does not answer."""
-    try:
-        folder.path.mkdir(parents=True, exist_ok=True)
-        with (folder.path / "lock").open("a") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
-            yield
-    except OSError as error:
-        raise AdapterUnavailable(
-            "GO0601",
-            f"state cannot be written: {error.strerror or error}",
-            at=Location(str(folder.path)),
-            fix="free the disk, or set `GREENOPS_STATE`",
         ) from error

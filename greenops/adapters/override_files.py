@@ -10,15 +10,14 @@ looks for overrides after: so neither misses the other.
 
 from __future__ import annotations
 
-import fcntl
-import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 
+from greenops.adapters.disk import one_writer, write_whole
 from greenops.domain.override import Override
 from greenops.domain.record import canonical, parse
-from greenops.errors import Location, Unreachable
+from greenops.errors import Unreachable
 
 
 class OverrideFiles:
@@ -34,7 +33,7 @@ class OverrideFiles:
 
     def add(self, override: Override) -> Override:
         """Keep a new override; a known id gives the one that is there."""
-        with self._locked():
+        with self._alone():
             known = self.get(override.id)
             if known is None:
                 self._write(override)
@@ -57,7 +56,7 @@ class OverrideFiles:
 
     def change(self, name: str, step: Callable[[Override], Override]) -> Override | None:
         """Take an override one step on; none where it is gone or damaged, closed ones stay."""
-        with self._locked():
+        with self._alone():
             was = _read(self._folder / f"{name}.json")
             if was is None:
                 return _read(self._closed / f"{name}.json")
@@ -68,37 +67,15 @@ class OverrideFiles:
 
     def close(self, name: str) -> None:
         """Put an override that is over aside; twice is once."""
-        with self._locked(), suppress(FileNotFoundError):
+        with self._alone(), suppress(FileNotFoundError):
             self._closed.mkdir(exist_ok=True)
             (self._folder / f"{name}.json").replace(self._closed / f"{name}.json")
 
     def _write(self, override: Override) -> None:
-        new = self._folder / f".{override.id}.{os.getpid()}"
-        try:
-            with new.open("wb") as file:
-                file.write(canonical(override))
-                file.flush()
-                os.fsync(file.fileno())
-            new.replace(self._folder / f"{override.id}.json")
-        except OSError:
-            with suppress(OSError):
-                new.unlink()
-            raise
+        write_whole(self._folder / f"{override.id}.json", canonical(override))
 
-    @contextmanager
-    def _locked(self) -> Iterator[None]:
-        try:
-            self._folder.mkdir(parents=True, exist_ok=True)
-            with (self._folder / "lock").open("a") as file:
-                fcntl.flock(file, fcntl.LOCK_EX)
-                yield
-        except OSError as error:
-            raise Unreachable(
-                "GO0601",
-                f"overrides cannot be kept: {error.strerror or error}",
-                at=Location(str(self._folder)),
-                fix="free the disk, or set `GREENOPS_STATE`",
-            ) from error
+    def _alone(self) -> AbstractContextManager[None]:
+        return one_writer(self._folder / "lock", Unreachable, "overrides cannot be kept")
 
 
 def _all(folder: Path) -> list[Override]:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import io
-import os
-import stat
 import tarfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+from greenops.adapters.disk import read_bounded, write_whole
 from greenops.errors import DataMissing, Location, Unreachable, UsageError
 
 MOST_BYTES: Final = 32 * 2**20
@@ -35,12 +34,9 @@ def write_bundle(path: Path, entries: Entries) -> None:
     Raises:
         Unreachable: The disk does not take it.
     """
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        draft.write_bytes(archive(entries))
-        draft.replace(path)
+        write_whole(path, archive(entries))
     except OSError as error:
-        draft.unlink(missing_ok=True)
         raise Unreachable(
             "GO0162",
             f"cannot write: {error.strerror or error}",
@@ -89,11 +85,7 @@ def write_folder(folder: Path, files: Entries) -> None:
 
 def _bounded(path: Path) -> bytes:
     try:
-        # A pipe without a writer would be waited for, were it opened as any file.
-        with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
-            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                raise _damaged(path, "it is no file")
-            content = file.read(MOST_BYTES + 1)
+        content = read_bounded(path, MOST_BYTES)
     except OSError as error:
         raise DataMissing(
             "GO0163",
@@ -101,6 +93,8 @@ def _bounded(path: Path) -> bytes:
             at=Location(str(path)),
             fix="name a file that `greenops policy bundle` made",
         ) from error
+    if content is None:
+        raise _damaged(path, "it is no file")
     if len(content) > MOST_BYTES:
         raise _damaged(path, f"it is over {MOST_BYTES // 2**20} MiB")
     return content

@@ -7,15 +7,12 @@ last table stays.
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
-import os
 import random
 import sys
 from bisect import bisect_right
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import accumulate
@@ -24,6 +21,7 @@ from time import monotonic
 from typing import Final, NamedTuple, Protocol
 from urllib.parse import quote
 
+from greenops.adapters.disk import one_writer, write_whole
 from greenops.domain.action import Action, Diff, Outcome, Receipt, SetWeights, StartJob, TargetState
 from greenops.domain.outbox import NEVER_SET, Journal, JournalEntry, content_version, receipt
 from greenops.domain.record import canonical, parse, plain
@@ -165,7 +163,7 @@ class RouteTable:
         """Replace the table; readers follow within `LOOK_S`."""
         change = _weights(action.change)
         self.validate(Diff(None, change, ""))
-        with self._locked(change.route):
+        with one_writer(_beside(self._state, change.route, "lock")):
             journal, state = self._journal(change.route), self.observe(change.route)
             known = journal.entry(action.id)
             if known:
@@ -194,7 +192,7 @@ class RouteTable:
     def rollback(self, decision_id: str) -> Receipt:
         """Put the weights back that stood before the decision; the same again is one."""
         route = self._route_of(decision_id)
-        with self._locked(route):
+        with one_writer(_beside(self._state, route, "lock")):
             journal, state = self._journal(route), self.observe(route)
             entry = journal.of_decision(decision_id)
             if entry is None:
@@ -218,7 +216,7 @@ class RouteTable:
 
     def freeze(self, scope: str, ttl: timedelta) -> None:
         """Refuse every change of a route until the (simulated) time is over."""
-        with self._locked(scope):
+        with one_writer(_beside(self._state, scope, "lock")):
             until = self._clock.now() + ttl
             self._keep(scope, replace(self._journal(scope), frozen_until=until))
 
@@ -231,10 +229,12 @@ class RouteTable:
             route_path(self._state, route).unlink(missing_ok=True)
 
     def _write(self, table: Table) -> None:
-        _replace(route_path(self._state, table.route), json.dumps(plain(table), indent=1).encode())
+        write_whole(
+            route_path(self._state, table.route), json.dumps(plain(table), indent=1).encode()
+        )
 
     def _keep(self, route: str, journal: Journal) -> None:
-        _replace(_beside(self._state, route, "journal"), canonical(journal))
+        write_whole(_beside(self._state, route, "journal"), canonical(journal))
 
     def _journal(self, route: str) -> Journal:
         path = _beside(self._state, route, "journal")
@@ -254,22 +254,6 @@ class RouteTable:
                 if entry:
                     return _weights(entry.action.change).route
         raise AdapterUnsupported("GO0607", f"decision `{decision_id}` set no route here")
-
-    @contextmanager
-    def _locked(self, route: str) -> Iterator[None]:
-        path = _beside(self._state, route, "lock")
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with path.open("a") as file:
-                fcntl.flock(file, fcntl.LOCK_EX)
-                yield
-        except OSError as error:
-            raise AdapterUnavailable(
-                "GO0601",
-                f"state cannot be written: {error.strerror or error}",
-                at=Location(str(path.parent)),
-                fix="free the disk, or set `GREENOPS_STATE`",
-            ) from error
 
 
 def _beside(state: Path, route: str, kind: str) -> Path:
@@ -302,17 +286,3 @@ def _parse(content: bytes) -> Table:
     if not 0 < sum(table.weights.values()) <= sys.maxsize:
         raise ValueError("no shares that can be picked from")
     return table
-
-
-def _replace(path: Path, content: bytes) -> None:
-    new = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with new.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        new.replace(path)
-    except OSError:
-        with suppress(OSError):
-            new.unlink()
-        raise

@@ -9,11 +9,11 @@ Leaving works without a server, without a network and in any order; taking in is
 from __future__ import annotations
 
 import hashlib
-import os
 from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 
+from greenops.adapters.disk import write_whole
 from greenops.domain.action import Receipt
 from greenops.domain.console import DecisionRecord
 from greenops.domain.record import canonical, parse
@@ -70,19 +70,12 @@ class Spool:
 
 def _drop(folder: Path, content: bytes) -> None:
     name = f"{hashlib.sha256(content).hexdigest()[:32]}.json"
-    new = folder / f".{name}.{os.getpid()}"
     try:
         (folder / "done").mkdir(parents=True, exist_ok=True)
         if (folder / "done" / name).exists():
             return
-        with new.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        new.replace(folder / name)
+        write_whole(folder / name, content)
     except OSError as error:
-        with suppress(OSError):
-            new.unlink()
         raise Unreachable(
             "GO0601",
             f"spool cannot be written: {error.strerror or error}",

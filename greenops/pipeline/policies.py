@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
+from greenops.adapters.disk import read_bounded
 from greenops.adapters.packaged import packaged
 from greenops.domain.decision import Decision, Judgement
 from greenops.errors import InvalidFile, Location
@@ -156,12 +157,10 @@ def text_of(file: str, content: bytes) -> str:
 
 def _content(path: Path) -> bytes:
     """The bytes of a regular file; no more are read than a policy file may have."""
-    # A pipe without a writer would hold up a plain `open`; of files this asks nothing new.
-    with os.fdopen(os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0)), "rb") as file:
-        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-            fix = "remove it, or give it another name"
-            raise InvalidFile("GO0109", "is a pipe or a device", at=Location(str(path)), fix=fix)
-        content = file.read(MAX_BYTES + 1)
+    content = read_bounded(path, MAX_BYTES)
+    if content is None:
+        fix = "remove it, or give it another name"
+        raise InvalidFile("GO0109", "is a pipe or a device", at=Location(str(path)), fix=fix)
     if len(content) > MAX_BYTES:
         raise InvalidFile("GO0102", "file is over 256 KiB", at=Location(str(path)), fix="split it")
     return content

@@ -1,49 +1,28 @@
-"""The order of keys in a policy: as the reference lists them; comments go with the line they stand above.
+"""The order of keys in a policy file: as the schema lists them; comments go with the line they stand above.
 
 Maps over several lines in `{}` are left alone, since nothing tells where their comments belong.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
+from functools import cache
 from itertools import pairwise
 from typing import Final
 
 import yaml
 
-ROOT: Final = ("apiVersion", "kind", "metadata", "spec", "tests")
-NAMED: Final = ("name", "expression")
-ORDER: Final[Mapping[tuple[str, ...], tuple[str, ...]]] = {
-    ("metadata",): ("pack", "name", "owners", "annotations"),
-    ("spec",): (
-        *("extends", "priority", "match", "params", "variables", "limits", "constraints"),
-        *("objectives", "exceptions", "onError", "enforcement", "verification"),
-    ),
-    ("spec", "match", "*"): NAMED,
-    ("spec", "variables", "*"): NAMED,
-    ("spec", "limits"): ("deadline", "maxCost", "maxCarbon"),
-    ("spec", "constraints", "*"): ("name", "level", *NAMED[1:], "message", "messageExpression"),
-    ("spec", "objectives", "*"): ("name", "when", "minimize", "tieBreak"),
-    ("spec", "exceptions", "*"): (
-        *("id", "reason", "ticket", "approvedBy", "notBefore", "expires", "match", "effect"),
-    ),
-    ("spec", "exceptions", "*", "effect"): ("runNow", "waive"),
-    ("spec", "enforcement"): ("mode", "rollout"),
-    ("spec", "enforcement", "rollout"): ("percent", "key"),
-    ("spec", "verification", "invariants", "*"): ("id", "assume", "assert"),
-    ("tests", "*"): ("name", "now", "job", "baseline", "candidates", "expect"),
-    ("tests", "*", "baseline"): ("id",),
-    ("tests", "*", "candidates", "*"): ("id",),
-    ("tests", "*", "expect"): ("choose", "rejected", "warned", "exception", "matches"),
-}
-"""Path of a map in a `PlacementPolicy` → its keys in order; others follow as they stood."""
+from greenops.policy.json_schema import json_schema
+from greenops.policy.schema_parts import Schema
+
+ROW: Final[Schema] = {"properties": {"id": {}}}
+"""A run or a place in a test: its figures stay in the order that their author tells them in."""
 MOST_DEPTH: Final = 24
 """Deepest nesting of maps; each pass puts one more level in order."""
-Path = tuple[str, ...]
 
 
 def ordered(text: str) -> str:
-    """The text with the keys of its policies in order."""
+    """The text with the keys of its documents in order."""
     for _ in range(MOST_DEPTH):
         made = _one_pass(text)
         if made == text:
@@ -59,29 +38,41 @@ def _one_pass(text: str) -> str:
     """
     done = 0
     for root in yaml.compose_all(text, Loader=yaml.SafeLoader):
-        if not isinstance(root, yaml.MappingNode) or not _is_policy(root):
+        if not isinstance(root, yaml.MappingNode):
             continue
-        for path, node in _maps(root, ()):
+        for node, known in _maps(root, _schema_of(root)):
             if node.start_mark.index < done:
                 continue
-            made = _in_order(text, node, ROOT if not path else ORDER.get(path, ()))
+            made = _in_order(text, node, known)
             if made is not None:
                 text, done = made, node.end_mark.index
     return text
 
 
-def _is_policy(root: yaml.MappingNode) -> bool:
-    return any(key.value == "kind" and of.value == "PlacementPolicy" for key, of in root.value)
+@cache
+def _schemas() -> dict[str, Schema]:
+    """Kind of document → its schema."""
+    kinds: dict[str, Schema] = json_schema()["definitions"]
+    tests = kinds["PlacementPolicy"]["properties"]["tests"]["items"]["properties"]
+    tests |= {"job": ROW, "baseline": ROW, "candidates": {"items": ROW}}
+    return kinds
 
 
-def _maps(node: yaml.Node, path: Path) -> Iterator[tuple[Path, yaml.MappingNode]]:
+def _schema_of(root: yaml.MappingNode) -> Schema:
+    named = [str(of.value) for key, of in root.value if key.value == "kind"]
+    return _schemas().get(named[0], {}) if named else {}
+
+
+def _maps(node: yaml.Node, schema: Schema) -> Iterator[tuple[yaml.MappingNode, Sequence[str]]]:
+    """Every map, the outer ones first, and the keys that its schema lists."""
     if isinstance(node, yaml.MappingNode):
-        yield path, node
+        keys: dict[str, Schema] = schema.get("properties", {})
+        yield node, list(keys)
         for key, value in node.value:
-            yield from _maps(value, (*path, key.value))
+            yield from _maps(value, keys.get(key.value, {}))
     elif isinstance(node, yaml.SequenceNode):
         for value in node.value:
-            yield from _maps(value, (*path, "*"))
+            yield from _maps(value, schema.get("items", {}))
 
 
 def _in_order(text: str, node: yaml.MappingNode, known: Sequence[str]) -> str | None:

@@ -40,13 +40,13 @@ def json_schema() -> Schema:
 
 
 def _document(kind: str, spec: Schema, *, owners: bool = True, **more: Schema) -> Schema:
+    pack = text("the pack it belongs to: it holds where a policy extends it", NAME)
     metadata = {
+        **({"pack": pack} if kind == POLICY else {}),
         "name": text("lower-case letters, digits, - and .; unique among its kind", NAME),
         "owners": texts("who answers for it", least=1 if owners else 0),
         "annotations": free(text("a text"), "anything else worth a note, such as a ticket"),
     }
-    if kind == POLICY:
-        metadata["pack"] = text("the pack it belongs to: it holds where a policy extends it", NAME)
     parts = {
         "apiVersion": {"const": VERSION},
         "kind": {"const": kind},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import re
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -130,10 +131,48 @@ def test_ends_of_lines_become_one_kind():
     assert formatted("p", "a: 1\r\nb: 2") == "a: 1\nb: 2\n"
 
 
-def test_what_is_no_policy_keeps_its_order():
-    text = "kind: Workload\nspec: {teams: [a], kind: batch}\nmetadata: {name: x}\n"
+def test_a_kind_that_is_not_known_keeps_its_order():
+    text = "kind: Recipe\nspec: {teams: [a], kind: batch}\nmetadata: {name: x}\n"
 
     assert formatted("p", text) == text
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (
+            "kind: Workload\nspec: {team: a, maxCost: {increase: 1%, usd: 2}, kind: batch}\n",
+            "kind: Workload\nspec: {kind: batch, maxCost: {usd: 2, increase: 1%}, team: a}\n",
+        ),
+        (
+            "kind: Budget\nspec: {actions: [{do: warn, at: 80%}], limit: {costUsd: 2, carbonG: 1}}\n",
+            "kind: Budget\nspec: {limit: {carbonG: 1, costUsd: 2}, actions: [{at: 80%, do: warn}]}\n",
+        ),
+        (
+            "kind: Target\nspec: {baseline: {to: b, from: a}, measure: carbon}\n",
+            "kind: Target\nspec: {measure: carbon, baseline: {from: a, to: b}}\n",
+        ),
+        (
+            "kind: ServicePlan\nspec: {tiers: [{maxLoss: 1%, name: a}], workload: w}\n",
+            "kind: ServicePlan\nspec: {workload: w, tiers: [{name: a, maxLoss: 1%}]}\n",
+        ),
+    ],
+    ids=["workload", "budget", "target", "plan"],
+)
+def test_every_kind_has_the_order_of_its_schema(before, after):
+    assert formatted("p", before) == after
+
+
+def test_figures_of_a_test_stay_in_the_order_of_their_author_after_the_id():
+    text = (
+        "kind: PlacementPolicy\ntests:\n- candidates: [{p95_ms: 1, carbon_g: 2, id: a}]\n"
+        "  baseline: {p95_ms: 1, id: b}\n"
+    )
+
+    assert formatted("p", text) == (
+        "kind: PlacementPolicy\ntests:\n- baseline: {id: b, p95_ms: 1}\n"
+        "  candidates: [{id: a, p95_ms: 1, carbon_g: 2}]\n"
+    )
 
 
 def test_a_map_over_several_lines_in_braces_is_left_alone():
@@ -164,7 +203,9 @@ def compiled(text):
 
 
 def replace_source(test):
-    return {name: getattr(test, name) for name in test.__slots__ if name != "source"}
+    """What a test says, without the lines that it and its workload stand at."""
+    job = replace(test.job, workload=replace(test.job.workload, source=None))
+    return {name: getattr(test, name) for name in test.__slots__ if name != "source"} | {"job": job}
 
 
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda each: each.relative_to(ROOT).as_posix())

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Final
 
 from greenops.policy.compile import compile_policies, lint
 from greenops.policy.document import documents
@@ -15,18 +14,6 @@ from greenops.policy.lint_rules import of_policy
 from greenops.policy.lint_source import written
 from greenops.policy.lint_text import divisors, unquoted, untested
 from greenops.policy.policy_set import PolicySet
-
-RULES: Final = {
-    "GO0150": "unreachable-rule",
-    "GO0151": "shadowed-rule",
-    "GO0152": "conflicting-rules",
-    "GO0153": "dead-threshold",
-    "GO0154": "bare-division",
-    "GO0155": "unquoted-expression",
-    "GO0156": "untested-policy",
-    "GO0122": "expired-exception",
-}
-"""Code → name of each rule that asks about files which compile."""
 
 
 def findings(

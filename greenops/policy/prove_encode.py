@@ -222,10 +222,6 @@ class Encoder:
         many = args[0]
         if not isinstance(many, Items) or name not in {"size", "[]"}:
             raise Cannot(f"`{name}` of a list is not told to the solver")
-        if any(each is not YES for each in many.there):
-            self.longer = (
-                f"only lists of up to {self.longest} texts were tried, and a rule counts them"
-            )
         length = z3.Sum([z3.If(each, 1, 0) for each in many.there] or [z3.IntVal(0)])
         if name == "size":
             return Term("int", length, many.ok)

@@ -12,22 +12,18 @@ from typing import Any, Final
 
 import z3
 
-from greenops.domain.workload import Limits, Urgency, WorkloadKind
+from greenops.domain.workload import Limits, Urgency
 from greenops.policy import builtin
 from greenops.policy.evaluate import Expression, compile_node
 from greenops.policy.ir import Call, Const, Each, ListOf, Local, Node, Var, children, walk
 from greenops.policy.kernel_numbers import COMPARE, microseconds
+from greenops.policy.lint_ranges import ALWAYS, WORDS
 from greenops.policy.model import Level, Policy, PolicyException
 from greenops.policy.parse import parse
 from greenops.policy.prove_encode import Encoder
 from greenops.policy.prove_terms import Items, Term, in_range
 from greenops.policy.schema import FIELDS, LIMITS
 
-ALWAYS: Final = (
-    *("job.id", "job.name", "job.kind", "job.urgency", "job.home_region", "job.interruptible"),
-    *("job.submitted", "candidate.id", "baseline.id", "now"),
-)
-"""Fields that every row has."""
 LONGEST_WAIT: Final = 3 * 86_400_000_000
 """A time of day comes again within this [us]."""
 REGIONS: Final = "job.allowed_regions"
@@ -199,9 +195,8 @@ def _limits(encoder: Encoder, limits: Limits) -> Any:
 
 def facts(encoder: Encoder) -> Any:
     """What holds of every row, whatever the policies; asked after all expressions are told."""
-    parts = [encoder.field(name).ok for name in ALWAYS]
-    kinds, urgencies = [e.value for e in WorkloadKind], [e.value for e in Urgency]
-    for name, words in (("job.kind", kinds), ("job.urgency", urgencies)):
+    parts = [encoder.field(name).ok for name in sorted(ALWAYS)]
+    for name, words in WORDS.items():
         parts.append(z3.Or([encoder.scalar(name).value == z3.StringVal(each) for each in words]))
     parts.append(encoder.scalar("candidate.id").value != encoder.scalar("baseline.id").value)
     if isinstance(regions := encoder.field(REGIONS), Items):

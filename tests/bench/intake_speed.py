@@ -1,4 +1,7 @@
-"""What a span costs on its way through `greenops serve`: rows per second through parse and sums; run it."""
+"""What parsing a span's message and summing it cost in `greenops serve`: rows per second through both; run it.
+
+Receiving (HTTP or gRPC), the lake's files and the ledger are not in it.
+"""
 
 # ruff: noqa: T201  (a benchmark prints)
 
@@ -35,7 +38,7 @@ def main() -> None:
     bare = [_parsed(each, bare=True) for each in messages]
     parse = _told("parse", lambda: [_parsed(each) for each in messages])
     sums = _told("sums, ordinary spans", lambda: _summed(rows))
-    _told("sums, spans without attributes", lambda: _summed(bare))
+    _told("sums, with our attributes alone", lambda: _summed(bare))
     print(f"{'parse and sums':<32} {1e6 / (parse + sums):8.0f} rows per second")
 
 

@@ -29,6 +29,7 @@ from greenops.testing.meter_systems import (
     FakePerf,
     perf_tree,
     rapl_tree,
+    rapl_zone,
     write_tree,
 )
 from tests.integration.observe.traced import Service, number
@@ -38,25 +39,24 @@ System = tuple[EnergyMeter, Callable[[object], None]]
 """A meter, and a way to set what its system shows: joules, or something that is none."""
 
 
-def rapl(folder: Path) -> System:
-    zone = folder / "intel-rapl:0"
-    files = {"name": "package-0", "energy_uj": "0", "max_energy_range_uj": "262143328850"}
-    write_tree(zone, files)
+def counter_file(file: Path) -> Callable[[object], None]:
+    """A way to set what a file that counts microjoules shows; it begins at 0."""
 
     def show(what: object) -> None:
-        text = str(int(what * 1e6)) if isinstance(what, float) else str(what)
-        (zone / "energy_uj").write_text(text)
+        file.write_text(str(int(what * 1e6)) if isinstance(what, float) else str(what))
 
+    show(0.0)
+    return show
+
+
+def rapl(folder: Path) -> System:
+    rapl_zone(folder, "intel-rapl:0", "package-0")
+    show = counter_file(folder / "intel-rapl:0/energy_uj")
     return powercap.discover(folder)[0], show
 
 
 def memory(folder: Path) -> System:
-    counter = rapl_tree(folder) / "intel-rapl:0:2/energy_uj"
-    counter.write_text("0")
-
-    def show(what: object) -> None:
-        counter.write_text(str(int(what * 1e6)) if isinstance(what, float) else str(what))
-
+    show = counter_file(rapl_tree(folder) / "intel-rapl:0:2/energy_uj")
     package, dram = powercap.discover(folder)
     package.close()
     return dram, show
@@ -73,11 +73,7 @@ def nvidia(folder: Path) -> System:
 
 def counter(folder: Path) -> System:
     write_tree(folder / "hwmon0", {"name": "xe", "energy1_input": "0"})
-
-    def show(what: object) -> None:
-        text = str(int(what * 1e6)) if isinstance(what, float) else str(what)
-        (folder / "hwmon0/energy1_input").write_text(text)
-
+    show = counter_file(folder / "hwmon0/energy1_input")
     return hwmon.discover(folder)[0], show
 
 
@@ -111,6 +107,11 @@ def controller(pages: FakePages) -> System:
     show(0.0)
     here = {redfish.URL: f"{pages.url}/redfish/v1/Chassis/1"}
     return PolledMeter(redfish.discover(here)[0], period_s=PERIOD_S), show
+
+
+each_counter = pytest.mark.parametrize(
+    "make", [rapl, memory, counter, board, nvidia], ids=lambda make: make.__name__
+)
 
 
 @pytest.fixture
@@ -152,9 +153,7 @@ def told(service: Service) -> list[str]:
 
 
 @pytest.mark.parametrize("nonsense", ["", "nonsense", "-5", "\x00\x01", "NaN"], ids=repr)
-@pytest.mark.parametrize(
-    "make", [rapl, memory, counter, board, nvidia], ids=lambda make: make.__name__
-)
+@each_counter
 def test_a_source_that_goes_bad_makes_spans_unknown_until_it_is_well_again(
     make: Callable[[Path], System], nonsense: str, tmp_path: Path
 ) -> None:
@@ -217,9 +216,7 @@ def test_an_event_that_stops_makes_spans_unknown(tmp_path: Path) -> None:
     service.finish()
 
 
-@pytest.mark.parametrize(
-    "make", [rapl, memory, counter, board, nvidia], ids=lambda make: make.__name__
-)
+@each_counter
 def test_a_counter_that_jumps_by_more_than_can_be_drawn_is_refused_once(
     make: Callable[[Path], System], tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -240,9 +237,7 @@ def test_a_counter_that_jumps_by_more_than_can_be_drawn_is_refused_once(
     assert number(service.finish()[1], names.ENERGY_SELF) == 0.0
 
 
-@pytest.mark.parametrize(
-    "make", [rapl, memory, counter, board, nvidia], ids=lambda make: make.__name__
-)
+@each_counter
 def test_a_counter_that_a_driver_reset_is_refused_once_and_counts_on(
     make: Callable[[Path], System], tmp_path: Path
 ) -> None:

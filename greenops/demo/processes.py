@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
+import random
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
+from typing import Final
 
 import requests
 
@@ -28,16 +31,28 @@ INSTALL = (
 )
 
 
+PORTS: Final = range(15_000, 32_000)
+"""Ports to listen on: below those that systems give to connections that go out (Linux: 32768 on,
+`net.ipv4.ip_local_port_range`; others: 49152 on, RFC 6335 section 6). One of those may be taken by a
+connection between a look and the start of a server, or while a server is away."""
+
+
 def free_ports(count: int) -> list[int]:
-    """Loopback ports that nothing listens on now, all different."""
-    held = [socket.socket() for _ in range(count)]
-    try:
-        for each in held:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in held]
-    finally:
-        for each in held:
-            each.close()
+    """Loopback ports that nothing listens on now, all different.
+
+    Raises:
+        Unreachable: So many are not free.
+    """
+    found: list[int] = []
+    for port in random.sample(PORTS, len(PORTS)):  # at random, so that two that ask at once differ
+        with suppress(OSError), socket.socket() as held:
+            held.bind(("127.0.0.1", port))
+            found.append(port)
+        if len(found) == count:
+            return found
+    raise Unreachable(
+        "GO0501", f"{count} ports on 127.0.0.1 are not free", fix="end what listens there"
+    )
 
 
 @dataclass(slots=True)

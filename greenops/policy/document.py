@@ -20,9 +20,9 @@ MAX_BYTES: Final = 256 * 1024
 """Largest file that is read; a policy is a page, not a data set."""
 MAX_DEPTH: Final = 24
 """Deepest nesting of maps and lists."""
-MAX_PARTS: Final = 24_000
-"""Most values, keys, maps and lists of one file: what 256 KiB of rules hold, at eleven characters each.
-A list of one-digit numbers has five times as many, and each costs about 20 microseconds."""
+MAX_PARTS: Final = 16_000
+"""Most values, keys, maps and lists of one file: what 256 KiB of rules hold, at sixteen characters each.
+A list of one-digit numbers has eight times as many, and each costs about 20 microseconds."""
 MAX_DOCUMENTS: Final = 250
 """Most documents of one file; each workload is asked about with each policy."""
 

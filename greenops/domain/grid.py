@@ -24,6 +24,13 @@ class Factors(StrEnum):
     DIRECT = "direct"
 
 
+class Basis(StrEnum):
+    """Whose electricity is counted: what flows in the grid, or what was bought."""
+
+    LOCATION = "location"
+    MARKET = "market"
+
+
 @dataclass(frozen=True, slots=True)
 class GridZone:
     """A grid zone, named as its source names it: `CISO`, `DE`."""
@@ -42,12 +49,14 @@ class SeriesKind:
         factors: Lifecycle or direct.
         source: Who says so, for example `carboncast-eia930`.
         replay: True for recorded history that is played back, never shown as live.
+        basis: By location or by market.
     """
 
     signal: Signal
     factors: Factors
     source: str
     replay: bool
+    basis: Basis = Basis.LOCATION
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +65,8 @@ class IntensitySeries:
 
     Attributes:
         values: Intensity [gCO2e/kWh]; none where the source has a gap.
+        estimated: Whether the source estimated each value; none where it does not say.
+        published_at: When the source last changed it; none where it does not say.
     """
 
     zone: str
@@ -63,6 +74,8 @@ class IntensitySeries:
     start: datetime
     step: timedelta
     values: tuple[GramsPerKwh | None, ...]
+    estimated: tuple[bool, ...] | None = field(kw_only=True, default=None)
+    published_at: datetime | None = field(kw_only=True, default=None)
 
     @property
     def end(self) -> datetime:
@@ -78,11 +91,16 @@ class Forecast(IntensitySeries):
         issued_at: When the source said it; nothing later than this was known.
         id: Stable name of this issue, for example `carboncast/CISO/2021-10-08T00:00Z`.
         error: Relative 90 % half width of the source's past errors; none where unknown.
+        low, high: 90 % range of each value [gCO2e/kWh]; none where the source gives none.
+        degraded: Why this stands in for what was asked for, in words; none where nothing is missing.
     """
 
     issued_at: datetime = field(kw_only=True)
     id: str = field(kw_only=True)
     error: float | None = field(kw_only=True, default=None)
+    low: tuple[GramsPerKwh | None, ...] | None = field(kw_only=True, default=None)
+    high: tuple[GramsPerKwh | None, ...] | None = field(kw_only=True, default=None)
+    degraded: str | None = field(kw_only=True, default=None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,10 +59,10 @@ def same_kind(first: IntensitySeries, *others: IntensitySeries) -> SeriesKind:
     """The kind that all series share; the sources may differ.
 
     Raises:
-        MixedQuantities: One is average and another marginal, or lifecycle and direct.
+        MixedQuantities: One is average and another marginal, lifecycle and direct, or by location and by market.
     """
     for other in others:
-        for what in ("signal", "factors"):
+        for what in ("signal", "factors", "basis"):
             ours, theirs = getattr(first.kind, what), getattr(other.kind, what)
             if ours != theirs:
                 raise MixedQuantities(

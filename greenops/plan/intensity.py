@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
 import numpy as np
 
-from greenops.domain.grid import IntensitySeries
+from greenops.domain.grid import Forecast, IntensitySeries
 from greenops.units import GramsPerKwh
 
 QUANTA: Final = 10**9
@@ -23,10 +24,18 @@ class MeanIntensity:
     The integral up to any instant is a sum of whole steps and a part of one; a mean is the
     difference of two integrals over the length. Law: all of them are whole numbers, so windows of
     equal values have equal means, and no start is chosen for the noise of a sum.
+
+    Args:
+        series: What was recorded or foretold.
+        values: Other values for the same steps, such as one end of their range [gCO2e/kWh]; none:
+            the series' own.
     """
 
-    def __init__(self, series: IntensitySeries) -> None:
-        given = np.array([np.nan if v is None else v for v in series.values], dtype=float)
+    def __init__(
+        self, series: IntensitySeries, values: Sequence[GramsPerKwh | None] | None = None
+    ) -> None:
+        told = series.values if values is None else values
+        given = np.array([np.nan if v is None else v for v in told], dtype=float)
         known = np.isfinite(given)
         values = np.rint(np.where(known, given, 0.0) * QUANTA).astype(np.int64)
         self._gaps: list[int] = np.concatenate([[0], np.cumsum(~known)]).tolist()
@@ -48,3 +57,23 @@ class MeanIntensity:
     def _integral(self, until: int) -> int:
         whole, part = divmod(until, self._step)
         return self._sums[whole] * self._step + self._values[whole] * part
+
+
+class MeanRange:
+    """The 90 % range of a forecast's mean over `[start, end)`, from the ranges of its steps.
+
+    The means of the lows and of the highs: as if all steps of a run erred together, which is the
+    wide way to take them; errors that cancel in a long run would make it narrower. Constant time
+    each, as the mean.
+    """
+
+    def __init__(self, forecast: Forecast) -> None:
+        self._low = None if forecast.low is None else MeanIntensity(forecast, forecast.low)
+        self._high = None if forecast.high is None else MeanIntensity(forecast, forecast.high)
+
+    def __call__(self, start: datetime, end: datetime) -> tuple[GramsPerKwh, GramsPerKwh] | None:
+        """Low and high [gCO2e/kWh]; none where the forecast has no range of a step in the run."""
+        if self._low is None or self._high is None:
+            return None
+        low, high = self._low(start, end), self._high(start, end)
+        return None if low is None or high is None else (low, high)

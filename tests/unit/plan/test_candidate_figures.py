@@ -109,6 +109,23 @@ def test_every_figure_of_a_move_is_filled_and_right() -> None:
     assert (found.zone, found.location, found.provider) == ("Z", "US", "aws")
 
 
+def test_the_range_of_each_hour_counts_where_the_forecast_has_one() -> None:
+    hours = [float(value) for value in range(20, 68)]
+    low = tuple(GramsPerKwh(value - 2) for value in hours[:-40]) + (None,) * 40
+    high = tuple(GramsPerKwh(value + 5) for value in hours)
+    told = replace(forecast(*hours, error=0.1), low=low, high=high)
+
+    _, ways = batch_candidates(JOB, [HOME, replace(NORTH, forecast=told)], NOW)
+
+    by_id = {each.id: each for each in ways}
+    near, far = (by_id[f"eu-north-1/spot/2021-10-08T{at}Z"] for at in ("09:30", "16:00"))
+    assert near.carbon_g == pytest.approx(11 * 24)
+    assert (near.carbon_low_g, near.carbon_high_g) == pytest.approx((11 * 22, 11 * 29))
+    # No low of these hours: what the source states of all of them stands in.
+    assert far.carbon_g == pytest.approx(11 * 30.5)
+    assert (far.carbon_low_g, far.carbon_high_g) == pytest.approx((9.9 * 30.5, 12.1 * 30.5))
+
+
 def test_staying_at_home_moves_no_data_and_pays_for_none() -> None:
     baseline, _ = batch_candidates(JOB, [HOME], NOW)
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from greenops.domain.grid import Factors, IntensitySeries, SeriesKind, Signal
-from greenops.plan.intensity import MeanIntensity
+from greenops.domain.grid import Factors, Forecast, IntensitySeries, SeriesKind, Signal
+from greenops.plan.intensity import MeanIntensity, MeanRange
 
 START = datetime(2021, 10, 8, tzinfo=UTC)
 KIND = SeriesKind(Signal.AVERAGE, Factors.LIFECYCLE, "test", replay=False)
@@ -77,3 +77,41 @@ def test_a_window_that_only_touches_a_gap_has_a_mean():
 
     assert mean(START, START + timedelta(hours=1)) == 1.0
     assert mean(START + timedelta(hours=2), START + timedelta(hours=3)) == 3.0
+
+
+def ranged(values, low, high) -> Forecast:
+    made = series(values)
+    return Forecast(
+        made.zone, KIND, START, made.step, made.values, issued_at=START, id="f", low=low, high=high
+    )
+
+
+@given(
+    st.lists(st.tuples(*[st.floats(0, 300)] * 3), min_size=1, max_size=24),
+    st.data(),
+)
+def test_a_range_equals_the_means_of_lows_and_highs_minute_by_minute(drawn, data):
+    hours = [sorted(each) for each in drawn]
+    low, mean, high = (tuple(column) for column in zip(*hours, strict=True))
+    first = data.draw(st.integers(0, 60 * len(hours) - 1))
+    last = data.draw(st.integers(first + 1, 60 * len(hours)))
+    window = START + timedelta(minutes=first), START + timedelta(minutes=last)
+
+    found = MeanRange(ranged(mean, low, high))(*window)
+
+    met = [hours[minute // 60] for minute in range(first, last)]
+    assert found is not None
+    assert found[0] == pytest.approx(sum(each[0] for each in met) / len(met), abs=1e-6)
+    assert found[1] == pytest.approx(sum(each[2] for each in met) / len(met), abs=1e-6)
+    assert found[0] <= MeanIntensity(ranged(mean, low, high))(*window) <= found[1]
+
+
+@pytest.mark.parametrize(
+    ("low", "high"),
+    [(None, None), (None, (9.0, 9.0)), ((1.0, None), (9.0, 9.0)), ((1.0, 1.0), (9.0, None))],
+)
+def test_a_range_without_both_ends_of_every_hour_is_none(low, high):
+    found = MeanRange(ranged([5.0, 5.0], low, high))
+
+    assert found(START, START + timedelta(hours=2)) is None
+    assert found(START, START + timedelta(hours=3)) is None

@@ -18,7 +18,7 @@ from greenops.domain.console import (
 from greenops.domain.decision import Decision
 from greenops.domain.energy import EnergyReading, MeterInfo
 from greenops.domain.evidence import EntryKind, LedgerEntry, LedgerHead
-from greenops.domain.grid import Forecast, GridZone, IntensitySeries
+from greenops.domain.grid import Forecast, GridZone, IntensitySeries, SeriesKind
 from greenops.domain.override import Held, Override, OverrideOrder
 from greenops.domain.replay import Replay
 from greenops.domain.spans import EnergyAccount, SpanRow
@@ -88,6 +88,19 @@ class GridProvider(Protocol):
         Raises:
             DataMissing: None was issued, or it ended before `at`.
         """
+
+
+@runtime_checkable
+class KindStated(Protocol):
+    """A grid provider that says what its series are before it is asked for one.
+
+    Providers that may stand in for each other are compared by it at the start; one that does not state its
+    kind is compared at its first answer.
+    """
+
+    @property
+    def kind(self) -> SeriesKind:
+        """What all its series are."""
 
 
 @runtime_checkable

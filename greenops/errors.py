@@ -114,9 +114,26 @@ class Unreachable(GreenOpsError):
 
 
 class AdapterUnavailable(GreenOpsError):
-    """The outside system does not answer now; later it may."""
+    """The outside system does not answer now; later it may.
+
+    Args:
+        code, message, at, fix: As of every error.
+        retry_after_s: How long the outside system asks to wait [s]; none where it does not say.
+    """
 
     exit_code = ExitCode.UNREACHABLE
+
+    def __init__(
+        self,
+        code: str,
+        message: str,
+        *,
+        at: Location | None = None,
+        fix: str | None = None,
+        retry_after_s: float | None = None,
+    ) -> None:
+        super().__init__(code, message, at=at, fix=fix)
+        self.retry_after_s = retry_after_s
 
 
 class AdapterUnsupported(GreenOpsError):

@@ -34,8 +34,35 @@ RUN_TIME: Final = "run_time"
 PLACE: Final = ("candidate.start", "candidate.region", "candidate.pool")
 """What a choice asks of candidates beside what the rules ask."""
 LATEST: Final = 2**63 - 1
+Scores = tuple[Mask, Values, Values, Mask]
+"""Rows that may win, what they are ranked by first and then, and rows that have both numbers."""
 Ids = Callable[[], Any]
 """Gives `candidate.id` of all rows; asked only where all else is equal."""
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What a choice rests on, one value per job.
+
+    Attributes:
+        allowed: Ways beside the baseline that no rule refuses.
+        able: Ways that might have been chosen, what stays among them.
+        compliant: No rule refuses the baseline.
+        objective: Objective that counts, by its place in the ruling policy; -1 where none does.
+        score: What the choice was ranked by, the least first; NaN where there is no such number.
+    """
+
+    allowed: Values
+    able: Values
+    compliant: Mask
+    objective: Values
+    score: Values
+
+    @classmethod
+    def of(cls, jobs: int) -> Told:
+        """Nothing is known of so many jobs yet."""
+        none = np.full(jobs, NONE)
+        return cls(none, none.copy(), np.zeros(jobs, np.bool_), none.copy(), np.full(jobs, np.nan))
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +72,8 @@ class ChoiceColumns:
     Attributes:
         rows: Row of the candidates that is chosen; the job's first row is its baseline.
         moves: The policies that match enforce it, and the job is not held out.
+        by_job: What holds for each job as a whole.
+        told: What else is known of each choice.
         ends: `limits.deadline` in force [us since 1970].
         ruler: Policy whose objectives count, by its place in the set; -1 where none does.
         sampled: Answers that were asked again row by row.
@@ -54,6 +83,8 @@ class ChoiceColumns:
 
     rows: Values
     moves: Mask
+    by_job: JobRules
+    told: Told
     ends: Column
     ruler: Values
     sampled: int
@@ -70,7 +101,13 @@ def fields_of(policies: PolicySet) -> frozenset[str]:
 
 
 def choose_columns(
-    policies: PolicySet, jobs: pa.Table, candidates: pa.Table, ids: Ids, *, sample: int = 0
+    policies: PolicySet,
+    jobs: pa.Table,
+    candidates: pa.Table,
+    ids: Ids,
+    *,
+    sample: int = 0,
+    real: Mask | None = None,
 ) -> ChoiceColumns:
     """What is chosen for each job by these policies.
 
@@ -81,13 +118,15 @@ def choose_columns(
         candidates: `candidate.*`, and `job`, the row of the job; job by job, the baseline first.
         ids: Gives `candidate.id`.
         sample: Rows that are asked again row by row.
+        real: Rows that are ways at all, the others only fill a table up; none: all are. A job's
+            baseline always is one.
     """
     labels = [name[11:] for name in jobs.column_names if name.startswith("job.labels.")]
     tables = Tables(jobs, candidates, with_labels(labels))
     batch = Batch.of(tables, _expressions(policies), sample, also=(*NEEDED, *PLACE))
     rules = rules_of(policies, batch, of_baseline=False)
     refusing = [each for each in rules if each.constraint.level is not Level.ADVISORY]
-    chooser = _Chooser(policies, batch, refusing, job_rules(policies, batch), ids)
+    chooser = _Chooser(policies, batch, refusing, job_rules(policies, batch), ids, real)
     rows = np.empty(jobs.num_rows, np.int64)
     for groups in job_groups(tables.layout):
         rows[groups.jobs] = chooser.choose(groups) + groups.chunk.rows.start
@@ -95,6 +134,8 @@ def choose_columns(
     return ChoiceColumns(
         rows=rows,
         moves=(by_job.mode == ENFORCE) & ~by_job.held_out,
+        by_job=by_job,
+        told=chooser.told,
         ends=tables.source("limits.deadline").column,
         ruler=np.maximum(by_job.ruler, NONE),
         sampled=batch.sampled,
@@ -127,8 +168,10 @@ class _Chooser:
         rules: list[Rule],
         by_job: JobRules,
         ids: Ids,
+        real: Mask | None,
     ) -> None:
         self.policies, self.batch, self.rules, self.by_job = policies, batch, rules, by_job
+        self.told, self.real = Told.of(batch.tables.layout.jobs), real
         self.now = batch.tables.source("now").column
         self.latest = _latest(batch.tables)
         self.ids = ids
@@ -136,7 +179,7 @@ class _Chooser:
     def choose(self, groups: JobGroups) -> Values:
         """Row of the chunk that each job's choice is."""
         allowed = self._allowed(groups)
-        able, score, tie = self._scored(groups, allowed)
+        able, score, tie, scored = self._scored(groups, allowed)
         start = self._start(groups)
         latest = self.latest.at(groups.jobs)
         in_time = (start <= groups.spread(latest.values.ravel())) | (start == LATEST)
@@ -161,11 +204,25 @@ class _Chooser:
         hasty = self.by_job.run_now[groups.jobs] | (late & (won == NONE))
         if hasty.any():
             rows = np.where(hasty, self._soonest(groups, allowed, start), rows)
+        self._tell(groups, rows, (allowed, able, scored), score)
         return rows
+
+    def _tell(
+        self, groups: JobGroups, rows: Values, masks: tuple[Mask, Mask, Mask], score: Values
+    ) -> None:
+        allowed, able, scored = masks
+        compliant, told = groups.first(allowed), self.told
+        told.compliant[groups.jobs] = compliant
+        told.allowed[groups.jobs] = groups.count(allowed) - compliant
+        told.able[groups.jobs] = groups.count(able)
+        known, values = scored.ravel()[rows], np.broadcast_to(score, scored.shape).ravel()[rows]
+        told.score[groups.jobs] = np.where(known, values, np.nan)
 
     def _allowed(self, groups: JobGroups) -> Mask:
         chunk = groups.chunk
         refused = np.zeros(chunk.shape, np.bool_)
+        if self.real is not None:
+            refused |= ~self.real[chunk.rows].reshape(chunk.shape)
         for rule in self.rules:
             meets = rule.jobs[chunk.jobs]
             if not meets.any():
@@ -177,9 +234,10 @@ class _Chooser:
             refused |= broken if meets.all() else broken & meets
         return ~refused
 
-    def _scored(self, groups: JobGroups, allowed: Mask) -> tuple[Mask, Values, Values]:
+    def _scored(self, groups: JobGroups, allowed: Mask) -> Scores:
         """Who may win, and by what numbers: those of the first objective under which some may."""
         able: Mask = np.zeros(groups.chunk.shape, np.bool_)
+        scored: Mask = np.zeros(groups.chunk.shape, np.bool_)
         score: Values = np.zeros(groups.chunk.shape)
         tie: Values = np.zeros(groups.chunk.shape)
         ruler, own = self.by_job.ruler[groups.jobs], True
@@ -192,31 +250,31 @@ class _Chooser:
                 wins = groups.count(found[0] & ~groups.is_first()) > 0
                 takes = ruled if not number else undecided & wins
                 undecided = undecided & ~wins
+                self.told.objective[groups.jobs][takes] = number
                 if takes.all():
-                    (able, score, tie), own = found, False
+                    (able, score, tie, scored), own = found, False
                     continue
                 if not own:
                     # The kernels may ask for these arrays again, and some are one row for all.
-                    able, score, tie = (
-                        np.broadcast_to(each, able.shape).copy() for each in (able, score, tie)
+                    able, score, tie, scored = (
+                        np.broadcast_to(each, able.shape).copy()
+                        for each in (able, score, tie, scored)
                     )
                     own = True
-                for new, mine in zip(found, (able, score, tie), strict=True):
+                for new, mine in zip(found, (able, score, tie, scored), strict=True):
                     np.copyto(mine, new, where=groups.spread(takes))
-        return able, score, tie
+        return able, score, tie, scored
 
-    def _by(
-        self, groups: JobGroups, objective: Objective, allowed: Mask
-    ) -> tuple[Mask, Values, Values]:
-        score, scored = self._number(groups, objective.minimize)
-        able = allowed & scored
-        if objective.when is not None:
-            able &= self.batch.over(objective.when, groups.chunk).holds()
-        if objective.tie_break is None:
-            return able, score, np.zeros((1, 1))
-        tie, told = self._number(groups, objective.tie_break)
-        able &= told
-        return able, score, tie
+    def _by(self, groups: JobGroups, objective: Objective, allowed: Mask) -> Scores:
+        score, known = self._number(groups, objective.minimize)
+        scored, tie = allowed & known, np.zeros((1, 1))
+        if objective.tie_break is not None:
+            tie, known = self._number(groups, objective.tie_break)
+            scored &= known
+        if objective.when is None:
+            return scored.copy(), score, tie, scored
+        able = scored & self.batch.over(objective.when, groups.chunk).holds()
+        return able, score, tie, scored
 
     def _number(self, groups: JobGroups, expression: Expression) -> tuple[Values, Mask]:
         """Finite numbers, and where there is one."""
@@ -237,6 +295,8 @@ class _Chooser:
         if not passed.any():
             return groups.starts
         at_once = (start == groups.spread(now)) & ~groups.is_first() & groups.spread(passed)
+        if self.real is not None:
+            at_once &= self.real[groups.chunk.rows].reshape(groups.chunk.shape)
         for name in ("candidate.region", "candidate.pool"):
             at_once &= self._as_baseline(groups, name)
         return np.where(passed, groups.first_true(at_once), groups.starts)

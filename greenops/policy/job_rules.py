@@ -30,12 +30,14 @@ class JobRules:
         run_now: An exception says so.
         held_out: It is in the hold-out of that policy.
         mode: The most cautious mode of the policies that match, by its place in `CAUTION`.
+        matched: Policies that match, or of which that cannot be told.
     """
 
     ruler: Values
     run_now: Mask
     held_out: Mask
     mode: Values
+    matched: Values
 
 
 def job_rules(policies: PolicySet, batch: Batch) -> JobRules:
@@ -43,9 +45,11 @@ def job_rules(policies: PolicySet, batch: Batch) -> JobRules:
     jobs = batch.tables.layout.jobs
     mode, run_now = np.full(jobs, ENFORCE), np.zeros(jobs, np.bool_)
     ruler, priority = np.full(jobs, NOBODY), np.full(jobs, -np.inf)
+    matched = np.zeros(jobs, np.int64)
     for at, policy in enumerate(policies.policies):
         some_false, sure = (each.ravel() for each in matches(batch, policy))
         mode = np.where(some_false, mode, np.minimum(mode, CAUTION.index(policy.mode)))
+        matched += ~some_false
         run_now |= sure & _hastens(batch, policy)
         if not policy.objectives:
             continue
@@ -58,7 +62,7 @@ def job_rules(policies: PolicySet, batch: Batch) -> JobRules:
         ruled = ruler == at
         if policy.percent < 100 and ruled.any():  # noqa: PLR2004 - per cent
             held_out |= ruled & _held_out(batch, policy)
-    return JobRules(ruler, run_now, held_out & ~run_now, mode)
+    return JobRules(ruler, run_now, held_out & ~run_now, mode, matched)
 
 
 def _hastens(batch: Batch, policy: Policy) -> Mask:

@@ -93,6 +93,8 @@ class Forecast(IntensitySeries):
         error: Relative 90 % half width of the source's past errors; none where unknown.
         low, high: 90 % range of each value [gCO2e/kWh]; none where the source gives none.
         degraded: Why this stands in for what was asked for, in words; none where nothing is missing.
+        widened: Factor by which the ends of the ranges were moved away from the values, because the
+            ranges of late held too few hours; none where they were not.
     """
 
     issued_at: datetime = field(kw_only=True)
@@ -101,6 +103,7 @@ class Forecast(IntensitySeries):
     low: tuple[GramsPerKwh | None, ...] | None = field(kw_only=True, default=None)
     high: tuple[GramsPerKwh | None, ...] | None = field(kw_only=True, default=None)
     degraded: str | None = field(kw_only=True, default=None)
+    widened: float | None = field(kw_only=True, default=None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,10 +37,10 @@ class MeanIntensity:
         told = series.values if values is None else values
         given = np.array([np.nan if v is None else v for v in told], dtype=float)
         known = np.isfinite(given)
-        values = np.rint(np.where(known, given, 0.0) * QUANTA).astype(np.int64)
+        quanta = np.rint(np.where(known, given, 0.0) * QUANTA).astype(np.int64)
         self._gaps: list[int] = np.concatenate([[0], np.cumsum(~known)]).tolist()
-        self._sums: list[int] = np.concatenate([[0], np.cumsum(values)]).tolist()
-        self._values: list[int] = [*values.tolist(), 0]
+        self._sums: list[int] = np.concatenate([[0], np.cumsum(quanta)]).tolist()
+        self._values: list[int] = [*quanta.tolist(), 0]
         self._start, self._end = series.start, series.end
         self._step = series.step // TICK
 

@@ -80,11 +80,22 @@ class GreenOpsError(Exception):
         self.fix = fix
         super().__init__(str(self))
 
+    def __reduce__(self) -> tuple[object, ...]:
+        """Pickle whole, so that a worker's error is ours here too."""
+        return _again, (type(self), self.__dict__)
+
     def __str__(self) -> str:
         """Give the one line that is printed."""
         where = f"{self.at}: " if self.at else ""
         then = f"; {self.fix}" if self.fix else ""
         return one_line(f"{self.code} {where}{self.message}{then}")
+
+
+def _again(kind: type[GreenOpsError], parts: dict[str, object]) -> GreenOpsError:
+    made = kind.__new__(kind)
+    made.__dict__.update(parts)
+    made.args = (str(made),)
+    return made
 
 
 class UsageError(GreenOpsError):

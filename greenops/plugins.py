@@ -10,6 +10,7 @@ from greenops.errors import UsageError, nearest
 METERS = "greenops.energy_meters"
 PROVIDERS = "greenops.grid_providers"
 ACTUATORS = "greenops.actuators"
+ENGINES = "greenops.engines"
 
 
 @cache

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Protocol, Self, runtime_checkable
+from typing import Protocol, Self, TypeVar, runtime_checkable
 
 from greenops.domain.action import Action, Diff, Receipt, SetWeights, StartJob, TargetState
 from greenops.domain.console import (
@@ -297,3 +297,36 @@ class ControlPlane(Protocol):
 
     def held(self) -> Sequence[Held]:
         """Runs that a `greenops run` holds right now."""
+
+
+P_contra = TypeVar("P_contra", contravariant=True)
+R_co = TypeVar("R_co", covariant=True)
+P = TypeVar("P")
+R = TypeVar("R")
+
+
+class Work(Protocol[P_contra, R_co]):
+    """What is done to each part: a pure function that pickles, its data with it."""
+
+    def __call__(self, part: P_contra, /) -> R_co:
+        """The result of one part; depends on nothing else."""
+
+
+@runtime_checkable
+class Engine(Protocol):
+    """Runs one function over many parts: here, in a pool of processes, on a cluster."""
+
+    @property
+    def name(self) -> str:
+        """The name it is registered under."""
+
+    def run(self, work: Work[P, R], parts: Iterable[P]) -> Iterator[R]:
+        """The result of every part, in the order of the parts; few parts are held at once.
+
+        Raises:
+            Unreachable: A worker died, or there are none.
+            GreenOpsError: As `work` raised it.
+        """
+
+    def close(self) -> None:
+        """End the workers that were started; twice is once."""

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import pickle
+
 from greenops.errors import (
     AdapterUnavailable,
     DataMissing,
@@ -43,3 +45,16 @@ def test_each_kind_of_error_has_its_exit_code():
 def test_the_nearest_word_is_found_or_none():
     assert nearest("urgncy", ["urgency", "team"]) == "urgency"
     assert nearest("zzz", ["urgency", "team"]) is None
+
+
+def test_an_error_is_the_same_after_it_was_pickled():
+    made = DataMissing("GO0303", "no such day", at=Location("a.yaml", 3, 4), fix="bring it")
+
+    back = pickle.loads(pickle.dumps(made))
+
+    assert (type(back), str(back), back.args, back.at) == (
+        DataMissing,
+        str(made),
+        made.args,
+        made.at,
+    )

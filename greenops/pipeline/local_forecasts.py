@@ -1,0 +1,229 @@
+"""Forecasts from a zone's own past, for zones whose provider has history but no forecast.
+
+One call for whoever puts providers together: `with_local_forecasts(provider, clock, run)`. It gives a provider
+that answers as the given one does, and steps in where that one has no forecast. `LocalForecasts.local` asks for such a
+forecast alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from threading import Lock
+from typing import TYPE_CHECKING, Final
+
+from greenops.domain.grid import Forecast, GridZone, IntensitySeries
+from greenops.errors import AdapterUnavailable, DataMissing, GreenOpsError
+from greenops.pipeline.savings_by_day import ForecastArchive
+from greenops.ports import Clock, GridProvider
+
+if TYPE_CHECKING:
+    from greenops.grid.local_forecast_issue import LocalIssue
+
+ISSUED_EVERY: Final = timedelta(days=1)
+"""One training a zone and day, at midnight UTC; the forecast reaches four days."""
+PAST: Final = tuple(timedelta(days=days) for days in (540, 360, 180, 90))
+"""How much of the past is asked for, longest first: a year and a half captured most of what waiting can
+save on twelve grids (81 % within a day, 72 % with 90 days; second half of 2021)."""
+SHORTEST: Final = timedelta(days=60)
+LATE: Final = tuple(timedelta(hours=hours) for hours in (0, 1, 2, 3, 6, 12, 24))
+"""How far behind a source may be."""
+AGAIN_AFTER: Final = timedelta(minutes=10)
+"""How long a failure stands before it is tried again."""
+MOST_KEPT: Final = 256
+
+Run = Callable[[Callable[[], None]], None]
+"""Carries out a training, now or beside."""
+
+
+def at_once(work: Callable[[], None]) -> None:
+    """Train now; whoever asked waits for it."""
+    work()
+
+
+def with_local_forecasts(
+    provider: GridProvider, clock: Clock, run: Run = at_once
+) -> LocalForecasts:
+    """A provider that also foretells where the given one does not.
+
+    Args:
+        provider: Who is asked first, and who knows the past.
+        clock: Nothing later than its now is looked at, whatever instant is asked for.
+        run: How a training is carried out. `at_once` for commands that ask once; where decisions must
+            not wait, one that starts a thread: until a zone's forecast of the day is made, that of an earlier
+            day answers, and without one there is no forecast.
+    """
+    return LocalForecasts(provider, clock, run)
+
+
+class LocalForecasts:
+    """A grid provider; see `with_local_forecasts`. Safe to ask from several threads."""
+
+    def __init__(self, provider: GridProvider, clock: Clock, run: Run = at_once) -> None:
+        self.inner: Final = provider
+        self._clock, self._run = clock, run
+        self._lock, self._training = Lock(), Lock()
+        self._made: dict[tuple[str, datetime], LocalIssue] = {}
+        self._failed: dict[tuple[str, datetime], tuple[GreenOpsError, datetime]] = {}
+        self._open: set[tuple[str, datetime]] = set()
+
+    @property
+    def name(self) -> str:
+        """Name of the provider that is asked first."""
+        return self.inner.name
+
+    def zones(self) -> Sequence[GridZone]:
+        """Zones of the provider."""
+        return self.inner.zones()
+
+    def actual(self, zone: str, start: datetime, end: datetime) -> IntensitySeries:
+        """As the provider tells it.
+
+        Raises:
+            DataMissing: The zone or a part of the time is not known.
+        """
+        return self.inner.actual(zone, start, end)
+
+    def issues(self, zone: str) -> Sequence[datetime]:
+        """When each forecast that the provider keeps was issued.
+
+        Raises:
+            DataMissing: It keeps none, or does not know the zone.
+        """
+        if isinstance(self.inner, ForecastArchive):
+            return self.inner.issues(zone)
+        raise DataMissing(
+            "GO0310",
+            f"grid provider `{self.name}` keeps no forecasts of `{zone}`",
+            fix="the provider `shipped` does",
+        )
+
+    def forecast(self, zone: str, at: datetime) -> Forecast:
+        """The provider's newest forecast; where it has none, one from the zone's own past.
+
+        One that stands in for a provider which does not answer says so in `degraded`.
+
+        Raises:
+            DataMissing: Neither the provider nor the past tells one.
+            AdapterUnavailable: The provider does not answer, and the past tells none either.
+        """
+        try:
+            return self.inner.forecast(zone, at)
+        except (DataMissing, AdapterUnavailable) as error:
+            try:
+                found = self.local(zone, at)
+            except GreenOpsError:
+                raise error from None
+            if isinstance(error, DataMissing):
+                return found
+            return replace(found, degraded=f"`{self.name}` does not answer ({error.code})")
+
+    def local(self, zone: str, at: datetime) -> Forecast:
+        """The newest forecast from the zone's own past.
+
+        Raises:
+            DataMissing: The past is too short or not known, or the forecast is not made yet.
+            AdapterUnavailable: The provider does not tell the past now.
+        """
+        now = self._clock.now()
+        day = _day(min(at, now))
+        self._see_to(zone, day, now)
+        with self._lock:
+            days = [made for name, made in self._made if name == zone and made <= day]
+            found = self._made[zone, max(days)].forecast if days else None
+            failed = self._failed.get((zone, day))
+        if found is not None and found.issued_at <= at < found.end:
+            return found
+        if failed is not None:
+            raise failed[0]
+        raise DataMissing(
+            "GO0314",
+            f"`{zone}` has no forecast from its own past for {at.astimezone(UTC):%Y-%m-%dT%H:%MZ}",
+            fix="ask again in a moment",
+        )
+
+    def _see_to(self, zone: str, day: datetime, now: datetime) -> None:
+        """Have the forecast of a day made, unless it is there, under way, or failed a moment ago."""
+        key = zone, day
+        with self._lock:
+            failed = self._failed.get(key)
+            waits = failed is not None and now - failed[1] < AGAIN_AFTER
+            if key in self._made or key in self._open or waits:
+                return
+            self._open.add(key)
+        try:
+            self._run(lambda: self._make(zone, day))
+        except RuntimeError:  # no thread can be had
+            with self._lock:
+                self._open.discard(key)
+
+    def _make(self, zone: str, day: datetime) -> None:
+        key = zone, day
+        try:
+            with self._training:  # one after the other: nobody waits for the second
+                made = _issue(self.inner, zone, day)
+        except GreenOpsError as error:
+            with self._lock:
+                self._failed[key] = error, self._clock.now()
+        else:
+            with self._lock:
+                self._failed.pop(key, None)
+                self._made[key] = made
+                while len(self._made) > MOST_KEPT:
+                    del self._made[next(iter(self._made))]
+        finally:
+            with self._lock:
+                self._open.discard(key)
+
+
+def _day(at: datetime) -> datetime:
+    epoch = datetime(1970, 1, 1, tzinfo=UTC)
+    return epoch + (at - epoch) // ISSUED_EVERY * ISSUED_EVERY
+
+
+def _issue(provider: GridProvider, zone: str, day: datetime) -> LocalIssue:
+    # Arrays load when the first forecast is made: most commands make none.
+    from greenops.grid.local_forecast_issue import issue
+
+    past = known_past(provider, zone, day)
+    try:
+        return issue(past, day)
+    except ValueError as error:
+        raise DataMissing(
+            "GO0314", f"`{zone}` has no forecast from its own past: {error}"
+        ) from error
+
+
+def known_past(provider: GridProvider, zone: str, until: datetime) -> IntensitySeries:
+    """As much of a zone's past as a provider tells, up to a year and a half.
+
+    Args:
+        provider: Who tells it; one that is behind by up to a day will do.
+        zone: Grid zone.
+        until: Nothing later is asked for.
+
+    Raises:
+        DataMissing: It does not tell the last 60 days.
+        AdapterUnavailable: It does not answer.
+    """
+    found, end = _newest(provider, zone, until)
+    for length in PAST:
+        with suppress(DataMissing):
+            return provider.actual(zone, end - length, end)
+    return found
+
+
+def _newest(provider: GridProvider, zone: str, until: datetime) -> tuple[IntensitySeries, datetime]:
+    last = None
+    for late in LATE:
+        try:
+            return provider.actual(zone, until - late - SHORTEST, until - late), until - late
+        except DataMissing as error:
+            last = last or error
+    raise DataMissing(
+        "GO0314",
+        f"`{zone}` has no forecast from its own past: 60 days are needed, and `{provider.name}` does not "
+        "have them",
+    ) from last

@@ -46,6 +46,10 @@ NONSENSE: Final = (
 """What taking an answer apart may raise where it is not what was asked for."""
 
 
+class KeyRefused(AdapterUnavailable):
+    """The key is not valid, or no longer: status 401."""
+
+
 @dataclass(frozen=True, slots=True)
 class WebSource:
     """A web service that answers GET.
@@ -119,6 +123,8 @@ class WebSource:
             raise AdapterUnavailable(
                 "GO0320", f"`{self.name}` cannot be reached at `{self.shown}`: {answer}"
             )
+        if answer.status == HTTPStatus.NO_CONTENT:
+            raise DataMissing("GO0303", f"`{self.name}` has nothing to say to that")
         if answer.status // 100 == SUCCESS:
             return answer.text
         raise self._refused(path, answer.status, answer.headers, self._words(answer.text), zone)
@@ -151,10 +157,10 @@ class WebSource:
     ) -> GreenOpsError:
         match status:
             case HTTPStatus.UNAUTHORIZED | HTTPStatus.FORBIDDEN:
-                plan = "" if status == HTTPStatus.UNAUTHORIZED else ", or its plan lacks this"
-                what = f"the key{plan}" if self.key else "to answer"
+                known = status == HTTPStatus.FORBIDDEN
+                what = f"the key{', or its plan lacks this' * known}" if self.key else "to answer"
                 fix = f"check {self.key}" if self.key else None
-                return AdapterUnavailable(
+                return (AdapterUnavailable if known else KeyRefused)(
                     "GO0321", f"`{self.name}` refuses {what} (status {status}){words}", fix=fix
                 )
             case HTTPStatus.NOT_FOUND:
@@ -170,7 +176,7 @@ class WebSource:
                 why = f"sends elsewhere (status {status})"
                 fix = f"set {self.url_setting or 'the address'} to where it lives now"
                 return AdapterUnavailable("GO0322", f"`{self.name}` {why}", fix=fix)
-            case _ if status // 100 == CLIENT:
+            case _ if status // 100 == CLIENT or status == HTTPStatus.NOT_IMPLEMENTED:
                 why = f"does not take the question (status {status}){words}"
                 return DataMissing("GO0324", f"`{self.name}` {why}")
             case _:

@@ -5,22 +5,26 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Final
 
-from greenops.domain.fuels import Fuel, FuelFactors
-from greenops.domain.grid import Factors
+from greenops.adapters.grid_points import Laid
+from greenops.domain.fuels import Fuel, FuelFactors, GenerationMix
+from greenops.domain.grid import Factors, SeriesKind, Signal
 from greenops.domain.record import canonical, restore
-from greenops.errors import InvalidFile, Location
+from greenops.errors import AdapterUnsupported, InvalidFile, Location
 from greenops.units import GramsPerKwh
 
 SHIPPED: Final = Path(__file__).parent.parent / "data" / "fuel_factors.json"
+OWN: Final = "GREENOPS_FUEL_FACTORS"
+"""Environment variable: a table of one's own."""
 UNIT: Final = "gCO2e/kWh"
 FUELS: Final = frozenset(fuel.value for fuel in Fuel)
 LARGEST: Final = 3_000.0
-"""Factor above which a number cannot be meant [gCO2e/kWh]; lignite in old plants is about 1,300."""
+"""Above this a number is no emission factor [gCO2e/kWh]; the dirtiest plants emit under 2,000."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +64,55 @@ class FuelFactorTable:
             if each.factors is factors and each.zone in {None, zone}:
                 grams |= {Fuel(fuel): GramsPerKwh(value) for fuel, value in each.grams.items()}
         return FuelFactors(factors, grams, f"{self.name}-{self.version}")
+
+
+@dataclass(frozen=True, slots=True)
+class ChosenFactors:
+    """The factors that the settings name."""
+
+    table: FuelFactorTable
+    factors: Factors
+
+    def of(self, zone: str) -> FuelFactors:
+        """The factors as they hold in a zone."""
+        return self.table.of(self.factors, zone)
+
+    def kind(self, source: str, zone: str) -> SeriesKind:
+        """What a series is that a source's generation and these factors give."""
+        named = f"{source} x {self.of(zone).id}"
+        return SeriesKind(Signal.AVERAGE, self.factors, named, replay=False)
+
+    def lay(self, mix: GenerationMix) -> Laid:
+        """Intensity of a mix, from the first step that is known to the last one.
+
+        Raises:
+            ValueError: No step is known.
+        """
+        values = mix.intensities(self.of(mix.zone))
+        known = [place for place, value in enumerate(values) if value is not None]
+        if not known:
+            raise ValueError("no time for which all its fuels are reported")
+        first = mix.start + known[0] * mix.step
+        return Laid(first, mix.step, values[known[0] : known[-1] + 1], None)
+
+
+def chosen_factors(environ: Mapping[str, str], variable: str) -> ChosenFactors:
+    """The factors that settings name: which kind, and a table of one's own or the shipped one.
+
+    Args:
+        environ: The settings.
+        variable: The one that says `lifecycle` or `direct`.
+
+    Raises:
+        AdapterUnsupported: It says something else.
+        InvalidFile: The table of one's own is not what it should be.
+    """
+    said = environ.get(variable, "").strip() or Factors.LIFECYCLE
+    if said not in tuple(Factors):
+        words = " or ".join(f"`{each}`" for each in Factors)
+        raise AdapterUnsupported("GO0325", f"`{variable}` must be {words}, not `{said}`")
+    own = environ.get(OWN, "").strip()
+    return ChosenFactors(read_factors(Path(own)) if own else shipped_factors(), Factors(said))
 
 
 @cache

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
+from typing import Final
 
 from greenops.domain.grid import Factors
 from greenops.units import GramsPerKwh
+
+DAY: Final = timedelta(days=1)
 
 
 class Fuel(StrEnum):
@@ -63,6 +66,13 @@ class GenerationMix:
             None if fuels is None else mix_intensity(fuels, factors) for fuels in self.fuels
         )
 
+    def part(self, start: datetime, end: datetime) -> GenerationMix:
+        """The steps that cover `[start, end)`, of those that there are."""
+        first = max(0, (start - self.start) // self.step)
+        past = max(first, -((self.start - end) // self.step))
+        at = self.start + first * self.step
+        return replace(self, start=at, fuels=self.fuels[first:past])
+
     def unknown_share(self) -> float | None:
         """Share of all generation whose fuel is not known [1]; none of no generation."""
         known = [fuels for fuels in self.fuels if fuels is not None]
@@ -93,9 +103,9 @@ def make_mix(
 ) -> GenerationMix:
     """The mix of every step of `[start, end)`, from what was reported by code.
 
-    A code that is reported at some time of a UTC day belongs to all of that day: a step that lacks it
-    is a gap, since a mix without its coal would look clean. So the answer does not depend on what
-    part of a day was asked for, provided that `reported` holds whole days.
+    A code that is reported at some time of a UTC day, or of the day before, belongs to all of the day: a
+    step that lacks it is a gap, since a mix whose coal is reported late would look clean. So the answer does
+    not depend on what was asked for, provided that `reported` holds whole days, and one more before.
 
     Args:
         zone: Grid zone.
@@ -114,7 +124,8 @@ def make_mix(
     unknown: set[str] = set()
     for index in range(-((start - end) // step)):
         at = start + index * step
-        wanted = of_day.get(at.astimezone(UTC).date(), set())
+        day = at.astimezone(UTC).date()
+        wanted = of_day.get(day, set()) | of_day.get(day - DAY, set())
         whole = bool(wanted) and all(at in made_by[code] for code in wanted)
         found.append(_by_fuel(made_by, codes, wanted, at) if whole else None)
         unknown |= wanted - codes.keys()

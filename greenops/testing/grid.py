@@ -138,14 +138,36 @@ def check_grid_provider(
         end: … up to here.
         before: An instant before its first forecast.
     """
-    assert isinstance(provider, GridProvider)
-    assert provider.name
-    assert zone in [each.id for each in provider.zones()]
-    assert len({each.id for each in provider.zones()}) == len(provider.zones())
+    _check_zones(provider, zone)
     check_actual(provider, zone, start, end)
     check_forecast(provider, zone, start, end, before)
     _refuses(lambda: provider.actual("no such zone", start, end))
     _refuses(lambda: provider.forecast("no such zone", start))
+
+
+def check_grid_without_forecasts(
+    provider: GridProvider, zone: str, start: datetime, end: datetime
+) -> None:
+    """Assert the promises of the port of a provider that tells what was, and never what will be.
+
+    Args:
+        provider: What is tested.
+        zone: A zone it knows …
+        start: … from here …
+        end: … up to here.
+    """
+    _check_zones(provider, zone)
+    check_actual(provider, zone, start, end)
+    _refuses(lambda: provider.forecast(zone, start))
+    _refuses(lambda: provider.actual("no such zone", start, end))
+    _refuses(lambda: provider.forecast("no such zone", start))
+
+
+def _check_zones(provider: GridProvider, zone: str) -> None:
+    assert isinstance(provider, GridProvider)
+    assert provider.name
+    assert zone in [each.id for each in provider.zones()]
+    assert len({each.id for each in provider.zones()}) == len(provider.zones())
 
 
 def check_actual(provider: GridProvider, zone: str, start: datetime, end: datetime) -> None:

@@ -7,9 +7,12 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from greenops.adapters.eia930 import Eia930
 from greenops.adapters.grid_files import GridFiles
 from greenops.adapters.shipped_grid import ShippedGrid
-from greenops.testing.grid import check_grid_provider
+from greenops.testing.generation import KEY, FakeEia930
+from greenops.testing.grid import check_grid_provider, check_grid_without_forecasts
+from greenops.testing.web_service import FakeWebService
 
 DAY, HOUR = timedelta(days=1), timedelta(hours=1)
 FIRST = datetime(2021, 10, 8, tzinfo=UTC)
@@ -35,6 +38,18 @@ def test_files_keep_the_promises_on_what_was_shipped(tmp_path, zone, offset):
     check_grid_provider(
         GridFiles(tmp_path / "grid.yaml"), zone, start, start + 3 * DAY, before=FIRST - HOUR
     )
+
+
+@pytest.mark.network
+@pytest.mark.parametrize("offset", [timedelta(0), timedelta(minutes=17)])
+def test_eia930_keeps_the_promises(offset):
+    wave = {"COL": [100.0 + i % 24 for i in range(144)], "WND": [50.0 + i % 7 for i in range(144)]}
+    wave["COL"][60] = None
+    start = FIRST + DAY + offset
+
+    with FakeWebService(FakeEia930(wave, FIRST)) as service:
+        grid = Eia930({"GREENOPS_EIA_KEY": KEY, "GREENOPS_EIA_URL": service.url})
+        check_grid_without_forecasts(grid, "CISO", start, start + 3 * DAY)
 
 
 def lines(series, issued):

@@ -120,15 +120,15 @@ def test_storage_is_in_neither_side_of_the_mean():
     assert with_storage.fuels == ({Fuel.COAL: 100.0},)
 
 
-def test_a_step_that_lacks_a_fuel_of_its_day_is_a_gap_and_another_days_fuel_is_not_missed():
-    hours = [DAY + i * HOUR for i in range(48)]
+def test_a_step_that_lacks_a_fuel_of_its_day_or_the_day_before_is_a_gap():
+    hours = [DAY + i * HOUR for i in range(72)]
     coal = {at: 50.0 for at in hours[:24] if at != hours[3]}
     wind = dict.fromkeys(hours, 50.0)
 
-    mix = make_mix("Z", {"COL": coal, "WND": wind}, CODES, DAY, DAY + 48 * HOUR, HOUR)
+    mix = make_mix("Z", {"COL": coal, "WND": wind}, CODES, DAY, DAY + 72 * HOUR, HOUR)
 
-    assert [i for i, each in enumerate(mix.fuels) if each is None] == [3]
-    assert mix.fuels[24] == {Fuel.WIND: 50.0}
+    assert [i for i, each in enumerate(mix.fuels) if each is None] == [3, *range(24, 48)]
+    assert mix.fuels[48] == {Fuel.WIND: 50.0}
 
 
 def test_what_draws_power_makes_nothing_and_a_mix_of_nothing_has_no_intensity():

@@ -67,6 +67,11 @@ class ShippedGrid:
         """The name it is registered under."""
         return "shipped"
 
+    @property
+    def kind(self) -> SeriesKind:
+        """What all its series are; the source differs between Europe and America."""
+        return SeriesKind(Signal.AVERAGE, Factors.LIFECYCLE, "carboncast", replay=True)
+
     def zones(self) -> Sequence[GridZone]:
         """Zones it knows, by id.
 
@@ -265,6 +270,13 @@ def shipped_regions() -> tuple[Region, ...]:
             usd_per_hour={pool: Usd(price) for pool, price in row["usd_per_hour"].items()},
             usd_per_gb=Usd(row["usd_per_gb"]),
             price_source=row["price_source"],
+            latitude=row["latitude"],
+            longitude=row["longitude"],
+            cfe=row["cfe"],
+            cfe_source=row["cfe_source"],
+            wue=row["wue"],
+            wue_source=row["wue_source"],
+            zone_names=tuple(row["zone_names"]),
         )
         for row in _region_rows()
     )

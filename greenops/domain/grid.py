@@ -120,6 +120,12 @@ class Region:
         usd_per_hour: Price of one instance by pool [USD/h]: `{"ondemand": .., "spot": ..}`.
         usd_per_gb: Price of moving data out to another region [USD/GB].
         price_source: Where the prices are from, with their date and region.
+        latitude, longitude: Where it lies [degrees north and east], about; none where no source says.
+        cfe: Part of its electricity that is carbon-free by the hour [1]; none where its provider does not say.
+        cfe_source: Where `cfe` is from, with its year.
+        wue: Water usage effectiveness of the site [L/kWh]; none where no source says.
+        wue_source: Where `wue` is from, with its year.
+        zone_names: What other sources call its grid zone, best first: `US-CAL-CISO`.
     """
 
     id: str
@@ -131,3 +137,10 @@ class Region:
     usd_per_hour: Mapping[str, Usd]
     usd_per_gb: Usd
     price_source: str
+    latitude: float | None = None
+    longitude: float | None = None
+    cfe: float | None = None
+    cfe_source: str | None = None
+    wue: float | None = None
+    wue_source: str | None = None
+    zone_names: tuple[str, ...] = ()

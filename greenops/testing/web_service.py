@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import ssl
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
@@ -56,8 +58,10 @@ class FakeWebService:
         self.answer = answer
         self.asked: list[Request] = []
         """Every request, oldest first."""
-        self._over = threading.Event()
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
+        self.over = threading.Event()
+        """Set: what drips, drips no more."""
+        handler = type("Handler", (_Handler,), {"service": self})
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
         self._server.daemon_threads = True
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
 
@@ -66,38 +70,11 @@ class FakeWebService:
         """Where it listens."""
         return f"http://127.0.0.1:{self._server.server_port}"
 
-    def _handler(self) -> type[BaseHTTPRequestHandler]:
-        service = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                parts = urlsplit(self.path)
-                request = Request(
-                    unquote(parts.path),
-                    dict(parse_qsl(parts.query, keep_blank_values=True)),
-                    {name.lower(): value for name, value in self.headers.items()},
-                )
-                service.asked.append(request)
-                self._send(service.answer(request))
-
-            def _send(self, reply: Reply) -> None:
-                self.send_response(reply.status)
-                for name, value in reply.headers.items():
-                    self.send_header(name, value)
-                self.send_header("Content-Length", str(len(reply.content)))
-                self.end_headers()
-                if not reply.drip_s:
-                    self.wfile.write(reply.content)
-                    return
-                for byte in reply.content:
-                    if service._over.wait(reply.drip_s):
-                        return
-                    self.wfile.write(bytes([byte]))
-
-            def log_message(self, *_: Any) -> None:
-                """Say nothing."""
-
-        return Handler
+    def wrap(self, context: ssl.SSLContext) -> None:
+        """Answer over TLS from now on."""
+        self._server.socket = context.wrap_socket(
+            self._server.socket, server_side=True, do_handshake_on_connect=False
+        )
 
     def __enter__(self) -> Self:
         """Listen."""
@@ -106,7 +83,42 @@ class FakeWebService:
 
     def __exit__(self, *_: object) -> None:
         """Listen no more."""
-        self._over.set()
+        self.over.set()
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()
+
+
+class _Handler(BaseHTTPRequestHandler):
+    """One connection of a fake."""
+
+    service: FakeWebService
+
+    def do_GET(self) -> None:
+        parts = urlsplit(self.path)
+        request = Request(
+            unquote(parts.path),
+            dict(parse_qsl(parts.query, keep_blank_values=True)),
+            {name.lower(): value for name, value in self.headers.items()},
+        )
+        self.service.asked.append(request)
+        self._send(self.service.answer(request))
+
+    def _send(self, reply: Reply) -> None:
+        self.send_response(reply.status)
+        for name, value in reply.headers.items():
+            self.send_header(name, value)
+        if "Content-Length" not in reply.headers:
+            self.send_header("Content-Length", str(len(reply.content)))
+        self.end_headers()
+        with suppress(OSError):  # whoever asked may have gone
+            if not reply.drip_s:
+                self.wfile.write(reply.content)
+                return
+            for byte in reply.content:
+                if self.service.over.wait(reply.drip_s):
+                    return
+                self.wfile.write(bytes([byte]))
+
+    def log_message(self, *_: Any) -> None:
+        """Say nothing."""

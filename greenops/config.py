@@ -81,8 +81,12 @@ class Settings:
 PREFIX = "GREENOPS_"
 PATHS = ("state", "policies", "checkpoint_mirror", "language_models")
 LARGEST_PORT = 65_535
-LONGEST_WAIT_S = 60.0
-"""Longest that a decision may be told to wait [s]."""
+RANGES: Mapping[str, tuple[int, int]] = {
+    "grid_wait_s": (0, 60),
+    "grid_calls_per_minute": (1, 1_000_000),
+    "idle_reserved": (0, 1),
+}
+"""Least and most of settings that have both."""
 CHOICES: Mapping[str, tuple[str, ...]] = {
     "mode": ("recommend", "act"),
     "language_model_calls": ("elsewhere", "all", "off"),
@@ -235,14 +239,10 @@ def _checked(name: str, value: Any, origin: object) -> Any:
         raise UsageError("GO0804", f"`{name}` must be {words}, not `{value}` (from {origin})")
     if name in AMOUNTS and not 0 <= value < math.inf:
         raise UsageError("GO0804", f"`{name}` must be 0 or more, not `{value}` (from {origin})")
-    if name == "grid_wait_s" and not 0 <= value <= LONGEST_WAIT_S:
-        raise UsageError(
-            "GO0804", f"`{name}` must be 0 to {LONGEST_WAIT_S:g}, not `{value}` (from {origin})"
-        )
-    if name == "grid_calls_per_minute" and not 1 <= value < math.inf:
-        raise UsageError("GO0804", f"`{name}` must be 1 or more, not `{value}` (from {origin})")
-    if name == "idle_reserved" and not 0 <= value <= 1:
-        raise UsageError("GO0804", f"`{name}` must be 0 to 1, not `{value}` (from {origin})")
+    least, most = RANGES.get(name, (None, None))
+    if least is not None and most is not None and not least <= value <= most:
+        said = f"{least} to {most:,}"
+        raise UsageError("GO0804", f"`{name}` must be {said}, not `{value}` (from {origin})")
     if name == "embodied_lifetime_years" and value == 0:
         raise UsageError("GO0804", f"`{name}` must be above 0 (from {origin})")
     if name == "span_parts":

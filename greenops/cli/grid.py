@@ -1,23 +1,21 @@
-"""`greenops grid zones|now|forecast`: what is known of the grid, with unit, source and kind."""
+"""`greenops grid zones|now|forecast|quality`: what is known of the grid, with unit, source and kind."""
 
 from __future__ import annotations
 
 import argparse
 from typing import TYPE_CHECKING, Any
 
+from greenops.cli import grid_quality
+from greenops.cli.grid_output import UNIT, instant, iso, opened, show
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-    from datetime import datetime
+    from collections.abc import Iterator
 
     from greenops.domain.grid import Forecast, SeriesKind
-    from greenops.pipeline.grid import GridContext
-    from greenops.ports import Clock
-
-UNIT = "gCO2e/kWh"
 
 
 def add_parser(subparsers: Any) -> None:
-    """Add `grid zones`, `grid now` and `grid forecast`."""
+    """Add `grid zones`, `grid now`, `grid forecast` and `grid quality`."""
     parser = subparsers.add_parser("grid", help="carbon intensity by grid zone and region")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     zones = commands.add_parser("zones", help="grid zones and the regions they feed")
@@ -33,11 +31,12 @@ def add_parser(subparsers: Any) -> None:
     forecast.set_defaults(run=run_forecast)
     for each in (zones, now, forecast):
         each.add_argument("-o", "--output", choices=("table", "json"), default="table")
+    grid_quality.add_parser(commands)
 
 
 def run_zones(args: argparse.Namespace) -> int:
     """Print the zones."""
-    context, _ = _open()
+    context, _ = opened()
     rows = [
         {
             "zone": zone.id,
@@ -48,7 +47,7 @@ def run_zones(args: argparse.Namespace) -> int:
         for zone in context.provider.zones()
     ]
     head = f"{len(rows)} grid zones of provider `{context.provider.name}`"
-    _show(args, {"provider": context.provider.name, "zones": rows}, rows, head)
+    show(args, {"provider": context.provider.name, "zones": rows}, rows, head)
     return 0
 
 
@@ -58,7 +57,7 @@ def run_now(args: argparse.Namespace) -> int:
     from greenops.grid.factors import intensity_at
     from greenops.pipeline.grid import fresh_factors
 
-    context, clock = _open()
+    context, clock = opened()
     chosen = [context.regions[args.region]] if args.region else list(context.regions)
     table, now = fresh_factors(context, clock, horizon_h=0), clock.now()
     rows = []
@@ -77,104 +76,58 @@ def run_now(args: argparse.Namespace) -> int:
                 "source": _source(series.kind) if series else estimated,
             }
         )
-    head = f"average carbon intensity [{UNIT}] at {_iso(now)}, before PUE"
-    _show(args, {"at": _iso(now), "unit": UNIT, "regions": rows}, rows, head)
+    head = f"average carbon intensity [{UNIT}] at {iso(now)}, before PUE"
+    show(args, {"at": iso(now), "unit": UNIT, "regions": rows}, rows, head)
     return 0
 
 
 def run_forecast(args: argparse.Namespace) -> int:
     """Print a forecast's hours."""
-    context, clock = _open()
-    at = _instant(args.at) if args.at else clock.now()
+    context, clock = opened()
+    at = instant(args.at) if args.at else clock.now()
     forecast = context.provider.forecast(args.zone, at)
     rows = list(_hours(forecast))
     kind = forecast.kind
-    known = "unknown" if forecast.error is None else f"±{100 * forecast.error:.0f} %"
     head = (
         f"{forecast.zone}: {kind.signal} {kind.factors} carbon intensity [{UNIT}], "
-        f"issued {_iso(forecast.issued_at)}, 90 % range {known}\n{_source(kind)}, {forecast.id}"
+        f"issued {iso(forecast.issued_at)}, 90 % range {_range(forecast)}\n"
+        f"{_source(kind)}, {forecast.id}"
     )
+    if forecast.degraded is not None:
+        head += f"\ndegraded: {forecast.degraded}"
     whole = {
         "id": forecast.id,
         "zone": forecast.zone,
-        "issued_at": _iso(forecast.issued_at),
+        "issued_at": iso(forecast.issued_at),
         "signal": kind.signal.value,
         "factors": kind.factors.value,
         "source": kind.source,
         "replay": kind.replay,
         "unit": UNIT,
         "error": forecast.error,
+        "widened": forecast.widened,
+        "degraded": forecast.degraded,
         "values": rows,
     }
-    _show(args, whole, rows, head)
+    show(args, whole, rows, head)
     return 0
-
-
-def _open() -> tuple[GridContext, Clock]:
-    from greenops.adapters.clock import SystemClock
-    from greenops.config import load_settings
-    from greenops.pipeline.grid import load_grid
-
-    clock = SystemClock.from_environment()
-    return load_grid(load_settings(), clock), clock
 
 
 def _hours(forecast: Forecast) -> Iterator[dict[str, object]]:
     for index, value in enumerate(forecast.values):
-        yield {"start": _iso(forecast.start + index * forecast.step), "intensity": value}
+        start = iso(forecast.start + index * forecast.step)
+        row: dict[str, object] = {"start": start, "intensity": value}
+        if forecast.low is not None and forecast.high is not None:
+            row |= {"low": forecast.low[index], "high": forecast.high[index]}
+        yield row
+
+
+def _range(forecast: Forecast) -> str:
+    if forecast.low is not None and forecast.high is not None:
+        grown = "" if forecast.widened is None else f", widened {forecast.widened:.2f} times"
+        return f"of each hour below{grown}"
+    return "unknown" if forecast.error is None else f"±{100 * forecast.error:.0f} %"
 
 
 def _source(kind: SeriesKind) -> str:
     return f"{kind.source} (replay)" if kind.replay else kind.source
-
-
-def _instant(text: str) -> datetime:
-    from datetime import UTC, datetime
-
-    from greenops.errors import UsageError
-
-    try:
-        instant = datetime.fromisoformat(text)
-    except ValueError:
-        instant = None
-    if instant is None or instant.tzinfo is None:
-        raise UsageError(
-            "GO0312",
-            f"`--at {text}` is not an instant with its offset",
-            fix="for example 2021-10-08T08:00:00Z",
-        )
-    return instant.astimezone(UTC)
-
-
-def _iso(at: datetime) -> str:
-    from datetime import UTC
-
-    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def _show(
-    args: argparse.Namespace, whole: object, rows: Sequence[dict[str, Any]], head: str
-) -> None:
-    if args.output == "json":
-        import json
-
-        print(json.dumps(whole, indent=2, ensure_ascii=False))
-        return
-    print(head)
-    names = list(rows[0]) if rows else []
-    cells = [names, *([_cell(row[name]) for name in names] for row in rows)]
-    widths = [max(len(line[i]) for line in cells) for i in range(len(names))]
-    for line in cells:
-        print("  ".join(t.ljust(w) for t, w in zip(line, widths, strict=True)).rstrip())
-
-
-def _cell(value: object) -> str:
-    match value:
-        case None | []:
-            return "-"
-        case float():
-            return f"{value:.4g}"
-        case list():
-            return " ".join(map(str, value))
-        case _:
-            return str(value)

@@ -1,0 +1,91 @@
+"""What came of a zone's forecasts in the last four weeks: the provider's own, and those from its past."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Final
+
+from greenops.domain.grid import Forecast
+from greenops.errors import AdapterUnavailable, DataMissing
+from greenops.grid.series import same_kind
+from greenops.pipeline.local_forecasts import LocalForecasts, known_past
+from greenops.pipeline.savings_by_day import ForecastArchive
+from greenops.ports import GridProvider
+
+if TYPE_CHECKING:
+    from greenops.grid.forecast_quality import ForecastQuality
+
+LOOKED_BACK: Final = timedelta(days=28)
+"""Over how many days forecasts are looked at."""
+DAY: Final = timedelta(days=1)
+
+
+def qualities(provider: GridProvider, zone: str, now: datetime) -> list[ForecastQuality]:
+    """The figures by source, over the forecasts issued in the 28 days before an instant.
+
+    Forecasts from the zone's own past are told whether or not they are needed: by one model trained
+    before those days, so that a provider's can be compared with what costs nothing.
+
+    Args:
+        provider: Who foretold, and who knows what came.
+        zone: Grid zone.
+        now: Nothing later is looked at; whole days of UTC are.
+
+    Returns:
+        One record by source; empty where nothing is known of what came.
+
+    Raises:
+        DataMissing: The provider does not know the zone, or its steps do not make whole hours.
+        MixedQuantities: What was foretold and what came are of different kinds.
+    """
+    inner = provider.inner if isinstance(provider, LocalForecasts) else provider
+    until = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    return [*_provider_s_own(inner, zone, until), *_local(inner, zone, until)]
+
+
+def _provider_s_own(provider: GridProvider, zone: str, until: datetime) -> list[ForecastQuality]:
+    from greenops.grid.forecast_quality import quality_by_source
+
+    made = list(_issued(provider, zone, until))
+    try:
+        actual = provider.actual(zone, until - LOOKED_BACK, until)
+    except (DataMissing, AdapterUnavailable):
+        return []
+    same_kind(actual, *made)
+    try:
+        return quality_by_source(made, actual)
+    except ValueError as error:
+        raise DataMissing(
+            "GO0315", f"forecasts of `{zone}` cannot be compared with what came: {error}"
+        ) from error
+
+
+def _issued(provider: GridProvider, zone: str, until: datetime) -> Iterator[Forecast]:
+    """Forecasts of the 28 days, by their issues where the provider keeps those, else those in force at midnights."""
+    since = until - LOOKED_BACK
+    if isinstance(provider, ForecastArchive):
+        asked = [each for each in provider.issues(zone) if since <= each < until]
+    else:
+        asked = [since + day * DAY for day in range(LOOKED_BACK // DAY)]
+    for at in asked:
+        try:
+            found = provider.forecast(zone, at)
+        except (DataMissing, AdapterUnavailable):
+            continue
+        if found.issued_at >= since:
+            yield found
+
+
+def _local(provider: GridProvider, zone: str, until: datetime) -> list[ForecastQuality]:
+    from greenops.grid.local_forecast_issue import trial
+
+    try:
+        past = known_past(provider, zone, until)
+    except (DataMissing, AdapterUnavailable):
+        return []
+    try:
+        found = trial(past, until)
+    except ValueError:  # its steps do not make whole hours
+        return []
+    return [] if found is None else [found]

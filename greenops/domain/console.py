@@ -11,7 +11,7 @@ from greenops.domain.decision import Candidate, Decision, Verdict
 from greenops.domain.evidence import AvoidedEmissions, Verification
 from greenops.domain.footprint import CacheSavings, Fleet, RemoteEnergy, TokenCurve
 from greenops.domain.workload import Job
-from greenops.units import Grams, GramsPerKwh, Joules, Usd
+from greenops.units import Grams, GramsPerKwh, Joules, Seconds, Usd
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +132,42 @@ class FrontierPoint:
 
 
 @dataclass(frozen=True, slots=True)
+class DayOfRefreshes:
+    """A day of refreshes of one product, with what they emit and cost; none means not known.
+
+    Attributes:
+        starts: When they run.
+        carbon_g: Emissions of the day [gCO2e]; low and high: 90 % range, as if all runs' forecasts erred together.
+        cost_usd: Price of the day at the on-demand pool [USD].
+        longest_gap_s: Longest time between two starts, the next day taken as alike [s].
+    """
+
+    starts: tuple[datetime, ...]
+    carbon_g: Grams | None
+    carbon_low_g: Grams | None
+    carbon_high_g: Grams | None
+    cost_usd: Usd | None
+    longest_gap_s: Seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Cadence:
+    """What a time between two refreshes emits and costs a day.
+
+    Attributes:
+        every_s: Time between two refreshes [s].
+        refreshes: How many a day.
+        fixed: Each at the start of its period; none where a run takes longer than a period.
+        best: Each at the best time within its period; none where that, or the day's forecast, is missing.
+    """
+
+    every_s: Seconds
+    refreshes: int
+    fixed: DayOfRefreshes | None
+    best: DayOfRefreshes | None
+
+
+@dataclass(frozen=True, slots=True)
 class WhatIfAnswer:
     """The choice, what it would save, and what other delays would give.
 
@@ -140,6 +176,7 @@ class WhatIfAnswer:
         sendable: A target can carry it out and the policies allow it.
         why_not: Why it is not sendable.
         job: The run that was asked about; with it the decision can be made again.
+        cadences: What refreshing every 1, 2, 6 and 24 hours from now on, at home, would emit and cost a day.
     """
 
     id: str
@@ -154,6 +191,7 @@ class WhatIfAnswer:
     verdicts: tuple[Verdict, ...] = ()
     policies: Mapping[str, str] = field(default_factory=dict)
     job: Job | None = None
+    cadences: tuple[Cadence, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

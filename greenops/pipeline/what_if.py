@@ -5,10 +5,11 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 from greenops.domain.console import (
+    Cadence,
     DecisionRecord,
     FrontierPoint,
     WhatIfAnswer,
@@ -17,12 +18,13 @@ from greenops.domain.console import (
 from greenops.domain.decision import Candidate, Decision, Mode
 from greenops.domain.evidence import AvoidedEmissions, Grade
 from greenops.domain.record import canonical
-from greenops.domain.workload import Job, WorkloadKind
+from greenops.domain.workload import Job, Workload, WorkloadKind
 from greenops.errors import UsageError
 from greenops.pipeline.decide import Decider
 from greenops.pipeline.run import default_key
-from greenops.plan.candidates import batch_candidates
-from greenops.plan.guard import deadline_of, scheduled_start
+from greenops.plan.cadence import Refresh, cadences
+from greenops.plan.candidates import RegionOption, batch_candidates
+from greenops.plan.guard import deadline_of, run_time, scheduled_start
 from greenops.units import Grams, Usd
 
 FRONTIER: Final = 12
@@ -57,7 +59,21 @@ def answer(decider: Decider, question: WhatIfQuestion) -> WhatIfAnswer:
         verdicts=record.verdicts,
         policies=record.policies,
         job=record.job,
+        cadences=_cadences(job.workload, options, now),
     )
+
+
+def _cadences(
+    workload: Workload, options: Sequence[RegionOption], now: datetime
+) -> tuple[Cadence, ...]:
+    """What refreshing at home every so often would emit and cost a day; none without a run time."""
+    home = next((each for each in options if each.region.id == workload.home_region), None)
+    longest = run_time(workload)
+    if home is None or longest is None:
+        return ()
+    usual = timedelta(seconds=workload.duration_s or longest.total_seconds())
+    refresh = Refresh(usual, workload.energy_kwh)
+    return cadences(refresh, home.region, home.forecast, now)
 
 
 def _job(decider: Decider, question: WhatIfQuestion) -> Job:

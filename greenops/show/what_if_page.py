@@ -10,7 +10,7 @@ import streamlit as st
 from greenops.domain.console import SendOrder, WhatIfAnswer, WhatIfQuestion
 from greenops.domain.evidence import AvoidedEmissions
 from greenops.errors import GreenOpsError
-from greenops.show import charts, parts, tables
+from greenops.show import cadence, charts, parts, tables
 from greenops.show import format as show
 from greenops.show.control import Control
 
@@ -88,6 +88,10 @@ def _result(answer: WhatIfAnswer) -> None:
         st.vega_lite_chart(
             charts.frontier_spec(answer), width="stretch", alt=charts.frontier_alt(answer.frontier)
         )
+    if answer.cadences:
+        st.markdown("**What a day costs at other cadences**")
+        parts.table(cadence.rows(answer.cadences), cadence.ALT, "")
+        st.caption(cadence.NOTE)
 
 
 def why_off(answer: WhatIfAnswer, actor: str) -> str | None:

@@ -10,6 +10,7 @@ import pytest
 from greenops.adapters.control_client import ControlClient
 from greenops.adapters.packaged import packaged
 from greenops.adapters.parquet_lake import ParquetLake
+from greenops.adapters.shipped_grid import ShippedGrid, shipped_regions
 from greenops.adapters.wal import Wal
 from greenops.config import Settings
 from greenops.domain.action import Outcome
@@ -19,6 +20,8 @@ from greenops.errors import DataMissing, UsageError
 from greenops.pipeline.assemble import assemble
 from greenops.pipeline.evidence import verify
 from greenops.pipeline.footprint import Footprint
+from greenops.pipeline.policies import read_policies
+from greenops.plan.cadence import Refresh, cadences
 from greenops.service.doors import Doors
 from greenops.service.intake import Intake
 from greenops.service.metrics import Telemetry
@@ -66,6 +69,21 @@ def test_a_what_if_is_sent_through_the_api_and_comes_back_as_a_receipt(client):
     assert record.receipts == (receipt,)
     assert [each.id for each in client.decisions()] == [answer.decision.id]
     assert client.overview().receipts == 1
+
+
+@pytest.mark.feature("B13")
+def test_a_what_if_tells_a_day_at_each_cadence_by_the_forecast_in_force(client):
+    found = client.what_if(ASKED).cadences
+
+    forecast = ShippedGrid().forecast("CISO", EVENING)
+    workload = read_policies(packaged("policies")).workloads["nightly-enrichment"]
+    region = next(each for each in shipped_regions() if each.id == "us-west-1")
+    refresh = Refresh(timedelta(seconds=workload.duration_s), workload.energy_kwh)
+    assert found == cadences(refresh, region, forecast, EVENING + timedelta(hours=1))
+    daily = found[-1]
+    assert (daily.every_s, daily.refreshes) == (86_400, 1)
+    assert daily.best.carbon_low_g < daily.best.carbon_g < daily.best.carbon_high_g
+    assert daily.best.carbon_g < daily.fixed.carbon_g < found[-2].fixed.carbon_g
 
 
 def test_a_job_is_submitted_once_however_often_it_is_asked(client):

@@ -19,6 +19,8 @@ from starlette.routing import Route
 
 from greenops.domain.action import Outcome, Receipt
 from greenops.domain.console import (
+    Cadence,
+    DayOfRefreshes,
     DecisionRecord,
     FrontierPoint,
     Overview,
@@ -53,6 +55,14 @@ DECISION = Decision(
     limits=Limits(max_cost_increase=0.10, max_carbon_reduction=0.15),
     deadline=DAY + timedelta(hours=12), latest_safe_start=DAY + timedelta(hours=10),
     forecast_ids={"SE": "carboncast/SE/2021-10-08T00:00Z"}, replay=True,
+)  # fmt: skip
+CADENCES = (
+    Cadence(
+        3600.0, 24, DayOfRefreshes((DAY,), 4321.0, 4000.0, 4700.0, 6.5, 3600.0),
+        DayOfRefreshes((DAY,), 4210.0, 3900.0, 4600.0, 6.5, 5400.0),
+    ),
+    Cadence(86400.0, 1, DayOfRefreshes((DAY,), 187.0, None, None, None, 86400.0), None),
+    Cadence(1800.0, 48, None, None),
 )  # fmt: skip
 OLDER = replace(DECISION, id="d-0000", decided_at=DAY - timedelta(days=1), reason="stay at home")
 RECEIPT = Receipt(
@@ -133,6 +143,7 @@ class HandFedApi:
             frontier=tuple(FrontierPoint(h, 1200.0 / h, 0.9) for h in (2.0, 6.0, 12.0, 24.0)),
             sendable=self.sendable,
             why_not=None if self.sendable else "the workload has no target",
+            cadences=CADENCES,
         )
         return JSONResponse(plain(answer))
 

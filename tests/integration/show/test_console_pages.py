@@ -231,6 +231,23 @@ def test_a_slider_asks_the_api_and_shows_its_answer(api):
     assert cards(at)["Extra cost"][0] == "+0.04 USD"
 
 
+@pytest.mark.feature("B13")
+def test_the_cadences_that_the_api_gave_are_shown_as_it_gave_them(api):
+    at = opened(what_if)
+
+    table = next(each.value for each in at.dataframe if "Runs a day" in each.value.columns)
+
+    assert table.to_dict("list") == {
+        "Every": ["1 h", "24 h", "30 min"],
+        "Runs a day": ["24", "1", "48"],
+        "CO2e a day, fixed times": ["4.32 kg", "187 g", "runs longer than that"],
+        "CO2e a day, best times": ["4.21 kg", "not known", "not known"],
+        "90 % range": ["3.90 kg to 4.60 kg", "not known", "not known"],
+        "Cost a day": ["6.50 USD", "not known", "not known"],
+        "Longest gap, best times": ["1 h 30 min", "not known", "not known"],
+    }
+
+
 @pytest.mark.feature("K8")
 def test_send_returns_the_receipt_of_the_answer_that_was_shown(api):
     at = opened(what_if)

@@ -18,6 +18,7 @@ from greenops.adapters.grid_points import (
     iso,
     lay,
     number,
+    pieces,
 )
 from greenops.adapters.zone_names import ZoneNames
 from greenops.domain.grid import Factors, Forecast, GridZone, IntensitySeries, SeriesKind, Signal
@@ -30,6 +31,7 @@ KINDS: Final = {
     "watttime": (Signal.MARGINAL, Factors.DIRECT),
     "electricitymaps": (Signal.AVERAGE, Factors.LIFECYCLE),
 }
+HOUR: Final = timedelta(hours=1)
 DURATION: Final = "duration"
 
 
@@ -70,8 +72,9 @@ class CarbonAwareSdk:
             AdapterUnavailable: The service does not answer.
         """
         path = "/emissions/bylocation"
-        # From an hour before, for the step that runs at the start may have begun then.
-        params = {"time": iso(start - timedelta(hours=1)), "toTime": iso(end)}
+        # In whole hours, for the step that runs at the start may have begun before it.
+        first, past = next(pieces(start, end, HOUR, end - start + 2 * HOUR), (start, end))
+        params = {"time": iso(first), "toTime": iso(past)}
         rows = self._source.get_json(path, {"location": self._names.own(zone), **params}, zone=zone)
         with self._source.reading(path):
             if not rows:

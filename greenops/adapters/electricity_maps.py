@@ -17,6 +17,7 @@ from greenops.adapters.grid_points import (
     instant,
     iso,
     lay,
+    pieces,
 )
 from greenops.adapters.zone_names import ZoneNames
 from greenops.domain.grid import Factors, Forecast, GridZone, IntensitySeries, SeriesKind, Signal
@@ -149,12 +150,9 @@ def _one_of(environ: Mapping[str, str], variable: str, known: Sequence[str], usu
 
 
 def _spans(start: datetime, end: datetime) -> Iterator[dict[str, str]]:
-    """A time as parameters of questions, each from a whole hour and not too long."""
-    start = start.replace(minute=0, second=0, microsecond=0)
-    while start < end:
-        past = min(start + LONGEST_QUESTION, end)
-        yield {"start": iso(start), "end": iso(past)}
-        start = past
+    """A time as parameters of questions."""
+    for first, past in pieces(start, end, HOUR, LONGEST_QUESTION):
+        yield {"start": iso(first), "end": iso(past)}
 
 
 def _point(row: Mapping[str, Any]) -> Point:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
@@ -157,6 +157,32 @@ def _filled(found: Mapping[datetime, Point], times: Sequence[datetime], step: ti
         # A gap that the source left is no estimate.
         None if None in said else tuple(bool(each and each.estimated) for each in places),
     )
+
+
+def pieces(
+    start: datetime, end: datetime, step: timedelta, longest: timedelta
+) -> Iterator[tuple[datetime, datetime]]:
+    """A time in pieces that one question may span, rounded outward to whole steps of the UTC day.
+
+    Args:
+        start: First instant.
+        end: First instant after.
+        step: Length that the day is divided into.
+        longest: Of a piece.
+    """
+    first = _floor(start, step)
+    last = _floor(end, step)
+    last += step if last < end else timedelta(0)
+    while first < last:
+        past = min(first + longest, last)
+        yield first, past
+        first = past
+
+
+def _floor(at: datetime, step: timedelta) -> datetime:
+    at = at.astimezone(UTC)
+    midnight = at.replace(hour=0, minute=0, second=0, microsecond=0)
+    return midnight + (at - midnight) // step * step
 
 
 def covering(laid: Laid, start: datetime, end: datetime, what: str) -> Laid:

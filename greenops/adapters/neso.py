@@ -20,6 +20,7 @@ from greenops.adapters.grid_points import (
     instant,
     iso,
     lay,
+    pieces,
 )
 from greenops.adapters.zone_names import ZoneNames
 from greenops.domain.grid import Factors, Forecast, GridZone, IntensitySeries, SeriesKind, Signal
@@ -79,7 +80,7 @@ class Neso:
         """
         region = self._place(zone)
         points: list[Point] = []
-        for first, past in _parts(start, end):
+        for first, past in pieces(start, end, STEP, LONGEST_QUESTION):
             path = _path(region, first, iso(past))
             rows = self._rows(region, path, zone)
             with self._source.reading(path):
@@ -149,14 +150,6 @@ def _path(region: str, start: datetime, until: str) -> str:
 def _half_hour(at: datetime) -> datetime:
     at = at.astimezone(UTC)
     return at.replace(minute=at.minute // 30 * 30, second=0, microsecond=0)
-
-
-def _parts(start: datetime, end: datetime) -> Iterator[tuple[datetime, datetime]]:
-    """A time in pieces that one question may span."""
-    while start < end:
-        past = min(start + LONGEST_QUESTION, end)
-        yield start, past
-        start = past
 
 
 def _actuals(rows: Sequence[Mapping[str, Any]], region: str, now: datetime) -> Iterator[Point]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -19,6 +19,7 @@ from greenops.adapters.grid_points import (
     instant,
     iso,
     lay,
+    pieces,
 )
 from greenops.adapters.zone_names import ZoneNames
 from greenops.domain.grid import Factors, Forecast, GridZone, IntensitySeries, SeriesKind, Signal
@@ -36,9 +37,10 @@ GRAMS_PER_UNIT: Final = 0.453_592_37
 TOKEN_LASTS_S: Final = 25 * 60.0
 """How long a token is used [s]; the service lets it live for 30 minutes."""
 HORIZON_H: Final = "72"
+HOUR: Final = timedelta(hours=1)
 LONGEST_QUESTION: Final = timedelta(days=31)
 """Longest time of one question about the past; the service takes 32 days."""
-LOOK_BACK: Final = timedelta(hours=1)
+LOOK_BACK: Final = HOUR
 """How long before an instant the forecast in force may have been issued; one is every five minutes."""
 FRESH: Final = timedelta(minutes=5)
 """A question about an instant this far back is about now."""
@@ -90,8 +92,8 @@ class WattTime:
         """
         points: list[Point] = []
         step, published = None, None
-        for span in _spans(start, end):
-            answer = self._ask("/v3/historical", zone, span)
+        for piece in pieces(start, end, HOUR, LONGEST_QUESTION):
+            answer = self._ask("/v3/historical", zone, _span(*piece))
             with self._source.reading("/v3/historical"):
                 step = _checked(answer)
                 points += [_point(row) for row in answer["data"]]
@@ -155,15 +157,6 @@ class WattTime:
 
 def _bearer(token: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {token}"}
-
-
-def _spans(start: datetime, end: datetime) -> Iterator[dict[str, str]]:
-    """A time as parameters of questions that are not too long; each from a whole hour."""
-    start = start.replace(minute=0, second=0, microsecond=0)
-    while start < end:
-        past = min(start + LONGEST_QUESTION, end)
-        yield _span(start, past)
-        start = past
 
 
 def _span(start: datetime, end: datetime) -> dict[str, str]:

@@ -63,7 +63,7 @@ def neso(url, now, region=""):
 def test_electricity_maps_keeps_the_promises(hours, offset):
     past = day_like(hours + 1, 1)
     fake = FakeElectricityMaps(past, day_like(73, 1), START, START - HOUR)
-    start, end = START + offset, START + hours * HOUR
+    start, end = START + offset, START + hours * HOUR + SECOND
 
     with FakeWebService(fake) as service:
         provider = electricity_maps(service.url, end)
@@ -77,7 +77,7 @@ def test_watttime_keeps_the_promises_now_and_of_a_day_long_past(ago):
 
     with FakeWebService(fake) as service:
         provider = watttime(service.url, end + ago)
-        check_grid_provider(provider, "CISO", START, end, before=START - 2 * HOUR)
+        check_grid_provider(provider, "CISO", START, end + SECOND, before=START - 2 * HOUR)
 
 
 @pytest.mark.parametrize(
@@ -97,7 +97,7 @@ def test_neso_keeps_the_promises(zone, region):
             actual = asked_later.actual
             forecast = asked_now.forecast
 
-        check_grid_provider(Both(), zone, now, now + 24 * HOUR, before=START)
+        check_grid_provider(Both(), zone, now, now + 24 * HOUR + SECOND, before=START)
 
 
 def test_the_carbon_aware_sdk_keeps_the_promises():
@@ -105,7 +105,8 @@ def test_the_carbon_aware_sdk_keeps_the_promises():
 
     with FakeWebService(fake) as service:
         provider = sdk(service.url, START + 20 * HOUR)
-        check_grid_provider(provider, "CISO", START, START + 20 * HOUR, before=START - HOUR)
+        end = START + 20 * HOUR + SECOND
+        check_grid_provider(provider, "CISO", START, end, before=START - HOUR)
 
 
 def test_each_is_registered_and_says_what_it_lacks_where_nothing_is_set(monkeypatch):

@@ -16,6 +16,7 @@ from greenops.adapters.grid_points import (
     instant,
     lay,
     number,
+    pieces,
 )
 from greenops.domain.grid import Factors, SeriesKind, Signal
 from greenops.errors import DataMissing
@@ -181,3 +182,15 @@ def test_a_forecast_that_ended_is_missing():
 
     with pytest.raises(DataMissing, match=r"ended at 2026-03-29T14:00Z"):
         as_forecast(laid, "Z", KIND, issued_at=NOON, at=NOON + 2 * HOUR)
+
+
+def test_a_time_is_asked_in_whole_steps_outward_and_in_pieces():
+    start, end = NOON + timedelta(minutes=59), NOON + 5 * HOUR + timedelta(seconds=1)
+
+    found = list(pieces(start, end, HOUR, 4 * HOUR))
+
+    assert found == [(NOON, NOON + 4 * HOUR), (NOON + 4 * HOUR, NOON + 6 * HOUR)]
+
+
+def test_a_time_that_is_none_has_no_pieces():
+    assert list(pieces(NOON, NOON, HOUR, HOUR)) == []

@@ -6,8 +6,8 @@ and answers from the values that the test gives.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from greenops.testing.web_service import Reply, Request
@@ -79,3 +79,128 @@ class FakeEia930:
             ),
             key=lambda row: row["period"],
         )
+
+
+class FakeEntsoe:
+    """The transparency platform: generation by kind of plant (A75) and day-ahead prices (A44) of one area each.
+
+    Args:
+        amounts: Kind of plant → power by step [MW]; a kind that ends in `-` is what it draws.
+        prices: Sequence of the auction → price by step [EUR/MWh]; an empty sequence is not written.
+        start: Start of the first step.
+        step: Of both.
+        curve: `A01` writes every step; `A03` leaves out one that repeats the value before.
+        eic: Area of the generation.
+        bidding: Area of the prices.
+    """
+
+    def __init__(
+        self,
+        amounts: Amounts | None = None,
+        prices: Amounts | None = None,
+        *,
+        start: datetime,
+        step: timedelta = HOUR,
+        curve: str = "A01",
+        eic: str = "10Y1001A1001A83F",
+        bidding: str = "10Y1001A1001A82H",
+    ) -> None:
+        self.amounts, self.prices = amounts or {}, prices or {}
+        self.start, self.step, self.curve = start, step, curve
+        self.eic, self.bidding = eic, bidding
+        self.steps: dict[str, timedelta] = {}
+        """Kinds of plant that have a step of their own."""
+
+    def __call__(self, request: Request) -> Reply:
+        """Answer as the service is documented to."""
+        if request.params.get("securityToken") != KEY:
+            return Reply("<html>Unauthorized. Missing or invalid security token</html>", 401)
+        asked = request.params
+        start, end = (
+            datetime.strptime(asked[name], "%Y%m%d%H%M").replace(tzinfo=UTC)
+            for name in ("periodStart", "periodEnd")
+        )
+        match asked["documentType"], asked["in_Domain"]:
+            case "A75", self.eic if asked["processType"] == "A16":
+                series = self._generation(start, end)
+                return self._reply("GL", "period" if series else "", series)
+            case "A44", self.bidding if asked["out_Domain"] == self.bidding:
+                series = self._auctions(start, end)
+                return self._reply("Publication", "period" if series else "", series)
+            case _:
+                return self._reply("", "", [])
+
+    def _reply(self, root: str, period: str, series: Sequence[str]) -> Reply:
+        if not period:
+            return Reply(
+                '<?xml version="1.0" encoding="UTF-8"?><Acknowledgement_MarketDocument '
+                'xmlns="urn:iec62325.351:tc57wg16:451-1:acknowledgementdocument:7:0">'
+                "<mRID>made-up</mRID><Reason><code>999</code>"
+                "<text>No matching data found</text></Reason></Acknowledgement_MarketDocument>"
+            )
+        return Reply(
+            f'<?xml version="1.0" encoding="UTF-8"?><{root}_MarketDocument '
+            f'xmlns="urn:iec62325.351:tc57wg16:451:made-up:0"><mRID>made-up</mRID>'
+            f"<createdDateTime>2026-03-05T00:00:00Z</createdDateTime>{''.join(series)}"
+            f"</{root}_MarketDocument>"
+        )
+
+    def _generation(self, start: datetime, end: datetime) -> list[str]:
+        found = []
+        for code, amounts in self.amounts.items():
+            step = self.steps.get(code, self.step)
+            side = "out" if code.endswith("-") else "in"
+            words = (
+                f'<{side}BiddingZone_Domain.mRID codingScheme="A01">{self.eic}</{side}BiddingZone_Domain.mRID>'
+                f"<quantity_Measure_Unit.name>MAW</quantity_Measure_Unit.name><curveType>{self.curve}</curveType>"
+                f"<MktPSRType><psrType>{code.rstrip('-')}</psrType></MktPSRType>"
+            )
+            found += self._series(words, "quantity", amounts, step, start, end)
+        return found
+
+    def _auctions(self, start: datetime, end: datetime) -> list[str]:
+        found = []
+        for sequence, prices in self.prices.items():
+            tag = "classificationSequence_AttributeInstanceComponent.position"
+            words = (
+                "<businessType>A62</businessType>"
+                "<contract_MarketAgreement.type>A01</contract_MarketAgreement.type>"
+                "<currency_Unit.name>EUR</currency_Unit.name>"
+                "<price_Measure_Unit.name>MWH</price_Measure_Unit.name>"
+                + (f"<{tag}>{sequence}</{tag}>" if sequence else "")
+                + f"<curveType>{self.curve}</curveType>"
+            )
+            found += self._series(words, "price.amount", prices, self.step, start, end)
+        return found
+
+    def _series(
+        self,
+        words: str,
+        tag: str,
+        amounts: Sequence[float | None],
+        step: timedelta,
+        start: datetime,
+        end: datetime,
+    ) -> list[str]:
+        first = max(0, (start - self.start) // step)
+        part = amounts[first : max(0, (end - self.start) // step)]
+        known = [place for place, amount in enumerate(part) if amount is not None]
+        if not known:
+            return []
+        part = part[: known[-1] + 1]
+        at = self.start + first * step
+        until = at + len(part) * step
+        minutes = int(step.total_seconds() // 60)
+        span = f"<start>{at:%Y-%m-%dT%H:%MZ}</start><end>{until:%Y-%m-%dT%H:%MZ}</end>"
+        period = (
+            f"<timeInterval>{span}</timeInterval><resolution>PT{minutes}M</resolution>"
+            f"{''.join(self._points(tag, part))}"
+        )
+        return [f"<TimeSeries><mRID>1</mRID>{words}<Period>{period}</Period></TimeSeries>"]
+
+    def _points(self, tag: str, amounts: Sequence[float | None]) -> Iterable[str]:
+        last = None
+        for position, amount in enumerate(amounts, 1):
+            if amount is not None and not (self.curve == "A03" and amount == last):
+                yield f"<Point><position>{position}</position><{tag}>{amount:g}</{tag}></Point>"
+            last = amount

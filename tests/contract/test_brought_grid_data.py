@@ -8,9 +8,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from greenops.adapters.eia930 import Eia930
+from greenops.adapters.entsoe import EntsoeGeneration
 from greenops.adapters.grid_files import GridFiles
 from greenops.adapters.shipped_grid import ShippedGrid
-from greenops.testing.generation import KEY, FakeEia930
+from greenops.testing.generation import KEY, FakeEia930, FakeEntsoe
 from greenops.testing.grid import check_grid_provider, check_grid_without_forecasts
 from greenops.testing.web_service import FakeWebService
 
@@ -50,6 +51,23 @@ def test_eia930_keeps_the_promises(offset):
     with FakeWebService(FakeEia930(wave, FIRST)) as service:
         grid = Eia930({"GREENOPS_EIA_KEY": KEY, "GREENOPS_EIA_URL": service.url})
         check_grid_without_forecasts(grid, "CISO", start, start + 3 * DAY)
+
+
+@pytest.mark.network
+@pytest.mark.parametrize("offset", [timedelta(0), timedelta(minutes=17)])
+@pytest.mark.parametrize("curve", ["A01", "A03"])
+def test_entsoe_keeps_the_promises(offset, curve):
+    steps = 24 * 4 * 6
+    wave = {
+        "B05": [100.0 + i % 96 // 8 for i in range(steps)],
+        "B19": [50.0 + i % 7 for i in range(steps)],
+    }
+    start = FIRST + DAY + offset
+    fake = FakeEntsoe(wave, start=FIRST, step=timedelta(minutes=15), curve=curve)
+
+    with FakeWebService(fake) as service:
+        grid = EntsoeGeneration({"GREENOPS_ENTSOE_TOKEN": KEY, "GREENOPS_ENTSOE_URL": service.url})
+        check_grid_without_forecasts(grid, "DE", start, start + 3 * DAY)
 
 
 def lines(series, issued):

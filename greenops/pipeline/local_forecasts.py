@@ -33,6 +33,13 @@ LATE: Final = tuple(timedelta(hours=hours) for hours in (0, 1, 2, 3, 6, 12, 24))
 AGAIN_AFTER: Final = timedelta(minutes=10)
 """How long a failure stands before it is tried again."""
 MOST_KEPT: Final = 256
+USUAL: Final = "climatology/"
+"""How the id of a forecast begins that is a zone's usual course and no more."""
+HAS_NONE: Final = "GO0305"
+"""Error of a provider that has no forecast of a zone; any other says that it had one and does not give it."""
+
+WHY: Final = 200
+"""Most characters of a reason that a forecast carries."""
 
 Run = Callable[[Callable[[], None]], None]
 """Carries out a training, now or beside."""
@@ -103,22 +110,24 @@ class LocalForecasts:
     def forecast(self, zone: str, at: datetime) -> Forecast:
         """The provider's newest forecast; where it has none, one from the zone's own past.
 
-        One that stands in for a provider which does not answer says so in `degraded`.
+        The usual course of a zone is no forecast of a provider: it stands only where the past tells none
+        either. One that stands in for what a provider should have given says so in `degraded`.
 
         Raises:
             DataMissing: Neither the provider nor the past tells one.
             AdapterUnavailable: The provider does not answer, and the past tells none either.
         """
         try:
-            return self.inner.forecast(zone, at)
+            found = self.inner.forecast(zone, at)
         except (DataMissing, AdapterUnavailable) as error:
             try:
-                found = self.local(zone, at)
+                return _told(self.local(zone, at), str(error))
             except GreenOpsError:
                 raise error from None
-            if isinstance(error, DataMissing):
-                return found
-            return replace(found, degraded=f"`{self.name}` does not answer ({error.code})")
+        if found.id.startswith(USUAL):
+            with suppress(GreenOpsError):
+                return _told(self.local(zone, at), found.degraded or HAS_NONE)
+        return found
 
     def local(self, zone: str, at: datetime) -> Forecast:
         """The newest forecast from the zone's own past.
@@ -176,6 +185,13 @@ class LocalForecasts:
         finally:
             with self._lock:
                 self._open.discard(key)
+
+
+def _told(forecast: Forecast, why: str) -> Forecast:
+    """With the reason that it stands in for another; none where there is no other to be had."""
+    if HAS_NONE in why:
+        return forecast
+    return replace(forecast, degraded=f"from the zone's own past alone: {why}"[:WHY])
 
 
 def _day(at: datetime) -> datetime:

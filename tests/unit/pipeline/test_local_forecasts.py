@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -95,7 +96,34 @@ def test_a_forecast_of_the_provider_itself_is_left_alone():
 def test_one_that_stands_in_for_a_provider_that_is_away_says_so():
     _, provider = grid(error=AdapterUnavailable("GO0331", "asleep"))
 
-    assert provider.forecast("Z", NOW).degraded == "`fake` does not answer (GO0331)"
+    found = provider.forecast("Z", NOW)
+
+    assert found.id.startswith(MODEL)
+    assert found.degraded == "from the zone's own past alone: GO0331 asleep"
+
+
+class UsualCourse(NoForecast):
+    """Gives the usual course of a zone where it has no forecast, as a chain of providers does."""
+
+    def forecast(self, zone, at):
+        found = FakeGrid.forecast(self, zone, at)
+        why = f"usual course in place of a forecast: {self.error}"
+        return replace(found, id=f"climatology/fake/{zone}", degraded=why)
+
+
+@pytest.mark.parametrize(
+    ("error", "degraded"), [("GO0305 has none", None), ("GO0320 is away", "GO0320 is away")]
+)
+def test_the_usual_course_stands_only_where_the_past_tells_no_forecast(error, degraded):
+    long, short = (UsualCourse({"Z": hours(days)}, error=error) for days in (DAYS + 10, 50))
+
+    found = with_local_forecasts(long, FakeClock(NOW)).forecast("Z", NOW)
+    usual = with_local_forecasts(short, FakeClock(START + 40 * DAY)).forecast("Z", START + 40 * DAY)
+
+    assert found.id.startswith(MODEL)
+    assert (found.degraded or "").endswith(degraded or "")
+    assert (found.degraded is None) is (degraded is None)
+    assert usual.id == "climatology/fake/Z"
 
 
 @pytest.mark.feature("A3")

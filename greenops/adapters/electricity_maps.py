@@ -37,6 +37,8 @@ RECENT: Final = timedelta(hours=23)
 """What the endpoint of the last day has for certain; every plan may ask it."""
 LONGEST_QUESTION: Final = timedelta(days=10)
 """Longest time that one question about the past may span, in hours."""
+OUTSIDE_OF_PLAN: Final = "Request unauthorized for zoneKey"
+"""What the service says, with status 401, where the token is good and its plan lacks the zone or the endpoint."""
 PATH: Final = "/v3/carbon-intensity"
 
 
@@ -54,6 +56,7 @@ class ElectricityMaps:
             key=f"`{TOKEN}`",
             url_setting=f"`{URL}`",
             secrets=(token,),
+            plan_lacks=lambda _status, text: OUTSIDE_OF_PLAN in text,
         )
         self._headers = {"auth-token": token}
         self._factors = Factors(_one_of(environ, FACTORS, tuple(Factors), Factors.LIFECYCLE))

@@ -61,6 +61,8 @@ class WebSource:
         url_setting: The setting that holds its address, in the same way; empty where there is none.
         secrets: What no error may repeat, whoever says it.
         deadline_s: How long a whole answer may take [s].
+        plan_lacks: Whether a refusal, by status and text, means that the plan does not cover what was asked for, and
+            not that the key is wrong; then other questions may still be answered.
     """
 
     name: str
@@ -69,6 +71,7 @@ class WebSource:
     url_setting: str = ""
     secrets: tuple[str, ...] = field(default=(), repr=False)
     deadline_s: float = DEADLINE_S
+    plan_lacks: Callable[[int, str], bool] = lambda _status, _text: False
 
     def __post_init__(self) -> None:
         """Refuse what is no address.
@@ -127,7 +130,14 @@ class WebSource:
             raise DataMissing("GO0303", f"`{self.name}` has nothing to say to that")
         if answer.status // 100 == SUCCESS:
             return answer.text
-        raise self._refused(path, answer.status, answer.headers, self._words(answer.text), zone)
+        words = self._words(answer.text)
+        if self.plan_lacks(answer.status, answer.text):
+            raise DataMissing(
+                "GO0326",
+                f"the plan of {self.key} does not cover what `{self.name}` was asked for"
+                f" (status {answer.status}){words}",
+            )
+        raise self._refused(path, answer.status, answer.headers, words, zone)
 
     @contextmanager
     def reading(self, path: str) -> Iterator[None]:

@@ -17,8 +17,8 @@ MOST_GRAMS: Final = 5_000.0
 """Above this a value is no carbon intensity [gCO2e/kWh]; the dirtiest plants emit under 2,000."""
 MOST_VALUES: Final = 200_000
 """Longest series [values]; a year of five minutes is 105,408."""
-SKEW: Final = timedelta(minutes=1)
-"""How far a source's clock, and its answer's way, may run ahead of the question."""
+SKEW: Final = timedelta(minutes=5)
+"""How long before its answer a question may be from: it waits its turn, and a source's clock may run ahead."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,8 +233,8 @@ def as_forecast(
         laid: Its values.
         zone: Whose they are.
         kind: What they are.
-        issued_at: When the source says that it said it; up to a minute after `at` is the clocks' doing, and
-            counts as `at`.
+        issued_at: When the source says that it said it; a little after `at` is the question's way, and counts as
+            `at`.
         at: The forecast must have been known then, and say something of then or later.
 
     Raises:

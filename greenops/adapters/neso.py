@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 from greenops.adapters.grid_http import Now, WebSource, utc_now
 from greenops.adapters.grid_points import (
+    SKEW,
     Laid,
     Point,
     as_forecast,
@@ -35,8 +36,6 @@ NATIONAL: Final = "national"
 STEP: Final = timedelta(minutes=30)
 LONGEST_QUESTION: Final = timedelta(days=13)
 """Longest time of one question; the service takes 14 days."""
-FRESH: Final = timedelta(minutes=1)
-"""A question about an instant this far back is about now: it took its way here."""
 POSTCODE: Final = re.compile(r"[A-Z]{1,2}[0-9][A-Z0-9]?")
 REGIONS: Final = tuple(str(number) for number in range(1, 18))
 
@@ -100,7 +99,7 @@ class Neso:
             AdapterUnavailable: The service does not answer.
         """
         region, now = self._place(zone), self._now()
-        if at < now - FRESH:
+        if at < now - SKEW:
             raise DataMissing("GO0305", f"`neso` keeps no old forecasts; none is left of {iso(at)}")
         path = _path(region, now, "fw48h")
         rows = self._rows(region, path, zone)

@@ -7,10 +7,12 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from http import HTTPStatus
 from typing import Any, Final
 
 from greenops.adapters.grid_http import KeyRefused, Now, WebSource, required, utc_now
 from greenops.adapters.grid_points import (
+    SKEW,
     Point,
     as_forecast,
     as_series,
@@ -42,8 +44,6 @@ LONGEST_QUESTION: Final = timedelta(days=31)
 """Longest time of one question about the past; the service takes 32 days."""
 LOOK_BACK: Final = HOUR
 """How long before an instant the forecast in force may have been issued; one is every five minutes."""
-FRESH: Final = timedelta(minutes=5)
-"""A question about an instant this far back is about now."""
 
 
 class WattTime:
@@ -63,6 +63,7 @@ class WattTime:
             key=f"`{USER}` and `{PASSWORD}`",
             url_setting=f"`{URL}`",
             secrets=(self._login[1],),
+            plan_lacks=lambda status, _text: status == HTTPStatus.FORBIDDEN,
         )
         self._names = ZoneNames("watttime")
         self._now = now
@@ -113,7 +114,7 @@ class WattTime:
             DataMissing: The zone is not known, or no forecast was issued within an hour before.
             AdapterUnavailable: The service does not answer, or not to this account.
         """
-        if at >= self._now() - FRESH:
+        if at >= self._now() - SKEW:
             path, span = "/v3/forecast", {}
         else:
             path, span = "/v3/forecast/historical", _span(at - LOOK_BACK, at)

@@ -172,6 +172,23 @@ def test_no_hours_at_all_are_missing_data():
         said({"zone": "DE", "history": []}, of_the_last_hour)
 
 
+def test_a_zone_or_endpoint_outside_of_the_plan_is_missing_and_the_token_not_called_wrong():
+    body = {
+        "error": "Request unauthorized for zoneKey=DE,requestType=past,dataType=carbon-intensity.",
+        "message": "You do not have access to this endpoint for this zone.",
+    }
+    with (
+        FakeWebService(lambda _: Reply(body, 401)) as service,
+        pytest.raises(DataMissing) as caught,
+    ):
+        asking(service.url).actual("DE", NOON - 48 * HOUR, NOON)
+
+    assert str(caught.value) == (
+        "GO0326 the plan of `GREENOPS_ELECTRICITYMAPS_TOKEN` does not cover what `electricitymaps` "
+        "was asked for (status 401): You do not have access to this endpoint for this zone."
+    )
+
+
 def test_a_wrong_token_names_its_setting():
     with FakeWebService(one_day()) as service, pytest.raises(AdapterUnavailable) as caught:
         asking(service.url, TOKEN="wrong").forecast("CISO", NOW)

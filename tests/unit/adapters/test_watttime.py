@@ -106,19 +106,19 @@ def test_a_token_that_is_never_good_ends_in_a_line_and_not_in_a_loop():
     assert paths(service) == ["/login", "/v3/forecast"] * 2
 
 
-def test_a_region_outside_of_the_plan_asks_for_no_new_login():
+def test_a_region_outside_of_the_plan_is_missing_and_asks_for_no_new_login():
     def answer(request):
         if request.path == "/login":
             return Reply({"token": "t"})
         return Reply({"message": "no access to region"}, 403)
 
-    with FakeWebService(answer) as service, pytest.raises(AdapterUnavailable) as caught:
+    with FakeWebService(answer) as service, pytest.raises(DataMissing) as caught:
         asking(service.url).forecast("PJM", NOW)
 
     assert paths(service) == ["/login", "/v3/forecast"]
     assert str(caught.value) == (
-        "GO0321 `watttime` refuses the key, or its plan lacks this (status 403): no access to "
-        "region; check `GREENOPS_WATTTIME_USER` and `GREENOPS_WATTTIME_PASSWORD`"
+        "GO0326 the plan of `GREENOPS_WATTTIME_USER` and `GREENOPS_WATTTIME_PASSWORD` does not cover "
+        "what `watttime` was asked for (status 403): no access to region"
     )
 
 

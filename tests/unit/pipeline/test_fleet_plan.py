@@ -1,0 +1,329 @@
+"""A plan of many runs at once: each row is what the planner decides for that run alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, time, timedelta
+from functools import cache
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+from greenops.config import Settings
+from greenops.domain.console import JobRequest
+from greenops.domain.decision import Mode
+from greenops.domain.grid import Factors, Forecast, Region, SeriesKind, Signal
+from greenops.domain.workload import ClockTime, Limits, Urgency, Workload, WorkloadKind
+from greenops.errors import DataMissing
+from greenops.grid.regions import RegionTable
+from greenops.pipeline.decide import Decider
+from greenops.pipeline.fleet_plan import SHOWN, fleet_jobs, plan_jobs
+from greenops.pipeline.grid_context import GridContext
+from greenops.plan.candidates import LOCAL
+from greenops.policy import compile_policies
+from greenops.testing.clock import FakeClock
+
+ROOT = Path(__file__).parents[3] / "policies"
+SHIPPED = sorted(ROOT.rglob("*.yaml"))
+NOW = datetime(2026, 11, 23, 17, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+KIND = SeriesKind(Signal.AVERAGE, Factors.LIFECYCLE, "test", replay=True)
+RULES = """
+apiVersion: greenops.dev/v1alpha1
+kind: PlacementPolicy
+metadata: {name: batch, owners: [a@example.com]}
+spec:
+  match: [{name: batch, expression: 'job.kind == "batch" && job.team != "free"'}]
+  limits: {maxCost: {increase: 60%}}
+  constraints:
+  - {name: clean, level: advisory, expression: candidate.intensity < 200.0}
+  - {name: known, level: soft, expression: has(candidate.carbon_g)}
+  objectives:
+  - name: cleaner
+    when: candidate.carbon_high_g < baseline.carbon_high_g
+    minimize: candidate.carbon_g
+    tieBreak: candidate.cost_usd
+  - {name: cheaper, when: candidate.cost_usd < baseline.cost_usd, minimize: candidate.cost_usd}
+  - {name: even, minimize: "1.0"}
+  exceptions:
+  - id: X-1
+    reason: the quarter closes
+    approvedBy: [boss@example.com]
+    notBefore: "2026-11-20T00:00:00Z"
+    expires: "2026-11-28T00:00:00Z"
+    match: 'job.team == "urgent"'
+    effect: {runNow: true, waive: [known]}
+  onError: Reject
+  enforcement: {mode: enforce, rollout: {percent: 50, key: job.id}}
+---
+apiVersion: greenops.dev/v1alpha1
+kind: PlacementPolicy
+metadata: {name: dear, owners: [d@example.com]}
+spec:
+  match: [{name: dear, expression: baseline.cost_usd > 1.5 && has(baseline.zone)}]
+  limits: {deadline: {within: 5h}}
+  onError: Reject
+  enforcement: {mode: enforce}
+---
+apiVersion: greenops.dev/v1alpha1
+kind: PlacementPolicy
+metadata: {name: rival, owners: [b@example.com]}
+spec:
+  match: [{name: data, expression: 'job.urgency != "interactive" && has(job.data_class)'}]
+  objectives: [{name: cheapest, minimize: candidate.cost_usd}]
+  constraints:
+  - {name: young, level: hard, expression: candidate.forecast_age_s < 7200.0 && candidate.transfer_gb < 6.0}
+  onError: Reject
+  enforcement: {mode: shadow, rollout: {percent: 60}}
+---
+apiVersion: greenops.dev/v1alpha1
+kind: PlacementPolicy
+metadata: {name: above, owners: [c@example.com]}
+spec:
+  priority: 5
+  match: [{name: personal, expression: 'job.data_class == "personal"'}]
+  constraints:
+  - {name: at-home, level: hard, expression: candidate.location == baseline.location}
+  objectives:
+  - name: spot
+    when: candidate.pool == "spot" && candidate.id != "south/spot/2026-11-23T18:00Z"
+    minimize: candidate.intensity
+  - {name: soon, minimize: double(candidate.start.getHours())}
+  onError: Reject
+  enforcement: {mode: enforce}
+"""
+
+
+@cache
+def own_rules():
+    return compile_policies([("batch.yaml", RULES)])
+
+
+@cache
+def shipped():
+    return compile_policies([(each.name, each.read_text()) for each in SHIPPED])
+
+
+TEAMS = {
+    "cleaner-within": "data",
+    "cheaper-unless": "ml",
+    "threshold": "devex",
+    "run-budget": "urgent",
+    "freshness": "free",
+    "residency": "data, ml",
+}
+
+
+@cache
+def templates():
+    """The templates, meant for the teams that they meet here."""
+    return compile_policies(
+        [
+            (
+                name,
+                (ROOT / "templates" / f"{name}.yaml")
+                .read_text()
+                .replace(f"[template-{name}]", f"[{teams}]"),
+            )
+            for name, teams in TEAMS.items()
+        ]
+    )
+
+
+@cache
+def nothing():
+    return compile_policies([])
+
+
+@dataclass
+class Foretold:
+    """A provider of what a test made up."""
+
+    forecasts: dict[str, Forecast]
+    name: str = "made up"
+
+    def forecast(self, zone, at):
+        if zone not in self.forecasts:
+            raise DataMissing("GO0302", f"no forecast for {zone}")
+        return self.forecasts[zone]
+
+
+def region(name, pools, location="EU", zone=None, pue=1.2):
+    zone = zone or name.upper()
+    return Region(name, "aws", location, zone, pue, "test", pools, 0.02, "test")
+
+
+REGIONS = (
+    region("east", {"ondemand": 0.1, "spot": 0.04}, pue=1.13),
+    region("north", {"ondemand": 0.12}, "CH", zone="EAST"),
+    region("south", {"ondemand": 0.1, "spot": 0.05}),
+    region("west", {"spot": 0.03}, "US"),
+    region("nowhere", {}),
+)
+
+
+def some(*values):
+    """One of them, or now and then nothing."""
+    return st.sampled_from([*values, *values, *values, None])
+
+
+VALUES = st.lists(
+    st.sampled_from([None, 50.0, 100.0, 100.0, 123.456, 299.99, 400.0, 1 / 3]),
+    min_size=12,
+    max_size=20,
+)
+
+
+@st.composite
+def forecasts(draw):
+    found = {}
+    for zone in ("EAST", "SOUTH", "WEST"):
+        values = draw(st.one_of(VALUES, st.just([100.0] * 20), st.none()))
+        if values is None:
+            continue
+        ranged = draw(st.booleans())
+        found[zone] = Forecast(
+            zone,
+            KIND,
+            NOW - timedelta(hours=draw(st.sampled_from([0, 2]))),
+            timedelta(minutes=draw(st.sampled_from([30, 60]))),
+            tuple(values),
+            issued_at=NOW - timedelta(hours=draw(st.sampled_from([1, 3]))),
+            id=zone,
+            error=draw(some(0.1, 1.5)),
+            low=tuple(None if v is None else v * 0.8 for v in values) if ranged else None,
+            high=tuple(None if v is None else v * 1.3 for v in values) if ranged else None,
+        )
+    return found
+
+
+LIMITS = st.builds(
+    Limits,
+    deadline_within=some(6 * HOUR, 9 * HOUR, 30 * HOUR, HOUR),
+    deadline_at=some(ClockTime(time(6), "Europe/Paris")),
+    max_cost_usd=some(1.15),
+    max_cost_increase=st.sampled_from([None, None, 0.5]),
+    max_carbon_reduction=st.sampled_from([None, None, 0.05]),
+    max_intensity=st.sampled_from([None, None, 350.0]),
+)
+NAMES = [each.id for each in REGIONS]
+LONGER = (1800.0, 3600.0, 5400.0, 1234.5, 4 * 3600.0)
+WORKLOADS = st.builds(
+    Workload,
+    name=st.sampled_from(["w", "fraud-retrain-eu", "etl"]),
+    kind=st.just(WorkloadKind.BATCH),
+    urgency=st.sampled_from([Urgency.INTERACTIVE, Urgency.DEFERRABLE, Urgency.BREAK_GLASS]),
+    home_region=st.sampled_from(NAMES),
+    allowed_regions=st.sampled_from([(), ("east",), ("east", "west"), tuple(NAMES)]),
+    team=some("urgent", "free", "data", "devex", "ml", "data-platform"),
+    data_class=some("personal", "internal", "secret"),
+    contains_personal_data=some(True, False),
+    duration_s=some(*LONGER),
+    duration_p95_s=st.sampled_from(LONGER),
+    energy_kwh=some(0.1, 2.0, 17.3),
+    transfer_gb=some(0.0, 5.0, 10.0),
+    limits=LIMITS,
+    schedule=some(ClockTime(time(19, 30), "Europe/Berlin")),
+    target=st.sampled_from([None, None, LOCAL, "airflow"]),
+    labels=st.sampled_from([{}, {"tier": "gold"}]),
+)
+SUBMITTED = st.sampled_from(
+    [timedelta(0), timedelta(0), -HOUR, -4 * HOUR, HOUR / 2, timedelta(minutes=7, seconds=3)]
+)
+SETS = [own_rules, shipped, templates, nothing]
+CLOSE = settings(
+    max_examples=60,
+    deadline=None,
+    derandomize=True,
+    phases=(Phase.generate,),
+    suppress_health_check=list(HealthCheck),
+)
+
+
+def deciding(policies, foretold, now):
+    grid = GridContext(Foretold(foretold), RegionTable.of(REGIONS), {})
+    return Decider(Settings(), FakeClock(now), policies, grid)
+
+
+def asked(workloads, submitted):
+    """Policies' workloads by a name of their own, and a request for a run of each."""
+    named = {f"{each.name}-{at}": each for at, each in enumerate(workloads)}
+    known = {name: replace(each, name=name) for name, each in named.items()}
+    requests = [
+        JobRequest(name, f"{name}/1", NOW + late)
+        for name, late in zip(named, submitted, strict=True)
+    ]
+    return known, requests
+
+
+STEMS = {
+    "run-now": "runs now: exception",
+    "no-slack": "starts without further delay: its slack is gone",
+    "no-policy": "stays as it is: no policy applies to it",
+    "no-other-way": "stays as it is: there is no other way to run it",
+    "no-objective": "stays as it is: no policy that applies has an objective",
+    "best": "stays as it is: none of ",
+    "waits": "waits from ",
+    "takes": "takes ",
+}
+
+
+def tells(code, sentence):
+    """Does a code stand for a sentence?"""
+    if code == "refused":
+        return sentence.startswith("stays as it is: ") and " refuses " in sentence
+    if code in {"moves", "moves-and-waits"}:
+        waits = " and waits from " in sentence
+        return sentence.startswith("moves from ") and waits == (code == "moves-and-waits")
+    return sentence.startswith(STEMS[code])
+
+
+def assert_as_decided(record, row):
+    made, judged = record.decision, record.verdicts
+    own = next(v for v in judged if v.candidate == made.chosen.id)
+    assert row["job.id"] == made.job_id
+    for side in ("chosen", "baseline"):
+        wanted = {name: getattr(getattr(made, side), name) for name in SHOWN}
+        assert {name: row[f"{side}.{name}"] for name in SHOWN} == wanted
+    assert row["deadline"] == made.deadline
+    assert row["ways"] == len(record.candidates) - 1
+    assert row["allowed"] == sum(each.allowed for each in judged[1:])
+    assert row["objective"] == made.objective
+    assert row["score"] == (None if own.score is None else own.score[0])
+    assert (row["mode"], row["held_out"]) == (made.mode.value, made.held_out)
+    assert row["moves"] == (made.mode is Mode.ENFORCE and not made.held_out)
+    assert row["run_now"] == made.reason.startswith("runs now")
+    assert row["noncompliant_baseline"] == made.noncompliant_baseline
+    assert tells(row["reason"], made.reason), (row["reason"], made.reason)
+
+
+def compared(policies, workloads, submitted, foretold, now=NOW, **how):
+    known, requests = asked(workloads, submitted)
+    policies = replace(policies, workloads=known)
+    decider = deciding(policies, foretold, now)
+    jobs = [decider.job(each, max(now, each.submitted)) for each in requests]
+
+    rows = plan_jobs(fleet_jobs(jobs), decider.options(now), policies, now, **how).to_pylist()
+
+    for request, row in zip(requests, rows, strict=True):
+        assert_as_decided(decider.decide(request), row)
+    return rows
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("policies", SETS, ids=[each.__name__ for each in SETS])
+@CLOSE
+@given(
+    workloads=st.lists(WORKLOADS, min_size=1, max_size=5),
+    foretold=forecasts(),
+    data=st.data(),
+)
+def test_each_row_is_what_the_planner_decides_for_that_run_alone(
+    policies, workloads, foretold, data
+):
+    submitted = [data.draw(SUBMITTED) for _ in workloads]
+    cells = data.draw(st.sampled_from([1, 150, 2**18]))
+
+    compared(policies(), workloads, submitted, foretold, cells=cells)

@@ -13,6 +13,7 @@ from greenops.domain.grid import IntensitySeries
 from greenops.errors import AdapterUnavailable, DataMissing, UsageError
 from greenops.grid.factors import build_factor_table
 from greenops.grid.regions import RegionTable
+from greenops.pipeline.grid_assembly import chained
 from greenops.pipeline.grid_context import GridContext
 from greenops.pipeline.savings_by_day import DaySaving, demo_day, median_day, saving_by_day
 from greenops.plugins import PROVIDERS, load
@@ -34,27 +35,39 @@ BEHIND: Final = 6 * HOUR
 """How far back the factors reach: spans that end late still find the intensity of their time."""
 
 
-def load_grid(settings: Settings, clock: Clock) -> GridContext:  # noqa: ARG001
+def load_grid(settings: Settings, clock: Clock) -> GridContext:
     """The grid as the settings name it.
 
+    The shipped provider alone is asked as it is; any other, or several in a row, through a `GridChain`.
+
     Args:
-        settings: `provider` names it.
-        clock: For providers that will need the time; the shipped one does not.
+        settings: `provider` names it, or several with commas between.
+        clock: Time, for all that is kept, limited or waited for.
 
     Raises:
         UsageError: No provider of that name, or what is registered is not one.
+        MixedQuantities: One gives another kind of intensity than the first.
         DataMissing: The shipped tables are absent or damaged.
+        AdapterUnsupported: A provider lacks a setting that it needs.
     """
+    names = [each.strip() for each in settings.provider.split(",") if each.strip()]
+    if names == [SHIPPED]:
+        return GridContext(ShippedGrid(), RegionTable.of(shipped_regions()), shipped_annual())
+    chain, regions = chained(names, [_provider(each) for each in names], settings, clock)
+    return GridContext(chain, RegionTable.of(regions), shipped_annual())
+
+
+def _provider(name: str) -> GridProvider:
     # The default needs no entry point, so that it also works where nothing is installed.
-    make = ShippedGrid if settings.provider == SHIPPED else load(PROVIDERS, settings.provider)
+    make = ShippedGrid if name == SHIPPED else load(PROVIDERS, name)
     provider = cast("Callable[[], object]", make)()
     if not isinstance(provider, GridProvider):
         raise UsageError(
             "GO0309",
-            f"`{settings.provider}` is registered as a grid provider, but is none",
+            f"`{name}` is registered as a grid provider, but is none",
             fix="it must offer name, zones, actual and forecast",
         )
-    return GridContext(provider, RegionTable.of(shipped_regions()), shipped_annual())
+    return provider
 
 
 def fresh_factors(context: GridContext, clock: Clock, horizon_h: float = 30) -> FactorTable:

@@ -27,16 +27,15 @@ class ZoneNames:
     zones: tuple[str, ...]
 
     @classmethod
-    def of(cls, regions: Iterable[Region]) -> ZoneNames:
-        """From a table of regions."""
+    def of(cls, regions: Iterable[Region], needed: Iterable[Region] = ()) -> ZoneNames:
+        """From the table of regions, and the same with their zones as the first provider calls them."""
         groups: dict[str, tuple[str, ...]] = {}
-        zones = set()
         for region in regions:
             names = names_of(region)
-            zones.update(names[:1] if region.zone is not None else ())
+            # The last is the region's own, and none but itself is called so.
             for name in names[:-1]:
                 groups[name] = tuple(dict.fromkeys((*groups.get(name, ()), *names[:-1])))
-        return cls(groups, tuple(sorted(zones)))
+        return cls(groups, tuple(sorted({each.zone for each in needed if each.zone is not None})))
 
     def needed(self) -> Sequence[str]:
         """Zones that feed at least one region."""

@@ -40,10 +40,29 @@ def test_the_shipped_grid_is_the_default_and_needs_no_installation(monkeypatch):
     assert "us-west-1" in context.annual
 
 
-def test_another_provider_comes_by_its_entry_point(monkeypatch):
+def test_another_provider_comes_by_its_entry_point(monkeypatch, tmp_path):
     monkeypatch.setattr(wiring, "load", lambda group, name: lambda: FakeGrid({"Z": [1]}))
 
-    assert load_grid(Settings(provider="mine"), FakeClock()).provider.name == "fake"
+    context = load_grid(Settings(provider="mine", state=tmp_path), FakeClock())
+
+    assert context.provider.name == "fake"
+    assert [zone.id for zone in context.provider.zones()] == ["Z"]
+
+
+def test_several_providers_come_in_the_order_of_the_setting(monkeypatch, tmp_path):
+    monkeypatch.setattr(wiring, "load", lambda group, name: lambda: FakeGrid({"FR": [1]}))
+
+    context = load_grid(Settings(provider="mine, shipped", state=tmp_path), FakeClock())
+
+    assert context.provider.name == "fake,shipped"
+    assert context.regions["eu-west-3"].zone == "FR"
+    assert context.regions["us-west-1"].zone == "CISO"
+
+
+@pytest.mark.parametrize("named", ["", " , ", "shipped,shipped"])
+def test_a_setting_that_names_none_or_one_twice_is_refused(named, tmp_path):
+    with pytest.raises(UsageError, match="GO0804"):
+        load_grid(Settings(provider=named, state=tmp_path), FakeClock())
 
 
 def test_what_is_registered_but_no_provider_is_refused(monkeypatch):

@@ -50,6 +50,10 @@ class Settings:
     """Folder that gets a copy of each checkpoint, where this process can add but not rewrite."""
     forecast_max_age_s: float = 36 * 3600
     """Oldest forecast a decision may rest on [simulated s]; older means run now."""
+    replan_dwell_s: float = 3600.0
+    """Least time between two changes of a waiting run's start [simulated s]; the first may come at once."""
+    replan_margin: float = 0.05
+    """Part of its planned start's score that another start must gain to take its place [1]."""
     actor: str = "loop"
     """Who sends the loop's actions."""
     mode: str = "act"
@@ -99,7 +103,10 @@ SPAN_PARTS = (
     *("network", "flops", "per_unit"),
 )
 """Words of `span_parts`: what spans say more of their own energy, and of calls and items."""
-AMOUNTS = ("embodied_g", "embodied_lifetime_years", "embodied_vcpus")
+AMOUNTS = (
+    *("embodied_g", "embodied_lifetime_years", "embodied_vcpus"),
+    *("replan_dwell_s", "replan_margin"),
+)
 """Settings that are not negative, and finite."""
 
 

@@ -35,10 +35,23 @@ CREATE TABLE IF NOT EXISTS receipts (
   UNIQUE (action_id, row)
 ) STRICT;
 CREATE TABLE IF NOT EXISTS decisions (
-  seq INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, job_id TEXT NOT NULL UNIQUE, row TEXT NOT NULL
+  seq INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, job_id TEXT NOT NULL, row TEXT NOT NULL,
+  supersedes TEXT NOT NULL DEFAULT '', UNIQUE (job_id, supersedes)
 ) STRICT;
-PRAGMA user_version = 1;
+PRAGMA user_version = 2;
 """
+ONE_PER_JOB: Final = 1
+"""Version of a file that has room for one decision of each job only."""
+WITH_REPLACED: Final = (
+    "ALTER TABLE decisions RENAME TO decisions_1",
+    """CREATE TABLE decisions (
+      seq INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, job_id TEXT NOT NULL, row TEXT NOT NULL,
+      supersedes TEXT NOT NULL DEFAULT '', UNIQUE (job_id, supersedes)
+    ) STRICT""",
+    "INSERT INTO decisions (seq, id, job_id, row) SELECT seq, id, job_id, row FROM decisions_1",
+    "DROP TABLE decisions_1",
+    "PRAGMA user_version = 2",
+)
 
 BY_KEY: Final = "SELECT row FROM outbox WHERE id = ? AND target = ?"
 
@@ -61,7 +74,18 @@ class StateDb:
             )
             self._db.execute("PRAGMA journal_mode = WAL")
             self._db.execute("PRAGMA synchronous = FULL")
+        self._make_room()
+        with self._told():
             self._db.executescript(SCHEMA)
+
+    def _make_room(self) -> None:
+        """Bring a file of the first version to this one; another process may do the same."""
+        if self._rows("PRAGMA user_version", []) != [(ONE_PER_JOB,)]:
+            return
+        with self._transaction() as db:
+            if db.execute("PRAGMA user_version").fetchone() == (ONE_PER_JOB,):
+                for statement in WITH_REPLACED:
+                    db.execute(statement)
 
     def close(self) -> None:
         """Let go of the file; twice is once."""
@@ -128,15 +152,16 @@ class StateDb:
         return self._after(Receipt, "receipts", seq)
 
     def keep_decision(self, record: DecisionRecord) -> DecisionRecord:
-        """Keep a decision; a job that was decided before keeps its first decision."""
+        """Keep a decision; a job keeps its first one, and each one the first that takes its place."""
         decision = record.decision
+        where = decision.job_id, decision.supersedes or ""
         with self._transaction() as db:
             db.execute(
-                "INSERT OR IGNORE INTO decisions (id, job_id, row) VALUES (?, ?, ?)",
-                (decision.id, decision.job_id, _text(record)),
+                "INSERT OR IGNORE INTO decisions (id, job_id, row, supersedes) VALUES (?, ?, ?, ?)",
+                (decision.id, decision.job_id, _text(record), where[1]),
             )
-            query = "SELECT row FROM decisions WHERE job_id = ?"
-            found = db.execute(query, (decision.job_id,)).fetchone()
+            query = "SELECT row FROM decisions WHERE job_id = ? AND supersedes = ?"
+            found = db.execute(query, where).fetchone()
         return self._record(DecisionRecord, found[0]) if found else record
 
     def decision(self, decision_id: str) -> DecisionRecord | None:
@@ -144,8 +169,9 @@ class StateDb:
         return self._one(DecisionRecord, "SELECT row FROM decisions WHERE id = ?", decision_id)
 
     def decision_of(self, job_id: str) -> DecisionRecord | None:
-        """The decision of a run key; none where it was not decided."""
-        return self._one(DecisionRecord, "SELECT row FROM decisions WHERE job_id = ?", job_id)
+        """The decision of a run key that is in force, the newest; none where it was not decided."""
+        query = "SELECT row FROM decisions WHERE job_id = ? ORDER BY seq DESC LIMIT 1"
+        return self._one(DecisionRecord, query, job_id)
 
     def decisions(self) -> list[DecisionRecord]:
         """Every decision, newest first."""

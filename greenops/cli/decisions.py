@@ -91,6 +91,8 @@ def explain(record: DecisionRecord) -> str:
         f"  deadline       {_time(made.deadline)}, latest safe start {_time(made.latest_safe_start)}",
         f"  forecasts      {', '.join(made.forecast_ids.values()) or 'none'}",
     ]
+    if made.supersedes is not None:
+        lines.append(f"  replaces       {made.supersedes}, which knew other forecasts")
     for name, place in (("baseline", made.baseline), ("chosen", made.chosen)):
         grams = "not known" if place.carbon_g is None else f"{place.carbon_g:.4g} gCO2e"
         cost = "not known" if place.cost_usd is None else f"{place.cost_usd:.4g} USD"

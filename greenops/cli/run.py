@@ -60,6 +60,7 @@ def run(args: argparse.Namespace) -> int:
     from greenops.adapters.local_process import RunFolder
     from greenops.errors import UsageError
     from greenops.pipeline import run as pipeline
+    from greenops.pipeline.decide_here import LocalDecider
 
     command = tuple(args.argv[1:] if args.argv[:1] == ["--"] else args.argv)
     if not command:
@@ -69,13 +70,15 @@ def run(args: argparse.Namespace) -> int:
     )
     path, _, name = args.workload.partition("#")
     workload = pipeline.read_workload(Path(path), name or None)
+    local = LocalDecider(settings, clock)
     held = pipeline.HeldRun(
         workload=workload,
         run_key=args.key or pipeline.default_key(workload, clock.now()),
         command=command,
-        decide=pipeline.local_decider(settings, clock),
+        decide=local,
         server=ControlClient(args.server) if args.server else None,
         broken=broken,
+        again=local.again,
     )
     RunFolder(settings.state, held.run_key)  # An unusable key is told before anything starts.
     ended = in_own_session()

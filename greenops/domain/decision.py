@@ -109,6 +109,7 @@ class Decision:
         forecast_ids: Zone → id of the forecast that was used.
         replay: Decided on played-back data.
         noncompliant_baseline: The baseline itself breaks a hard rule: alert, do not move silently.
+        supersedes: Id of the decision on the same run that this one takes the place of; none: the first.
     """
 
     id: str
@@ -133,3 +134,4 @@ class Decision:
     held_out: bool = False
     exception: str | None = None
     noncompliant_baseline: bool = False
+    supersedes: str | None = None

@@ -69,6 +69,20 @@ class Decider:
             baseline, candidates = placement_candidates(job, options, now, PLACEMENT_P95_MS)
         return self.judge(job, baseline, candidates, now, options)
 
+    def decide_anew(self, held: DecisionRecord, options: Sequence[RegionOption]) -> DecisionRecord:
+        """Decide a run that waits once more, by what is known now, in the place of a decision on it.
+
+        Where the baseline's start has passed it keeps the figures that it had: no forecast reaches back.
+
+        Raises:
+            UsageError: The record does not hold its job.
+        """
+        job, now = self.bounded(_job_of(held), self.clock.now()), self.clock.now()
+        baseline, candidates = batch_candidates(job, options, now)
+        if baseline.start is not None and baseline.start < now:
+            baseline = held.decision.baseline
+        return self.judge(job, baseline, candidates, now, options, held.decision.id)
+
     def decide_route(
         self, front: Front, current: Weights
     ) -> tuple[DecisionRecord, Mapping[str, Weights]]:
@@ -114,6 +128,7 @@ class Decider:
         candidates: Sequence[Candidate],
         now: datetime,
         options: Iterable[RegionOption],
+        supersedes: str | None = None,
     ) -> DecisionRecord:
         """Ask the policies, choose, and keep all that the choice rests on.
 
@@ -123,6 +138,7 @@ class Decider:
             candidates: The other ways.
             now: Instant of the decision.
             options: Regions and forecasts that the figures were made of.
+            supersedes: Decision on the same run that this one may take the place of.
         """
         policies = self._in_force(now)
         began_ns = self.clock.monotonic_ns()
@@ -137,6 +153,7 @@ class Decider:
             now,
             forecast_ids=_forecast_ids(job, options),
             replay=self.clock.replay is not None,
+            supersedes=supersedes,
         )
         return DecisionRecord(
             decision=decision,
@@ -211,24 +228,29 @@ def _forecast_ids(job: Job, options: Iterable[RegionOption]) -> Mapping[str, str
     return {each.forecast.zone: each.forecast.id for each in used if each.forecast is not None}
 
 
+def _job_of(record: DecisionRecord) -> Job:
+    if record.job is None:
+        raise UsageError("GO0641", f"record of `{record.decision.id}` does not hold its job")
+    return record.job
+
+
 def decide_again(record: DecisionRecord, policies: PolicySet) -> Decision:
     """Decide from a record alone; the same policies give the same bytes, stages of budgets included.
 
     Raises:
         UsageError: The record does not hold its job.
     """
-    if record.job is None:
-        raise UsageError("GO0641", f"record of `{record.decision.id}` does not hold its job")
-    made = record.decision
+    job, made = _job_of(record), record.decision
     baseline, *candidates = record.candidates
     in_force = as_recorded(policies, record.policies, made.decided_at)
-    judgement = in_force.judge(record.job, baseline, candidates, made.decided_at)
+    judgement = in_force.judge(job, baseline, candidates, made.decided_at)
     return choose(
-        record.job,
+        job,
         baseline,
         candidates,
         judgement,
         made.decided_at,
         forecast_ids=made.forecast_ids,
         replay=made.replay,
+        supersedes=made.supersedes,
     )

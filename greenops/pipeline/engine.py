@@ -38,6 +38,7 @@ from greenops.pipeline.evidence_book import Evidence
 from greenops.pipeline.outbox import Outbox
 from greenops.pipeline.overrides import Overrides
 from greenops.pipeline.overrides_in_loop import loop_ways
+from greenops.pipeline.replanning import WaitingRuns
 from greenops.plan.choice import effective
 from greenops.ports import Clock
 from greenops.units import Seconds
@@ -97,6 +98,7 @@ class Engine:
         self._answers: dict[str, WhatIfAnswer] = {}
         self._proved = {"decisions": 0, "receipts": 0}
         """Numbers of the last decision and receipt that are known to stand in the ledger."""
+        self.waiting = WaitingRuns()
         ways = loop_ways(parts.db, parts.decider, parts.evidence, parts.outbox, self.accept)
         self._overrides = Overrides(parts.settings, parts.clock, ways)
 
@@ -123,7 +125,25 @@ class Engine:
         with self._lock:
             kept = self._parts.db.keep_decision(record)
             self._prove(kept)
+            self.waiting.put(kept, self._parts.clock.now())
             return kept
+
+    def replace(self, record: DecisionRecord, target: str, may: Callable[[StartJob], bool]) -> None:
+        """Put a decision in the place of the one that it supersedes, and order its start.
+
+        Args:
+            record: The new decision.
+            target: Who starts the run.
+            may: Asked before anything is written, and while nobody else can order; false: nothing is done.
+        """
+        change = self._start(record.decision)
+        with self._lock:
+            if change is None or not may(change):
+                return
+            kept = self.keep(record)
+            # Its holder may have replaced the same one, while it thought us away.
+            if kept.decision.id == record.decision.id:
+                self.act(record.decision, target, change)
 
     def _prove(self, record: DecisionRecord | Receipt) -> None:
         """Bring what is kept into the ledger, once; then into lake and metrics."""
@@ -132,7 +152,9 @@ class Engine:
             if parts.evidence.receipt(record):
                 parts.telemetry.action(record)
         elif parts.evidence.decision(record):
-            parts.lake.write_decision(record)
+            # What is replayed over the lake are runs: each has one first decision.
+            if record.decision.supersedes is None:
+                parts.lake.write_decision(record)
             parts.telemetry.decision(record.decision)
 
     def _start(self, decision: Decision) -> StartJob | None:
@@ -222,6 +244,8 @@ class Engine:
         for number, record in after(self._proved[what]):
             try:
                 self._prove(record)
+                if isinstance(record, DecisionRecord):
+                    self.waiting.put(record, self._parts.clock.now())
             except DataMissing as error:
                 # It never will be evidence; those after it must not wait for it.
                 log.warning("one of the %s is no evidence: %s", what, error)

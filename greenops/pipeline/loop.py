@@ -1,4 +1,4 @@
-"""What the control loop does by itself, at its own pace: routes, placements, factors, outcomes."""
+"""What the control loop does by itself, at its own pace: plans, routes, placements, factors, outcomes."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from greenops.pipeline.evidence_book import Evidence
 from greenops.pipeline.fronts import Front
 from greenops.pipeline.grid import GridContext, fresh_factors
 from greenops.pipeline.outcomes import OfTraces, outcome_of
+from greenops.pipeline.replanning import Replans
 from greenops.pipeline.routing import ROUTES_EVERY, Router
 from greenops.policy.budget_state import period
 from greenops.ports import Actuator, Clock
@@ -70,6 +71,7 @@ class Loop:
         self._engine, self._decider, self._evidence = engine, decider, evidence
         self._grid, self._fronts = grid, fronts
         self._router = Router(engine, decider, actuators)
+        self._replans = Replans(engine, decider, actuators, clock)
         self._factors, self._clock = factors, clock
         self._decided, self._of_traces = decided, of_traces
         self._telemetry = telemetry
@@ -114,6 +116,7 @@ class Loop:
         if self._decider.in_force is not None:
             # Looks at the lake where that is due, beside; so stages are told though nothing is decided.
             self._quietly("budgets", partial(self._decider.in_force, now))
+        self._quietly("plans", self.replan)
         if self._paces["placements"].due(now):
             self._quietly("placements", lambda: self.place(now))
         if self._paces["routes"].due(now):
@@ -154,6 +157,13 @@ class Loop:
             if workload.kind is WorkloadKind.INFERENCE and workload.name not in routed:
                 key = f"{workload.name}/{now:%Y-%m-%dT%HZ}"
                 self._engine.submit(JobRequest(workload.name, key, now))
+
+    def replan(self) -> None:
+        """Give runs that wait another start where a newer forecast makes that worth it."""
+        waiting, options = self._replans.due()
+        for held in waiting:
+            name = held.decision.job_id
+            self._quietly(f"plan of {name}", partial(self._replans.look, held, options))
 
     def settle(self) -> None:
         """Compute the outcome of every run that started and whose spans have arrived.

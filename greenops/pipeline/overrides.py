@@ -199,8 +199,11 @@ class Overrides:
                 )
 
     def _decision(self, run_key: str) -> Decision | None:
-        """What its holder holds to, else what the control state knows."""
-        return RunFolder(self._state, run_key).decision() or self._ways.decided(run_key)
+        """What its holder holds to, or what the control state knows: the newer one of the two."""
+        kept, known = RunFolder(self._state, run_key).decision(), self._ways.decided(run_key)
+        if kept is None or known is None or known.supersedes is None:
+            return kept or known
+        return max(kept, known, key=lambda each: each.decided_at)
 
     def _held(self, run_key: str) -> Held | None:
         decision = self._decision(run_key)

@@ -34,6 +34,7 @@ from greenops.domain.run import RunReceipt
 from greenops.domain.workload import Workload
 from greenops.errors import ExitCode, GreenOpsError, InvalidFile, Location
 from greenops.pipeline.overrides_here import ready
+from greenops.pipeline.plan_here import PlanHere
 from greenops.pipeline.run_report import (
     RunServer,
     WhileItAnswers,
@@ -42,10 +43,11 @@ from greenops.pipeline.run_report import (
     leave_receipt,
     silent,
 )
-from greenops.pipeline.waiting import Say, wait
+from greenops.pipeline.waiting import Look, Say, as_it_is, wait
 from greenops.ports import Clock
 
 Decide = Callable[[JobRequest, Workload], DecisionRecord]
+Again = Callable[[DecisionRecord], DecisionRecord | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +59,8 @@ class HeldRun:
             decide here.
         decide: Decides here where the server does not.
         broken: Why the settings cannot be used: then it is not held; none where they can.
+        again: Decides once more here, in the place of what was decided here; none: a start that was
+            planned stays.
     """
 
     workload: Workload
@@ -66,6 +70,7 @@ class HeldRun:
     server: RunServer | None = None
     labels: Mapping[str, str] = field(default_factory=dict)
     broken: str | None = None
+    again: Again | None = None
 
 
 def say(line: str) -> None:
@@ -140,26 +145,6 @@ def _named(workloads: Mapping[str, Workload] | Sequence[Workload]) -> dict[str, 
     return {workload.name: workload for workload in each}
 
 
-def local_decider(settings: Settings, clock: Clock) -> Decide:
-    """Decide on this machine, by the policies and grid data that are here; loaded when first asked."""
-
-    def decide(request: JobRequest, workload: Workload) -> DecisionRecord:
-        from greenops.pipeline.budgets import InForce, sums_of
-        from greenops.pipeline.decide import Decider
-        from greenops.pipeline.grid import load_grid
-        from greenops.pipeline.policies import read_policies
-
-        policies = read_policies(settings.policies)
-        # The workload's own file may lie anywhere.
-        declared = {**policies.workloads, workload.name: workload}
-        policies = replace(policies, workloads=declared)
-        in_force = InForce(policies, sums_of(settings.state)).at
-        grid = load_grid(settings, clock)
-        return Decider(settings, clock, policies, grid, in_force=in_force).decide(request)
-
-    return decide
-
-
 def default_key(workload: Workload, now: datetime) -> str:
     """`<workload>/<date>`: the simulated date where the workload's clock hangs, else UTC."""
     zone = workload.schedule.time_zone if workload.schedule else "UTC"
@@ -213,9 +198,12 @@ def _held_until_its_start(
         tell(f"{run.broken}; running now")
         return at_once(clock.now(), "settings cannot be used")
     try:
-        hold = _first_hold(run, settings, folder, clock, tell)
+        hold, made_here = _first_hold(run, settings, folder, clock, tell)
         ready(holding, settings, clock, run.run_key, run.workload.name, tell)
-        return wait(folder, hold, clock, tell)
+        look: Look = as_it_is
+        if run.again is not None and made_here is not None:
+            look = PlanHere(run.again, made_here, folder, settings, clock)
+        return wait(folder, hold, clock, tell, look)
     except Exception as error:  # noqa: BLE001  (law: whatever fails here, the work runs on)
         tell(f"GO0623 holding failed ({type(error).__name__}: {error}); running now")
         return at_once(clock.now(), "holding failed")
@@ -223,16 +211,17 @@ def _held_until_its_start(
 
 def _first_hold(
     run: HeldRun, settings: Settings, folder: RunFolder, clock: Clock, tell: Say
-) -> Hold:
+) -> tuple[Hold, DecisionRecord | None]:
+    """What to wait for first, and all that it rests on where it was decided here just now."""
     kept = folder.decision()
     order = folder.order()
     if kept is None and order is not None:
         hold = Hold(order.change.start_at, order.change.latest_safe_start, "ordered", None)
-        return obey(hold, order.change, order.action_id, order.decision_id)
-    decision = kept or _ask(run, settings, clock, tell)
+        return obey(hold, order.change, order.action_id, order.decision_id), None
+    decision, made_here = (kept, None) if kept else _ask(run, settings, clock, tell)
     now = clock.now()
     if decision is None:
-        return at_once(now, "no decision could be made")
+        return at_once(now, "no decision could be made"), None
     if not decision.forecast_ids and decision.chosen.id == decision.baseline.id:
         tell(_unforeseen(decision))
     if kept is None:
@@ -242,7 +231,7 @@ def _first_hold(
             tell(
                 f"GO0601 decision cannot be kept: {error.strerror or error}; it holds all the same"
             )
-    return hold_for(decision, now, settings.mode)
+    return hold_for(decision, now, settings.mode), made_here
 
 
 def _unforeseen(decision: Decision) -> str:
@@ -253,11 +242,13 @@ def _unforeseen(decision: Decision) -> str:
     )
 
 
-def _ask(run: HeldRun, settings: Settings, clock: Clock, tell: Say) -> Decision | None:
+def _ask(
+    run: HeldRun, settings: Settings, clock: Clock, tell: Say
+) -> tuple[Decision | None, DecisionRecord | None]:
     request = JobRequest(run.workload.name, run.run_key, clock.now(), run.labels, triggered=True)
     if run.server is not None:
         try:
-            return run.server.submit(request)
+            return run.server.submit(request), None
         except GreenOpsError as error:
             tell(f"{error}; deciding here")
         except Exception as error:  # noqa: BLE001  (law: whatever fails here, the work runs on)
@@ -269,9 +260,9 @@ def _ask(run: HeldRun, settings: Settings, clock: Clock, tell: Say) -> Decision 
     except Exception as error:  # noqa: BLE001  (law: whatever fails here, the work runs on)
         tell(f"GO0623 deciding failed ({type(error).__name__}: {error}); running now")
     else:
-        leave_decision(record, settings, tell)
-        return record.decision
-    return None
+        kept = leave_decision(record, settings, tell)
+        return record.decision, record if kept else None
+    return None, None
 
 
 # -- starting once ------------------------------------------------------------

@@ -72,12 +72,14 @@ class WhileItAnswers:
             raise
 
 
-def leave_decision(record: DecisionRecord, settings: Settings, tell: Say) -> None:
-    """Leave a decision that no control loop made, with all it rests on."""
+def leave_decision(record: DecisionRecord, settings: Settings, tell: Say) -> bool:
+    """Leave a decision that no control loop made, with all it rests on; whether it is kept."""
     try:
         Spool(settings.state / "spool").drop_decision(record)
     except GreenOpsError as error:
         tell(f"{error}; the ledger may lack this decision")
+        return False
+    return True
 
 
 def keep_receipt(folder: RunFolder, made: RunReceipt, tell: Say) -> bool:

@@ -15,10 +15,23 @@ STEP: Final = timedelta(seconds=0.2)
 """Longest wall time between two looks at the orders."""
 
 Say = Callable[[str], None]
+Look = Callable[[Hold], Hold]
 
 
-def wait(folder: RunFolder, hold: Hold, clock: Clock, tell: Say) -> Hold:
+def as_it_is(hold: Hold) -> Hold:
+    """Nobody plans anew."""
+    return hold
+
+
+def wait(folder: RunFolder, hold: Hold, clock: Clock, tell: Say, look: Look = as_it_is) -> Hold:
     """Sleep until the start of a hold, or until another holder has claimed the run.
+
+    Args:
+        folder: Of the run.
+        hold: What is waited for.
+        clock: Simulated time.
+        tell: Told what is held, and what changes.
+        look: May plan the run anew while no order holds it.
 
     Returns:
         The hold with the newest order in it.
@@ -33,12 +46,16 @@ def wait(folder: RunFolder, hold: Hold, clock: Clock, tell: Say) -> Hold:
             return hold
         clock.sleep(min(left, STEP * rate))
         before, hold = hold, _ordered(folder, hold)
+        if hold.action_id is None:
+            hold = look(hold)
         if hold.start_at == before.start_at:
             continue
         if remaining(hold, clock.now(), margin) > timedelta():
             tell(_held(folder.run_key, hold))
         else:
-            tell(f"`{folder.run_key}` is ordered to start now")
+            tell(
+                f"`{folder.run_key}` {'starts' if hold.action_id is None else 'is ordered to start'} now"
+            )
     if on_time(hold, clock.now()) is False:
         tell(
             f"`{folder.run_key}` is late: latest safe start was {hold.latest_safe_start}; "

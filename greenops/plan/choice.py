@@ -27,6 +27,7 @@ def choose(
     *,
     forecast_ids: Mapping[str, str] = NOTHING,
     replay: bool = False,
+    supersedes: str | None = None,
 ) -> Decision:
     """Choose the allowed and eligible candidate with the least score; the baseline where none is.
 
@@ -41,6 +42,7 @@ def choose(
         now: Instant of the decision; nothing later was known (simulated time).
         forecast_ids: Zone → forecast that the figures rest on.
         replay: The figures are played back.
+        supersedes: Decision on the same run that this one takes the place of; none: the first.
 
     Returns:
         A decision whose id and bytes depend on the arguments alone.
@@ -54,7 +56,9 @@ def choose(
     own = verdicts.get(baseline.id)
     noncompliant = own is not None and not own.allowed
     late = latest is not None and baseline.start is not None and baseline.start > latest
-    chosen, runner_up = ranked[0] if ranked else baseline, _second(ranked, baseline)
+    # A run that waited starts late whatever it is called: its own baseline is the start it missed.
+    stands = stays if supersedes is not None and stays is not None else baseline
+    chosen, runner_up = ranked[0] if ranked else stands, _second(ranked, baseline)
     won = chosen is baseline and runner_up is not None
     if judgement.run_now or (late and not ranked):
         # Break-glass, or the schedule itself would miss the deadline and no rule offers better.
@@ -85,6 +89,7 @@ def choose(
         held_out=judgement.held_out and not judgement.run_now,
         exception=judgement.exception,
         noncompliant_baseline=noncompliant,
+        supersedes=supersedes,
     )
     return _named(draft)
 

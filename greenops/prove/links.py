@@ -49,7 +49,7 @@ class Links:
         try:
             match kind:
                 case EntryKind.DECISION:
-                    _decided(body)
+                    return list(self._of_replaced(_decided(body), body["record"]["decision"]))
                 case EntryKind.ACTION | EntryKind.RECEIPT:
                     return list(self._of_decision(kind, body))
                 case EntryKind.OUTCOME:
@@ -79,6 +79,16 @@ class Links:
             return
         if named not in self._decided:
             yield f"its {kind} is of decision `{named}`, which no earlier line holds"
+
+    def _of_replaced(self, decided: _Decided, made: Mapping[str, Any]) -> Iterator[str]:
+        named = made.get("supersedes")
+        if named is None:
+            return
+        before = self._decided.get(named)
+        if before is None:
+            yield f"its decision takes the place of `{named}`, which no earlier line holds"
+        elif before.says["run_key"] != decided.says["run_key"]:
+            yield f"its decision takes the place of `{named}`, which is of another run"
 
     def _of_override(self, body: Mapping[str, Any]) -> Iterator[str]:
         for name in ("who", "why"):

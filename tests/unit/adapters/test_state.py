@@ -9,6 +9,7 @@ from greenops.adapters.state import StateDb
 from greenops.domain.action import Outcome, Receipt
 from greenops.domain.console import DecisionRecord
 from greenops.domain.decision import Candidate, Decision, Mode
+from greenops.domain.record import canonical
 from greenops.domain.workload import Limits
 from greenops.errors import DataMissing, Unreachable
 from greenops.testing.clock import START
@@ -52,6 +53,47 @@ def test_the_first_decision_of_a_job_stays(db):
     assert db.keep_decision(later) == RECORD
     assert (db.decision("d-1"), db.decision_of("night/1")) == (RECORD, RECORD)
     assert (db.decision("d-2"), db.decision_of("night/2")) == (None, None)
+
+
+def test_a_decision_that_takes_the_place_of_another_is_the_one_in_force(db):
+    second = replace(RECORD, decision=replace(DECISION, id="d-2", supersedes="d-1"))
+    rival = replace(RECORD, decision=replace(DECISION, id="d-3", supersedes="d-1"))
+    third = replace(RECORD, decision=replace(DECISION, id="d-4", supersedes="d-2"))
+    db.keep_decision(RECORD)
+
+    assert db.keep_decision(second) == second
+    assert db.keep_decision(rival) == second
+    assert db.decision_of("night/1") == second
+    assert db.keep_decision(third) == third
+    assert db.keep_decision(RECORD) == RECORD
+    assert db.decision_of("night/1") == third
+    assert [each.decision.id for _, each in db.decisions_after(0)] == ["d-1", "d-2", "d-4"]
+
+
+OF_VERSION_1 = """
+CREATE TABLE decisions (
+  seq INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, job_id TEXT NOT NULL UNIQUE, row TEXT NOT NULL
+) STRICT;
+PRAGMA user_version = 1;
+"""
+
+
+def test_a_file_of_the_first_version_keeps_its_decisions_and_takes_what_replaces_them(tmp_path):
+    path = tmp_path / "state.db"
+    old = sqlite3.connect(path)
+    old.executescript(OF_VERSION_1)
+    row = canonical(RECORD).decode()
+    old.execute("INSERT INTO decisions VALUES (7, 'd-1', 'night/1', ?)", (row,))
+    old.commit()
+    old.close()
+
+    db = StateDb(path)
+
+    second = replace(RECORD, decision=replace(DECISION, id="d-2", supersedes="d-1"))
+    assert db.decisions_after(0) == [(7, RECORD)]
+    assert db.keep_decision(second) == second
+    assert db.decisions_after(7) == [(8, second)]
+    db.close()
 
 
 def test_decisions_come_newest_first_and_survive_a_restart(db, tmp_path):

@@ -27,6 +27,8 @@ from greenops.errors import AdapterUnsupported, DataMissing
 URL: Final = "GREENOPS_CARBON_AWARE_SDK_URL"
 SOURCE: Final = "GREENOPS_CARBON_AWARE_SDK_SOURCE"
 """Environment variable: whose data it passes on, for it does not say: `watttime` or `electricitymaps`."""
+ZONES: Final = "GREENOPS_CARBON_AWARE_SDK_LOCATIONS"
+"""Environment variable: locations beside those of our table, or in their place: `northeurope,PJM=eastus2`."""
 KINDS: Final = {
     "watttime": (Signal.MARGINAL, Factors.DIRECT),
     "electricitymaps": (Signal.AVERAGE, Factors.LIFECYCLE),
@@ -47,7 +49,7 @@ class CarbonAwareSdk:
             )
         self._source = WebSource("carbon-aware-sdk", url.rstrip("/"), url_setting=f"`{URL}`")
         self._kind = SeriesKind(*KINDS[said], f"carbon-aware-sdk-{said}", replay=False)
-        self._names = ZoneNames("carbon-aware-sdk")
+        self._names = ZoneNames("carbon-aware-sdk", environ.get(ZONES, ""))
         self._now = now
 
     @property
@@ -61,7 +63,7 @@ class CarbonAwareSdk:
         return self._kind
 
     def zones(self) -> Sequence[GridZone]:
-        """Zones in which we know a location; any other location is asked by its name: `northeurope`."""
+        """Zones in which we know a location, and those of the setting."""
         return self._names.zones()
 
     def actual(self, zone: str, start: datetime, end: datetime) -> IntensitySeries:

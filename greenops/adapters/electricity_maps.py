@@ -30,6 +30,8 @@ FACTORS: Final = "GREENOPS_ELECTRICITYMAPS_FACTORS"
 """Environment variable: `lifecycle` or `direct`."""
 HORIZON: Final = "GREENOPS_ELECTRICITYMAPS_HORIZON_H"
 """Environment variable: length of a forecast [h], one of 6, 24, 48, 72."""
+ZONES: Final = "GREENOPS_ELECTRICITYMAPS_ZONES"
+"""Environment variable: zones beside those of our table, or in their place: `US-CAL-LDWP,SE=SE-SE3`."""
 USUAL_URL: Final = "https://api.electricitymaps.com"
 HORIZONS: Final = ("6", "24", "48", "72")
 HOUR: Final = timedelta(hours=1)
@@ -61,7 +63,7 @@ class ElectricityMaps:
         self._headers = {"auth-token": token}
         self._factors = Factors(_one_of(environ, FACTORS, tuple(Factors), Factors.LIFECYCLE))
         self._horizon = _one_of(environ, HORIZON, HORIZONS, HORIZONS[-1])
-        self._names = ZoneNames("electricitymaps")
+        self._names = ZoneNames("electricitymaps", environ.get(ZONES, ""))
         self._now = now
 
     @property
@@ -75,7 +77,7 @@ class ElectricityMaps:
         return SeriesKind(Signal.AVERAGE, self._factors, "electricitymaps", replay=False)
 
     def zones(self) -> Sequence[GridZone]:
-        """Zones that we have a name for; any other is asked by its own: `US-CAL-LDWP`."""
+        """Zones that we have a name for, and those of the setting."""
         return self._names.zones()
 
     def actual(self, zone: str, start: datetime, end: datetime) -> IntensitySeries:

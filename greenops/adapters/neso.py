@@ -7,7 +7,6 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
-from urllib.parse import quote
 
 from greenops.adapters.grid_http import Now, WebSource, utc_now
 from greenops.adapters.grid_points import (
@@ -30,7 +29,7 @@ from greenops.errors import AdapterUnsupported, DataMissing
 URL: Final = "GREENOPS_NESO_URL"
 """Environment variable: address of the service, where it is not the usual one."""
 REGION: Final = "GREENOPS_NESO_REGION"
-"""Environment variable: the region, 1 to 17 or outward postcode, that answers for `GB`; none is all of it."""
+"""Environment variable: the region that answers for `GB`, by number, name or outward postcode; none is all of it."""
 USUAL_URL: Final = "https://api.carbonintensity.org.uk"
 NATIONAL: Final = "national"
 STEP: Final = timedelta(minutes=30)
@@ -52,7 +51,7 @@ class Neso:
             "neso", environ.get(URL, USUAL_URL).rstrip("/"), url_setting=f"`{URL}`"
         )
         self._names = ZoneNames("neso")
-        self._region = _region(environ.get(REGION, ""))
+        self._region = _region(environ.get(REGION, ""), self._names)
         self._now = now
 
     @property
@@ -123,23 +122,29 @@ class Neso:
             return data
 
 
-def _region(said: str) -> str:
+def _region(said: str, names: ZoneNames) -> str:
     """A region as the setting names it; none is the country.
 
     Raises:
-        AdapterUnsupported: It is neither a number that there is, nor an outward postcode.
+        AdapterUnsupported: It is no region and no outward postcode.
     """
-    region = said.strip().upper()
-    if region and region not in REGIONS and not POSTCODE.fullmatch(region):
+    region = said.strip()
+    if not region:
+        return NATIONAL
+    if POSTCODE.fullmatch(region.upper()):
+        return region.upper()
+    try:
+        return names.known(region)
+    except DataMissing as error:
         raise AdapterUnsupported(
-            "GO0325", f"`{REGION}` must be 1 to 17 or an outward postcode as `RG10`, not `{said}`"
-        )
-    return region or NATIONAL
+            "GO0325",
+            f"`{REGION}` must be 1 to 17, a region's name or an outward postcode as `RG10`, not `{said}`",
+        ) from error
 
 
 def _path(region: str, start: datetime, until: str) -> str:
     """Path of a question: `until` is an instant or `fw48h`."""
-    span = f"{quote(iso(_half_hour(start)))}/{quote(until)}"
+    span = f"{iso(_half_hour(start))}/{until}"
     if region == NATIONAL:
         return f"/intensity/{span}"
     kind = "regionid" if region in REGIONS else "postcode"

@@ -31,6 +31,8 @@ USER: Final = "GREENOPS_WATTTIME_USER"
 PASSWORD: Final = "GREENOPS_WATTTIME_PASSWORD"  # noqa: S105 - the variable's name
 URL: Final = "GREENOPS_WATTTIME_URL"
 """Environment variable: address of the service, where it is not the usual one."""
+ZONES: Final = "GREENOPS_WATTTIME_ZONES"
+"""Environment variable: regions beside those of our table, or in their place: `PJM_NJ,PJM=PJM_SOUTHWEST_OH`."""
 USUAL_URL: Final = "https://api.watttime.org"
 SIGNAL: Final = "co2_moer"
 UNITS: Final = "lbs_co2_per_mwh"
@@ -65,7 +67,7 @@ class WattTime:
             secrets=(self._login[1],),
             plan_lacks=lambda status, _text: status == HTTPStatus.FORBIDDEN,
         )
-        self._names = ZoneNames("watttime")
+        self._names = ZoneNames("watttime", environ.get(ZONES, ""))
         self._now = now
         self._lock = threading.Lock()
         self._token: tuple[str, float] | None = None
@@ -81,7 +83,7 @@ class WattTime:
         return SeriesKind(Signal.MARGINAL, Factors.DIRECT, "watttime", replay=False)
 
     def zones(self) -> Sequence[GridZone]:
-        """Zones that we have a name for; any other is asked by its own: `PJM_NJ`."""
+        """Zones that we have a name for, and those of the setting."""
         return self._names.zones()
 
     def actual(self, zone: str, start: datetime, end: datetime) -> IntensitySeries:

@@ -19,10 +19,14 @@ class ZoneNames:
 
     Args:
         provider: As the file names it: `watttime`.
+        more: Further zones with commas between, as settings have them: by the provider's name, or `ours=theirs`.
         path: The file; another one in tests.
+
+    Raises:
+        DataMissing: The file is absent or damaged.
     """
 
-    def __init__(self, provider: str, path: Path = FILE) -> None:
+    def __init__(self, provider: str, more: str = "", path: Path = FILE) -> None:
         self._provider = provider
         self._own: dict[str, str] = {}
         self._zones: list[GridZone] = []
@@ -30,9 +34,14 @@ class ZoneNames:
             if provider in names:
                 self._own[zone.id] = names[provider]
                 self._zones.append(zone)
+        for each in filter(None, (part.strip() for part in more.split(","))):
+            ours, _, theirs = (part.strip() for part in each.partition("="))
+            if ours not in self._own:
+                self._zones.append(GridZone(ours, theirs or ours))
+            self._own[ours] = theirs or ours
 
     def zones(self) -> tuple[GridZone, ...]:
-        """Zones that we have a name for; the provider may know more."""
+        """Zones that we have a name for, and those that were added; the provider may know more."""
         return tuple(self._zones)
 
     def own(self, zone: str) -> str:

@@ -181,6 +181,14 @@ def test_nothing_is_missing_data():
         asking(service.url).actual("CISO", NOW - 60 * HOUR, NOW - 50 * HOUR)
 
 
+def test_another_part_of_a_zone_may_stand_for_it():
+    fake = FakeWattTime([1000.0] * 576, NOW - 24 * HOUR, NOW, region="PJM_SOUTHWEST_OH")
+    with FakeWebService(fake) as service:
+        found = asking(service.url, ZONES="PJM=PJM_SOUTHWEST_OH").forecast("PJM", NOW)
+
+    assert found.zone == "PJM"
+
+
 def test_the_password_is_in_no_representation():
     provider = asking("https://example.org")
 

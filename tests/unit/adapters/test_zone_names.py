@@ -57,15 +57,23 @@ def test_a_name_that_is_not_ours_is_taken_for_the_providers():
     assert ZoneNames("watttime").own("PJM_NJ") == "PJM_NJ"
 
 
+def test_zones_may_be_added_and_another_part_put_in_a_zones_place():
+    names = ZoneNames("watttime", " PJM_NJ, PJM = PJM_SOUTHWEST_OH,,")
+
+    assert (names.own("PJM_NJ"), names.own("PJM")) == ("PJM_NJ", "PJM_SOUTHWEST_OH")
+    assert [each.id for each in names.zones()].count("PJM") == 1
+    assert names.zones()[-1].id == "PJM_NJ"
+
+
 @pytest.mark.parametrize("text", ["", "{}", "[]", '{"zones": [{}]}', '{"zones": [1]}', "\xff"])
 def test_a_damaged_table_is_told_with_its_file(tmp_path, text):
     path = tmp_path / "zone_names.json"
     path.write_text(text, encoding="latin-1")
 
     with pytest.raises(DataMissing, match=r"GO0304 .*zone_names.json: shipped file is damaged"):
-        ZoneNames("watttime", path)
+        ZoneNames("watttime", path=path)
 
 
 def test_an_absent_table_is_told_with_its_file(tmp_path):
     with pytest.raises(DataMissing, match=r"GO0304 .*: shipped file is missing"):
-        ZoneNames("watttime", tmp_path / "none.json")
+        ZoneNames("watttime", path=tmp_path / "none.json")

@@ -27,11 +27,12 @@ from greenops.plan.guard import run_time, scheduled_start
 from greenops.plan.intensity import TICK
 from greenops.policy import PolicySet
 from greenops.policy.choose_columns import ChoiceColumns, choose_columns, fields_of
-from greenops.policy.deadline_columns import deadline_column
+from greenops.policy.first_look import first_look
 from greenops.policy.policy_set import CAUTION
 from greenops.policy.record_tables import Choice, job_table
 
 BATCH: Final = WorkloadKind.BATCH.value
+LABELS: Final = "job.labels."
 JOBS: Final = 2**16
 """Runs that are looked at together; their own columns are small beside their ways."""
 SHOWN: Final = (
@@ -80,7 +81,7 @@ def plan_jobs(
         UsageError: A run is no batch run, has no run time, or its home region is not known.
     """
     planned = plan_in_parts(jobs, options, policies, now, slot=slot, cells=cells)
-    return pa.concat_tables(planned).combine_chunks()
+    return pa.concat_tables(planned).unify_dictionaries().combine_chunks()
 
 
 def plan_in_parts(
@@ -113,6 +114,7 @@ class _Planner:
 
     Attributes:
         jobs: The runs with `now` and the deadline in force.
+        policies: Those that could match one of them.
         of_base: What the policies ask of a baseline.
         of_ways: What they ask of every way.
     """
@@ -134,7 +136,9 @@ class _Planner:
     ) -> _Planner:
         decided = np.maximum(instants(jobs, "job.submitted"), (now - EPOCH) // TICK)
         jobs = _put(jobs, "now", pa.array(decided).view(INSTANT))
-        jobs = _put(jobs, "limits.deadline", deadline_column(policies, jobs))
+        jobs = _with_labels(jobs, policies)
+        found = first_look(policies, jobs)
+        jobs, policies = _put(jobs, "limits.deadline", found.deadlines), found.policies
         fields = [each.split(".", 1) for each in fields_of(policies) if "." in each]
         base, ways = (
             frozenset(name for root, name in fields if root == of)
@@ -200,6 +204,14 @@ class _Planner:
             "run_now": pa.array(by_job.run_now),
             "moves": pa.array(found.moves),
         }
+
+
+def _with_labels(jobs: pa.Table, policies: PolicySet) -> pa.Table:
+    """With a column for every label that rules name, so that each of them is a field."""
+    for name in sorted(each for each in fields_of(policies) if each.startswith(LABELS)):
+        if name not in jobs.column_names:
+            jobs = jobs.append_column(name, pa.nulls(jobs.num_rows, pa.string()))
+    return jobs
 
 
 def _with_baselines(jobs: pa.Table, base: Mapping[str, Any], asked: Iterable[str]) -> pa.Table:

@@ -1,8 +1,12 @@
-"""The tightest deadline of each job of a table, before its ways are known: `PolicySet.deadline_for`."""
+"""What the policies say of the jobs of a table before any way to run them is known.
+
+The tightest deadline of each job, as `PolicySet.deadline_for` gives it; and the policies that could match one of
+them: the others need not be asked again.
+"""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
@@ -21,8 +25,21 @@ BASELINE_ID: Final = "baseline"
 """All that is known of a baseline that is not made yet."""
 
 
-def deadline_column(policies: PolicySet, jobs: pa.Table) -> Any:
-    """`limits.deadline` of each job by its own numbers and the policies that match it; else null.
+@dataclass(frozen=True, slots=True)
+class FirstLook:
+    """What is known before the ways.
+
+    Attributes:
+        deadlines: `limits.deadline` of each job by its own numbers and the policies; else null.
+        policies: Those that could match some job; data classes of the others stay known.
+    """
+
+    deadlines: Any
+    policies: PolicySet
+
+
+def first_look(policies: PolicySet, jobs: pa.Table) -> FirstLook:
+    """Ask the matches of all policies, once for all jobs.
 
     A policy whose match asks for the baseline's figures cannot be told yet, and counts: `has` of one
     is not false.
@@ -43,10 +60,17 @@ def deadline_column(policies: PolicySet, jobs: pa.Table) -> Any:
     ]
     rules = [rule for each in told for rule in each.match]
     batch = Batch.of(tables, rules, also=("now", "job.submitted", *LIMIT_NAMES))
-    limit_columns(tables, [(each.limits, ~matches(batch, each)[0]) for each in told])
+    maybe = [~matches(batch, each)[0] for each in told]
+    limit_columns(tables, [(p.limits, mask) for p, mask in zip(told, maybe, strict=True)])
+    met = zip(policies.policies, maybe, strict=True)
+    kept = tuple(policy for policy, mask in met if mask.any())
+    return FirstLook(_deadlines(tables), PolicySet(kept, {}, classes=policies.known_classes()))
+
+
+def _deadlines(tables: Tables) -> Any:
     ends = tables.source("limits.deadline").column
     none = None if ends.ok is None else ~np.broadcast_to(ends.ok, ends.values.shape).ravel()
-    values = np.where(False if none is None else none, 0, ends.values.ravel())
+    values = ends.values.ravel() if none is None else np.where(none, 0, ends.values.ravel())
     return pa.array(values, pa.int64(), mask=none).cast(ARROW["timestamp"])
 
 

@@ -12,7 +12,7 @@ from greenops.adapters.fuel_factors import chosen_factors
 from greenops.adapters.grid_http import WebSource, required
 from greenops.adapters.grid_points import as_series, covering, number
 from greenops.domain.fuels import Fuel, GenerationMix, make_mix
-from greenops.domain.grid import Forecast, GridZone, IntensitySeries
+from greenops.domain.grid import Forecast, GridZone, IntensitySeries, SeriesKind
 from greenops.errors import DataMissing
 
 KEY: Final = "GREENOPS_EIA_KEY"
@@ -94,6 +94,11 @@ class Eia930:
         """The name it is registered under."""
         return "eia930"
 
+    @property
+    def kind(self) -> SeriesKind:
+        """Average, of the factors that the settings name."""
+        return self._factors.kind(self.name)
+
     def zones(self) -> Sequence[GridZone]:
         """Zones that we have a name for; any other balancing authority is asked by its code."""
         return ZONES
@@ -111,7 +116,7 @@ class Eia930:
         except ValueError as error:
             raise DataMissing("GO0303", f"`eia930` has of `{zone}` {error}") from error
         part = covering(laid, start, end, f"`eia930` has no generation of `{zone}`")
-        return as_series(part, zone, self._factors.kind("eia930", zone))
+        return as_series(part, zone, self.kind)
 
     def mix(self, zone: str, start: datetime, end: datetime) -> GenerationMix:
         """Generation by fuel [MWh] in the hours that cover `[start, end)`, and the codes that are not known.

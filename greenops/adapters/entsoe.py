@@ -11,7 +11,7 @@ from greenops.adapters.entsoe_documents import PATH, ZONES, Entsoe, TimeSeries, 
 from greenops.adapters.fuel_factors import chosen_factors
 from greenops.adapters.grid_points import as_series, covering, iso
 from greenops.domain.fuels import Fuel, GenerationMix, make_mix
-from greenops.domain.grid import Forecast, GridZone, IntensitySeries
+from greenops.domain.grid import Forecast, GridZone, IntensitySeries, SeriesKind
 from greenops.errors import DataMissing
 
 FACTORS: Final = "GREENOPS_ENTSOE_FACTORS"
@@ -61,6 +61,11 @@ class EntsoeGeneration:
         """The name it is registered under."""
         return "entsoe"
 
+    @property
+    def kind(self) -> SeriesKind:
+        """Average, of the factors that the settings name."""
+        return self._factors.kind(self.name)
+
     def zones(self) -> Sequence[GridZone]:
         """Zones that we have a name for; any other is asked by its energy identification code."""
         return tuple(each.zone for each in ZONES)
@@ -78,7 +83,7 @@ class EntsoeGeneration:
         except ValueError as error:
             raise DataMissing("GO0303", f"`entsoe` has of `{zone}` {error}") from error
         part = covering(laid, start, end, f"`entsoe` has no generation of `{zone}`")
-        return as_series(part, zone, self._factors.kind("entsoe", zone))
+        return as_series(part, zone, self.kind)
 
     def mix(self, zone: str, start: datetime, end: datetime) -> GenerationMix:
         """Generation by fuel [MW] in the steps that cover `[start, end)`, and the codes that are not known.

@@ -53,9 +53,9 @@ class FuelFactorTable:
     zones: tuple[FactorSet, ...] = ()
 
     @property
-    def version(self) -> str:
-        """Hash of the content: the same version, the same grams."""
-        return hashlib.sha256(canonical(self)).hexdigest()[:8]
+    def id(self) -> str:
+        """Name and hash of the content: the same id, the same grams."""
+        return f"{self.name}-{hashlib.sha256(canonical(self)).hexdigest()[:8]}"
 
     def of(self, factors: Factors, zone: str) -> FuelFactors:
         """The factors of a kind as they hold in a zone."""
@@ -63,7 +63,7 @@ class FuelFactorTable:
         for each in (*self.sets, *self.zones):
             if each.factors is factors and each.zone in {None, zone}:
                 grams |= {Fuel(fuel): GramsPerKwh(value) for fuel, value in each.grams.items()}
-        return FuelFactors(factors, grams, f"{self.name}-{self.version}")
+        return FuelFactors(factors, grams, self.id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,9 +77,9 @@ class ChosenFactors:
         """The factors as they hold in a zone."""
         return self.table.of(self.factors, zone)
 
-    def kind(self, source: str, zone: str) -> SeriesKind:
-        """What a series is that a source's generation and these factors give."""
-        named = f"{source} x {self.of(zone).id}"
+    def kind(self, source: str) -> SeriesKind:
+        """What every series is that a source's generation and these factors give."""
+        named = f"{source} x {self.table.id}"
         return SeriesKind(Signal.AVERAGE, self.factors, named, replay=False)
 
     def lay(self, mix: GenerationMix) -> Laid:

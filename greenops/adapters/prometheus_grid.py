@@ -79,6 +79,11 @@ class PrometheusGrid:
         """The name it is registered under."""
         return "prometheus"
 
+    @property
+    def kind(self) -> SeriesKind:
+        """As the metric's name and the settings say."""
+        return self._kind
+
     def zones(self) -> Sequence[GridZone]:
         """Zones that the setting names; without it, those that had a value within the last hour.
 

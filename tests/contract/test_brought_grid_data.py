@@ -51,6 +51,7 @@ def test_eia930_keeps_the_promises(offset):
     with FakeWebService(FakeEia930(wave, FIRST)) as service:
         grid = Eia930({"GREENOPS_EIA_KEY": KEY, "GREENOPS_EIA_URL": service.url})
         check_grid_without_forecasts(grid, "CISO", start, start + 3 * DAY)
+        assert grid.kind == grid.actual("CISO", start, start + DAY).kind
 
 
 @pytest.mark.network
@@ -68,6 +69,7 @@ def test_entsoe_keeps_the_promises(offset, curve):
     with FakeWebService(fake) as service:
         grid = EntsoeGeneration({"GREENOPS_ENTSOE_TOKEN": KEY, "GREENOPS_ENTSOE_URL": service.url})
         check_grid_without_forecasts(grid, "DE", start, start + 3 * DAY)
+        assert grid.kind == grid.actual("DE", start, start + DAY).kind
 
 
 def lines(series, issued):

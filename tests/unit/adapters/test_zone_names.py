@@ -3,6 +3,7 @@
 import csv
 import json
 import zoneinfo
+from pathlib import Path
 
 import pytest
 
@@ -10,6 +11,7 @@ from greenops.adapters.shipped_grid import ShippedGrid
 from greenops.adapters.zone_names import FILE, ZoneNames
 from greenops.errors import DataMissing
 
+ROOT = Path(__file__).parents[3]
 ROWS = json.loads(FILE.read_text())["zones"]
 PROVIDERS = ("electricitymaps", "watttime", "neso", "carbon-aware-sdk")
 
@@ -77,3 +79,10 @@ def test_a_damaged_table_is_told_with_its_file(tmp_path, text):
 def test_an_absent_table_is_told_with_its_file(tmp_path):
     with pytest.raises(DataMissing, match=r"GO0304 .*: shipped file is missing"):
         ZoneNames("watttime", path=tmp_path / "none.json")
+
+
+@pytest.mark.parametrize("provider", ["electricitymaps", "watttime"])
+def test_the_page_says_how_many_zones_a_provider_has(provider):
+    page = (ROOT / "docs" / "how-to" / "use-live-grid-data.md").read_text()
+
+    assert f"| `{provider}` | {len(ZoneNames(provider).zones())} zones of our table" in page

@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from greenops.domain.grid import Forecast, GridZone, IntensitySeries, SeriesKind
-from greenops.errors import DataMissing, GreenOpsError, MixedQuantities, nearest
+from greenops.errors import DataMissing, GreenOpsError, MixedQuantities
 from greenops.grid.climatology import climatology
 from greenops.pipeline.grid_limits import Patience
 from greenops.pipeline.grid_source import Found, Source
@@ -23,6 +23,7 @@ PRESENT: Final = timedelta(hours=1)
 """How far back an instant still asks for what is in force; what was in force before that is looked up as such."""
 YESTERDAYS: Final = timedelta(hours=24)
 """Age from which a forecast is called old, whoever gives it: the slowest sources issue once a day."""
+LISTED: Final = "`greenops grid zones` lists those it has"
 WHY: Final = 200
 """Most characters of a reason that a forecast carries."""
 
@@ -240,13 +241,8 @@ class GridChain:
         listed = source.zones(0.0)
         found = self.names.known_as(zone, listed)
         if found is None:
-            near = nearest(zone, [each.id for each in listed])
             raise DataMissing(
-                "GO0302",
-                f"`{source.name}` does not have grid zone `{zone}`",
-                fix=f"did you mean `{near}`?"
-                if near
-                else "`greenops grid zones` lists those it has",
+                "GO0302", f"`{source.name}` does not have grid zone `{zone}`", fix=LISTED
             )
         return found
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -13,6 +12,7 @@ from greenops.domain.grid import Forecast, GridZone, IntensitySeries
 from greenops.errors import DataMissing, GreenOpsError, MixedQuantities
 from greenops.grid.climatology import DAY, HOUR, WINDOW
 from greenops.grid.past import covering
+from greenops.pipeline.grid_answers import iso, none_in_force, refuse_nonsense, refuse_untimely
 from greenops.pipeline.grid_kept import KeptAnswers
 from greenops.pipeline.grid_limits import Patience
 from greenops.pipeline.grid_worker import Question, Worker, answered, waited_s
@@ -25,6 +25,10 @@ STALE_FOR: Final = timedelta(hours=6)
 """Age up to which an answer is served at once while it is asked for again; for an older one the caller waits first."""
 SETTLED: Final = timedelta(days=2)
 """Age from which recorded hours are taken as final."""
+LONG: Final = timedelta(days=29)
+"""Longest time of which a decision asks for what was recorded."""
+HISTORY_WAIT_S: Final = 30.0
+"""How long whoever asks for a longer one waits [s]."""
 MISSED_FOR_S: Final = 60.0
 """How long a question that was not answered is not put again [s]."""
 MISSES: Final = 1024
@@ -96,10 +100,12 @@ class Source:
             late = self._too_slow() if kept is None else self.worker.problem
             return Found(kept, fresh=False, error=late)
         found = self._in_force(zone, at)
-        if question.error is None and found is not None:
+        if question.error is None or isinstance(question.error, DataMissing):
+            # Also of a source without forecasts: its past will do for the usual course.
             self._ask_for_past(zone)
+        if question.error is None and found is not None:
             return Found(found, fresh=True, error=None)
-        return Found(found, fresh=False, error=question.error or _none_in_force(self.name, zone))
+        return Found(found, fresh=False, error=question.error or none_in_force(self.name, zone))
 
     def archived(self, zone: str, at: datetime, wait_s: float) -> Forecast:
         """The forecast in force at an instant that is over; nothing of it is kept.
@@ -143,19 +149,9 @@ class Source:
         self.kept.foretold(zone, found, at)
 
     def _checked_forecast(self, found: Forecast, zone: str, at: datetime) -> Forecast:
-        self._check(found, zone)
-        if found.issued_at > at:
-            raise DataMissing(
-                "GO0343",
-                f"`{self.name}` says its forecast of `{zone}` was issued at {_iso(found.issued_at)}, "
-                f"after {_iso(at)}",
-                fix="set this machine's clock",
-            )
-        if found.end <= at:
-            raise DataMissing(
-                "GO0305",
-                f"the newest forecast of `{zone}` that `{self.name}` has ended at {_iso(found.end)}",
-            )
+        refuse_nonsense(found, zone, self.name)
+        refuse_untimely(found, at, self.name)
+        self.check_kind(found)
         return found
 
     # -- what was recorded ----------------------------------------------------
@@ -169,6 +165,8 @@ class Source:
             GreenOpsError: It is not known, or cannot be asked for.
         """
         now = self.clock.now()
+        if end - start > LONG:
+            return self._history(zone, start, end)
         kept = self.kept.covering(zone, start, end)
         if kept is not None:
             age = now - kept.asked_at
@@ -188,13 +186,27 @@ class Source:
             return found.series
         raise question.error or self._too_slow()
 
+    def _history(self, zone: str, start: datetime, end: datetime) -> IntensitySeries:
+        """So much of the past as no decision waits for: whoever learns from it waits, and keeps it."""
+        found: list[IntensitySeries] = []
+
+        def ask() -> None:
+            found.append(self.provider.actual(zone, start, end))
+            self._check(found[0], zone)
+
+        question = self._put(("history", zone, start, end), ask)
+        waited_s(question, HISTORY_WAIT_S, self.clock)
+        if found and question.over.is_set() and question.error is None:
+            return found[0]
+        raise question.error or self._too_slow()
+
     def _record(self, zone: str, start: datetime, end: datetime, now: datetime) -> None:
         found = self.provider.actual(zone, start, end)
         self._check(found, zone)
         if covering(found, start, end) is None:
             raise DataMissing(
                 "GO0303",
-                f"`{self.name}` has `{zone}` from {_iso(found.start)} to {_iso(found.end)} only",
+                f"`{self.name}` has `{zone}` from {iso(found.start)} to {iso(found.end)} only",
             )
         self.kept.recorded(zone, found, now)
 
@@ -261,26 +273,7 @@ class Source:
         return self.worker.submit(key, remembering)
 
     def _check(self, series: IntensitySeries, zone: str) -> None:
-        """Refuse an answer that cannot be one.
-
-        Raises:
-            DataMissing: It is of another zone, empty, or holds what is no intensity.
-            MixedQuantities: It is of another kind than the chain's.
-        """
-        known = [each for each in series.values if each is not None]
-        wrong = (
-            f"is of `{series.zone}`"
-            if series.zone != zone
-            else "is empty"
-            if not known
-            else "holds what is no intensity"
-            if not all(0 <= each < math.inf for each in known)
-            else "has no step"
-            if series.step <= timedelta(0)
-            else None
-        )
-        if wrong:
-            raise DataMissing("GO0344", f"what `{self.name}` answers for `{zone}` {wrong}")
+        refuse_nonsense(series, zone, self.name)
         self.check_kind(series)
 
     def _too_slow(self) -> GreenOpsError:
@@ -289,11 +282,3 @@ class Source:
             f"`{self.name}` has not answered yet",
             fix="it is asked on in the background; `grid_wait_s` says how long a decision waits",
         )
-
-
-def _none_in_force(name: str, zone: str) -> DataMissing:
-    return DataMissing("GO0305", f"`{name}` has no forecast of `{zone}` that is young enough")
-
-
-def _iso(at: datetime) -> str:
-    return f"{at:%Y-%m-%dT%H:%MZ}"

@@ -42,11 +42,15 @@ class ZoneNames:
         return self.zones
 
     def known_as(self, zone: str, listed: Sequence[GridZone]) -> str | None:
-        """What a source calls a zone; none where it lists no name of it, the same where nothing is listed."""
-        if not listed:
+        """What a source calls a zone; none where it is one of a region and the source lists no name of it.
+
+        Any other is asked for by its name, for a source may know more zones than it lists; so is every one
+        where nothing is listed.
+        """
+        if not listed or zone not in self.groups:
             return zone
         known = {each.id for each in listed}
-        return next((name for name in (zone, *self.groups.get(zone, ())) if name in known), None)
+        return next((name for name in (zone, *self.groups[zone]) if name in known), None)
 
 
 def as_listed(regions: Iterable[Region], listed: Sequence[GridZone]) -> list[Region]:
@@ -56,14 +60,14 @@ def as_listed(regions: Iterable[Region], listed: Sequence[GridZone]) -> list[Reg
 
     Args:
         regions: As they are shipped.
-        listed: Zones of the provider; empty where they are not known: the first name is taken.
+        listed: Zones of the provider; empty where they are not known: our own name is taken.
     """
     known = {each.id for each in listed}
     found = []
     for region in regions:
         names = names_of(region)
         zone = next((name for name in names if name in known), region.zone)
-        if not known and region.zone_names:
-            zone = region.zone_names[0]
+        if not known:
+            zone = names[0]
         found.append(region if zone == region.zone else replace(region, zone=zone))
     return found

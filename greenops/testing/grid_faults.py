@@ -17,14 +17,21 @@ class FaultyGrid(FakeGrid):
     """A fake that fails while the test has set a fault, and counts what it is asked.
 
     Attributes:
+        called: Its name.
         fault: What befalls every question; none: it answers.
         asked: Each question: its kind and the zone.
     """
 
     def __init__(self, *args: Any, **more: Any) -> None:
         super().__init__(*args, **more)
+        self.called = "faulty"
         self.fault: Fault | None = None
         self.asked: list[tuple[str, str]] = []
+
+    @property
+    def name(self) -> str:
+        """What the test called it."""
+        return self.called
 
     def zones(self) -> Sequence[GridZone]:
         """The zones, unless it fails."""

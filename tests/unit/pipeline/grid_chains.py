@@ -43,5 +43,7 @@ def chain(
 ):
     """A chain of providers that are asked at once."""
     chosen = names[: len(providers)]
+    for name, provider in zip(chosen, providers, strict=True):
+        provider.called = name
     made = Settings(state=tmp_path, provider=",".join(chosen), **settings)
     return chained(chosen, providers, made, clock or FakeClock(NOW), run)[0]

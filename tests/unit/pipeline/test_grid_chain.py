@@ -153,6 +153,13 @@ def test_another_kind_of_intensity_never_stands_in(tmp_path, kind, caplog):
     assert "cannot stand in" in caplog.text
 
 
+class OnlyForetold(type(grid())):
+    """Tells nothing of the past, so that no usual course can be made of it."""
+
+    def actual(self, zone, start, end):
+        raise DataMissing("GO0303", "nothing is recorded")
+
+
 class Stated(type(grid())):
     """Says its kind beforehand."""
 
@@ -215,7 +222,7 @@ def test_a_forecast_that_is_too_old_to_decide_by_gives_way_to_the_usual_course(t
     assert "young enough" in found.degraded
 
 
-class FromTomorrow(type(grid())):
+class FromTomorrow(OnlyForetold):
     """Its clock is ahead."""
 
     def forecast(self, zone, at):
@@ -256,13 +263,13 @@ def test_a_clock_that_jumps_ahead_never_serves_what_has_ended(tmp_path):
 def test_what_is_no_intensity_is_never_served(tmp_path, bad):
     values = day() * DAYS
     values[35 * 24 + 3] = bad
-    made = chain(tmp_path, grid(values))
+    made = chain(tmp_path, OnlyForetold({"DE": values}))
 
     with pytest.raises(DataMissing, match=r"GO0344 .*no intensity"):
         made.forecast("DE", NOW)
 
 
-class Elsewhere(type(grid())):
+class Elsewhere(OnlyForetold):
     """Answers for another zone."""
 
     def forecast(self, zone, at):
@@ -389,13 +396,41 @@ def test_an_old_forecast_is_looked_up_and_nothing_stands_in_for_it(tmp_path):
         made.forecast("DE", NOW - 9 * DAY)
 
 
-def test_an_unknown_zone_costs_no_call_and_names_the_nearest(tmp_path):
-    provider = grid(zone="US-CAL-CISO")
+def test_a_zone_of_a_region_that_a_provider_does_not_list_costs_no_call(tmp_path):
+    provider = grid()
     made = chain(tmp_path, provider)
 
-    with pytest.raises(DataMissing, match=r"GO0302 .*did you mean `US-CAL-CISO`"):
-        made.forecast("US-CAL-CIS", NOW)
+    with pytest.raises(DataMissing, match=r"GO0302 `first` does not have grid zone `FR`"):
+        made.forecast("FR", NOW)
     assert forecasts(provider) == 0
+
+
+def test_a_zone_of_no_region_is_asked_for_by_its_name(tmp_path):
+    provider = grid()
+    made = chain(tmp_path, provider)
+
+    with pytest.raises(DataMissing, match="the fake has no grid zone"):
+        made.forecast("GB-7", NOW)
+    assert forecasts(provider) == 1
+
+
+def test_a_provider_without_forecasts_has_its_past_made_the_usual_course(tmp_path):
+    class Recorded(type(grid())):
+        def forecast(self, zone, at):
+            raise DataMissing("GO0305", f"no forecast of `{zone}`")
+
+    made = chain(tmp_path, Recorded({"DE": day() * DAYS}))
+
+    assert "usual course" in made.forecast("DE", NOW).degraded
+
+
+def test_a_long_past_is_handed_through_and_not_kept(tmp_path):
+    made = chain(tmp_path, grid(day() * 80), clock=FakeClock(START + 80 * DAY))
+
+    found = made.actual("DE", START, START + 70 * DAY)
+
+    assert len(found.values) == 70 * 24
+    assert made.sources[0].kept.covering("DE", START, START + DAY) is None
 
 
 def test_recorded_hours_are_asked_for_once_and_given_in_any_part(tmp_path):

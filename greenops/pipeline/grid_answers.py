@@ -44,12 +44,12 @@ def refuse_untimely(forecast: Forecast, at: datetime, provider: str) -> None:
         )
     if forecast.end <= at:
         ended = f"the newest forecast of `{forecast.zone}` that `{provider}` has ended at"
-        raise DataMissing("GO0305", f"{ended} {iso(forecast.end)}")
+        raise DataMissing("GO0347", f"{ended} {iso(forecast.end)}")
 
 
 def none_in_force(provider: str, zone: str) -> DataMissing:
     """Why a provider that answers still gives nothing to decide by."""
-    return DataMissing("GO0305", f"`{provider}` has no forecast of `{zone}` that is young enough")
+    return DataMissing("GO0347", f"`{provider}` has no forecast of `{zone}` that is young enough")
 
 
 def iso(at: datetime) -> str:

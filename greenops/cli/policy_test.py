@@ -71,7 +71,7 @@ def run_test(args: argparse.Namespace) -> int:
         fix = "name a folder or file of policies, or set `policies` in `greenops.yaml`"
         raise InvalidFile("GO0108", "no policy file to test", at=Location(str(folder)), fix=fix)
     policies = compile_policies(sources)
-    results = [by_columns_too(policies, each) for each in run_tests(policies)]
+    results = by_columns_too(policies, run_tests(policies))
     asked = args.coverage or args.min_coverage is not None
     covered = covered_by(sources, policies, results) if asked else None
     _print(results, covered, args)

@@ -189,12 +189,17 @@ def run_tests(policies: PolicySet) -> tuple[TestResult, ...]:
 
     The hold-out does not count: a test is about the rule, not about the draw.
     """
-    return tuple(run_test(policies, each) for each in policies.tests)
+    alone = {each: policies.only(each) for each in {test.policy for test in policies.tests}}
+    return tuple(_run(alone[each.policy], each) for each in policies.tests)
 
 
 def run_test(policies: PolicySet, test: PolicyTest) -> TestResult:
     """One test: the policy speaks, then the planner chooses with the deadline that is in force."""
-    judged = policies.only(test.policy).judge(test.job, test.baseline, test.candidates, test.now)
+    return _run(policies.only(test.policy), test)
+
+
+def _run(alone: PolicySet, test: PolicyTest) -> TestResult:
+    judged = alone.judge(test.job, test.baseline, test.candidates, test.now)
     judgement = replace(judged, held_out=False)
     job = replace(test.job, deadline=judged.deadline)
     decision = choose(job, test.baseline, test.candidates, judgement, test.now)

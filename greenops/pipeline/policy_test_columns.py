@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import accumulate
 from typing import Any
 
 import pyarrow as pa
@@ -21,33 +22,62 @@ from greenops.policy.verdict_columns import (
 )
 
 
-def by_columns_too(policies: PolicySet, result: TestResult) -> TestResult:
-    """The result with a failure for each thing that the columns say differently.
+def by_columns_too(policies: PolicySet, results: Sequence[TestResult]) -> list[TestResult]:
+    """The results, each with a failure for each thing that the columns say differently.
 
     Law: row by row and by columns a policy says one thing; a difference is a fault of GreenOps.
+    All tests of a policy are one table: what a table costs is paid once for each policy.
     """
-    differs = [
-        f"by columns {each}: a fault of GreenOps, report it"
-        for each in _differences(policies, result)
-    ]
-    return replace(result, failures=(*result.failures, *differs)) if differs else result
+    of_policy: dict[str, list[int]] = {}
+    for at, each in enumerate(results):
+        of_policy.setdefault(each.test.policy, []).append(at)
+    checked = list(results)
+    for name, places in of_policy.items():
+        found = _Columns.of(policies.only(name), [results[at] for at in places])
+        for number, at in enumerate(places):
+            differs = tuple(
+                f"by columns {each}: a fault of GreenOps, report it"
+                for each in found.differences(number, results[at])
+            )
+            checked[at] = replace(results[at], failures=(*results[at].failures, *differs))
+    return checked
 
 
-def _differences(policies: PolicySet, result: TestResult) -> Iterator[str]:
-    test, only = result.test, policies.only(result.test.policy)
-    choice = Choice(test.job, test.baseline, test.candidates, test.now)
-    jobs = job_table([choice])
-    baseline, *others = result.judgement.verdicts
-    by_baseline = verdict_columns(only, jobs, baseline_candidates(jobs), of_baseline=True, sample=0)
-    yield from _verdict(by_baseline, 0, baseline)
-    if others:
-        found = verdict_columns(only, jobs, candidate_table([choice]), sample=0)
-        for at, verdict in enumerate(others):
-            yield from _verdict(found, at, verdict)
-    places = (test.baseline, *test.candidates)
-    chosen = places[_chosen(only, replace(choice, candidates=places), jobs)].id
-    if chosen != result.decision.chosen.id:
-        yield f"`{chosen}` is chosen, not `{result.decision.chosen.id}`"
+@dataclass(frozen=True, slots=True)
+class _Columns:
+    """What the columns say of the tests of one policy.
+
+    Attributes:
+        starts: Row of the first candidate of each test.
+        chosen: Id of the place that is chosen in each test.
+    """
+
+    baselines: VerdictColumns
+    candidates: VerdictColumns
+    starts: Sequence[int]
+    chosen: Sequence[str]
+
+    @classmethod
+    def of(cls, only: PolicySet, results: Sequence[TestResult]) -> _Columns:
+        tests = [each.test for each in results]
+        choices = [Choice(e.job, e.baseline, e.candidates, e.now) for e in tests]
+        jobs = job_table(choices)
+        starts = [0, *accumulate(len(each.candidates) for each in tests)]
+        return cls(
+            verdict_columns(only, jobs, baseline_candidates(jobs), of_baseline=True, sample=0),
+            verdict_columns(only, jobs, candidate_table(choices), sample=0),
+            starts,
+            _chosen(only, choices, jobs),
+        )
+
+    def differences(self, at: int, result: TestResult) -> Iterator[str]:
+        """What they say differently of one test."""
+        baseline, *others = result.judgement.verdicts
+        yield from _verdict(self.baselines, at, baseline)
+        for number, verdict in enumerate(others):
+            yield from _verdict(self.candidates, self.starts[at] + number, verdict)
+        if self.chosen[at] != result.decision.chosen.id:
+            yield f"`{self.chosen[at]}` is chosen, not `{result.decision.chosen.id}`"
 
 
 def _verdict(found: VerdictColumns, at: int, verdict: Verdict) -> Iterator[str]:
@@ -60,9 +90,11 @@ def _verdict(found: VerdictColumns, at: int, verdict: Verdict) -> Iterator[str]:
             yield f"`{verdict.candidate}` is {word} by {names[0]}, not by {names[1]}"
 
 
-def _chosen(policies: PolicySet, choice: Choice, jobs: Any) -> int:
-    times = pa.array([run_time(choice.job.workload)], pa.duration("us"))
-    candidates = candidate_table([choice])
+def _chosen(policies: PolicySet, choices: Sequence[Choice], jobs: Any) -> list[str]:
+    whole = [replace(each, candidates=(each.baseline, *each.candidates)) for each in choices]
+    times = pa.array([run_time(each.job.workload) for each in choices], pa.duration("us"))
+    candidates = candidate_table(whole)
     ids = candidates.column("candidate.id").cast(pa.string())
     with_times = jobs.append_column(RUN_TIME, times)
-    return int(choose_columns(policies, with_times, candidates, lambda: ids).rows[0])
+    rows = choose_columns(policies, with_times, candidates, lambda: ids).rows
+    return [str(ids[int(at)].as_py()) for at in rows]

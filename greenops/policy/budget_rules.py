@@ -10,18 +10,19 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, partial
 from typing import Final
 
 from greenops.domain.budget import Block, Budget, BudgetMode, BudgetState, Stage, Tighten
 from greenops.domain.decision import Mode
 from greenops.domain.workload import Limits
-from greenops.errors import Location, nearest
+from greenops.errors import Location
 from greenops.policy.budget_state import period
 from greenops.policy.declared import Declared, scope_texts
 from greenops.policy.document import Node
 from greenops.policy.evaluate import Expression, compile_node
 from greenops.policy.fields import Fields
+from greenops.policy.ir import did_you_mean
 from greenops.policy.model import Constraint, Level, Objective, Policy
 from greenops.policy.packs import joined_specs, misfit
 from greenops.policy.parse import parse
@@ -186,9 +187,9 @@ def _fit(given: Node, whole: Node, policy: str, report: Report) -> bool:
     there, before = _entry(whole, "params").entries or {}, len(report.problems)
     for name, (at, node) in (given.entries or {}).items():
         if name not in there:
-            near = nearest(name, sorted(there))
-            fix = f"did you mean `{near}`?" if near else f"it has: {', '.join(sorted(there))}"
-            fix = fix if there else "it has none"
+            names = sorted(there)
+            known = f"it has: {', '.join(names)}" if names else "it has none"
+            fix = partial(did_you_mean, name, names, known)
             report.add("GO0125", f"policy `{policy}` has no parameter `{name}`", at, fix)
         elif (why := misfit(node, there[name][1])) is not None:
             report.add("GO0125", f"parameter `{name}` is {why[0]}", node.at, why[1])

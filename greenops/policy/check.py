@@ -12,7 +12,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from greenops.errors import nearest
 from greenops.policy.ir import (
     LABELS,
     Call,
@@ -28,7 +27,7 @@ from greenops.policy.ir import (
     Node,
     Select,
     Var,
-    did_you_mean,
+    near_word,
 )
 from greenops.policy.kinds import (
     DYN,
@@ -140,14 +139,9 @@ class _Checker:
             raise ExpressionError("GO0131", f"a label has no members, as in `{name}`", at, fix)
         if name in self.schema:
             return self.schema[name]
-        inside = [each for each in self.schema if each.startswith(f"{path[0]}.")]
-        known = inside or sorted({each.split(".")[0] for each in self.schema})
-        near = did_you_mean(name, known)
-        if near is None and inside:
-            last = nearest(path[-1], [each.split(".", 1)[1] for each in inside])
-            near = f"did you mean `{path[0]}.{last}`?" if last else None
-        fix = near or "declare it, or see the fields in the policy format"
-        raise ExpressionError("GO0131", f"unknown field `{name}`", at, fix)
+        raise ExpressionError(
+            "GO0131", f"unknown field `{name}`", at, lambda: _like(path, self.schema)
+        )
 
     def member(self, of: Node, kind: str, node: Select | HasMember) -> Typed:
         made = type(node)(of, node.name, node.at)
@@ -214,6 +208,19 @@ class _Checker:
             raise wrong(node.macro, (result,), node.at, "its rule must be true or false")
         made = Each(node.macro, over, node.name, body, node.at)
         return made, {"map": list_of(result), "filter": list_of(item)}.get(node.macro, "bool")
+
+
+def _like(path: tuple[str, ...], schema: Schema) -> str:
+    """What to write for a field that is not known."""
+    name, root = ".".join(path), f"{path[0]}."
+    inside = [each for each in schema if each.startswith(root)]
+    near = near_word(name, inside or sorted({each.split(".")[0] for each in schema}))
+    if near is None and inside:
+        last = near_word(path[-1], [each.removeprefix(root) for each in inside])
+        near = root + last if last else None
+    return (
+        f"did you mean `{near}`?" if near else "declare it, or see the fields in the policy format"
+    )
 
 
 def is_name(text: str) -> bool:

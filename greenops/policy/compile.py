@@ -11,6 +11,7 @@ from greenops.errors import Location
 from greenops.policy.declared import Declared
 from greenops.policy.document import Node
 from greenops.policy.example import read_test
+from greenops.policy.example_cost import refuse_long_tests
 from greenops.policy.expiry import overdue
 from greenops.policy.fields import Fields
 from greenops.policy.heads import POLICY, WORKLOAD, Head, read_heads, refuse_twins
@@ -47,8 +48,18 @@ def lint(sources: Sequence[tuple[str, str]], now: datetime | None = None) -> tup
         now: Instant that tells which exceptions expired long ago; none: that is not asked. Age
             is no reason to refuse files that are in use, so `compile_policies` does not ask.
     """
+    return looked_at(sources, now)[1]
+
+
+def looked_at(
+    sources: Sequence[tuple[str, str]], now: datetime | None = None
+) -> tuple[PolicySet, tuple[Problem, ...]]:
+    """What some files compile to, and everything that is wrong with them, as `lint` says it.
+
+    With problems the policies are those that could be read, and are of no use.
+    """
     made, problems = _compile(sources)
-    return (*problems, *(overdue(made, now) if now else ()))
+    return made, (*problems, *(overdue(made, now) if now else ()))
 
 
 @dataclass(slots=True)
@@ -88,6 +99,7 @@ def _compile(sources: Sequence[tuple[str, str]]) -> tuple[PolicySet, list[Proble
     for head in heads:
         if head.kind == POLICY and not report.full:
             _take_policy(head, made, labels, packs)
+    refuse_long_tests(made.tests, {**made.packs, **made.policies}, report)
     others = read_others(heads, made.declared(labels), report)
     policies = PolicySet(
         (*made.policies.values(), *others.plans),

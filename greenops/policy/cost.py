@@ -39,36 +39,55 @@ class Extent:
     size: int = 1
 
 
-def cost(node: Node) -> int:
+def cost(node: Node, longest: int = LONGEST_LIST) -> int:
     """Steps at most: one for each part, times the longest list inside a macro.
 
     A pattern counts its characters, a search in a list that list, and what grows what it grows to.
+
+    Args:
+        node: The expression.
+        longest: Most elements of a field, where that is known.
     """
-    return _extent(node, {}).steps
+    return _Costs(longest).of(node, {}).steps
 
 
-def _extent(node: Node, local: Mapping[str, int]) -> Extent:
-    if isinstance(node, Each):
-        return _rounds(node, local)
-    inside = [_extent(each, local) for each in children(node)]
-    steps = 1 + sum(each.steps for each in inside)
-    match node:
-        case Const(value=str() | bytes() as text):
-            return Extent(1 + len(text) // LONG, each=len(text), size=max(1, len(text)))
-        case Var():
-            return Extent(1, LONGEST_LIST, 1, LONGEST_LIST)
-        case Local(name=name):
-            size = local.get(name, LONGEST_LIST)
-            return Extent(1, size, 1, size)
-        case ListOf() | MapOf():
-            sizes = [each.size for each in inside]
-            return Extent(steps, len(inside), max(sizes, default=1), 1 + sum(sizes))
-        case If():
-            return _most(steps, inside[1:])
-        case Call():
-            return _called(node, inside, steps)
-        case _:
-            return _member(steps, inside)
+@dataclass(frozen=True, slots=True)
+class _Costs:
+    longest: int
+
+    def of(self, node: Node, local: Mapping[str, int]) -> Extent:
+        if isinstance(node, Each):
+            return self.rounds(node, local)
+        inside = [self.of(each, local) for each in children(node)]
+        steps = 1 + sum(each.steps for each in inside)
+        match node:
+            case Const(value=str() | bytes() as text):
+                return Extent(1 + len(text) // LONG, each=len(text), size=max(1, len(text)))
+            case Var():
+                return Extent(1, self.longest, 1, self.longest)
+            case Local(name=name):
+                size = local.get(name, self.longest)
+                return Extent(1, size, 1, size)
+            case ListOf() | MapOf():
+                sizes = [each.size for each in inside]
+                return Extent(steps, len(inside), max(sizes, default=1), 1 + sum(sizes))
+            case If():
+                return _most(steps, inside[1:])
+            case Call():
+                return _called(node, inside, steps)
+            case _:
+                return _member(steps, inside)
+
+    def rounds(self, node: Each, local: Mapping[str, int]) -> Extent:
+        over = self.of(node.over, local)
+        body = self.of(node.body, {**local, node.name: over.each})
+        steps = 1 + over.steps + over.length * body.steps
+        if node.macro == "filter":
+            return Extent(steps, over.length, over.each, over.size)
+        if node.macro != "map":
+            return Extent(steps)
+        made = over.length * body.size
+        return Extent(steps + max(0, made - SMALL), over.length, body.size, made)
 
 
 def _most(steps: int, inside: list[Extent]) -> Extent:
@@ -102,15 +121,3 @@ def _called(node: Call, inside: list[Extent], steps: int) -> Extent:
             return _most(steps, inside)
         case _:
             return Extent(steps)
-
-
-def _rounds(node: Each, local: Mapping[str, int]) -> Extent:
-    over = _extent(node.over, local)
-    body = _extent(node.body, {**local, node.name: over.each})
-    steps = 1 + over.steps + over.length * body.steps
-    if node.macro == "filter":
-        return Extent(steps, over.length, over.each, over.size)
-    if node.macro != "map":
-        return Extent(steps)
-    made = over.length * body.size
-    return Extent(steps + max(0, made - SMALL), over.length, body.size, made)

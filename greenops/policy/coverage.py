@@ -116,26 +116,28 @@ def _numbers(objective: Objective) -> tuple[Node, ...]:
 
 
 def _of_rule(policy: str, rule: Written) -> Iterator[Outcome]:
-    for outcome in (TRUE, FALSE, *((ERROR,) if rule.kind in REFUSING else ())):
-        if _can_come(rule.node, outcome):
-            yield Outcome(policy, rule.name, rule.kind, "", outcome, rule.start)
+    for outcome in _outcomes(rule.node, errors=rule.kind in REFUSING):
+        yield Outcome(policy, rule.name, rule.kind, "", outcome, rule.start)
     for part in _parts(rule.node):
         yield from _of_part(policy, rule.name, rule.kind, part, rule.at(part.at))
 
 
 def _of_part(policy: str, rule: str, kind: str, part: Node, at: Location) -> Iterator[Outcome]:
-    for outcome in (TRUE, FALSE):
-        if _can_come(part, outcome):
-            yield Outcome(policy, rule, kind, canonical(part), outcome, at)
+    text = canonical(part)
+    for outcome in _outcomes(part, errors=False):
+        yield Outcome(policy, rule, kind, text, outcome, at)
 
 
-def _can_come(node: Node, outcome: str) -> bool:
+def _outcomes(node: Node, *, errors: bool) -> Iterator[str]:
+    """What an expression can come to, by what the fields can be; an error where that is asked."""
     space = Space([node])
+    asked = (TRUE, FALSE, *((ERROR,) if errors else ()))
     if not space.decided:
-        return True
+        yield from asked
+        return
     truth = space.truth(node)
     mask = {TRUE: truth.true, FALSE: truth.false, ERROR: ~(truth.true | truth.false)}
-    return bool(mask[outcome].any())
+    yield from (each for each in asked if mask[each].any())
 
 
 def _parts(node: Node) -> Iterator[Node]:

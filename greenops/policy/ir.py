@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
@@ -11,6 +11,12 @@ from greenops.errors import nearest
 
 LABELS: Final = ("job", "labels")
 """The one map; its members are the labels, whatever their names."""
+MOST_WORDS: Final = 250
+"""Most words among which one like another is looked for; each takes about five microseconds."""
+LONGEST_WORD: Final = 60
+"""Longest word that one like it is looked for [characters]."""
+Fix = str | Callable[[], str | None] | None
+"""What to do about a problem. Looking for like words takes long, so it may wait until it is told."""
 Literal = bool | int | float | str | bytes | datetime | timedelta | None
 
 
@@ -121,12 +127,17 @@ class ExpressionError(Exception):
         code: `GO0130` syntax, `GO0131` unknown name, `GO0132` type, `GO0133` not allowed, `GO0134` limit.
     """
 
-    def __init__(self, code: str, message: str, at: int, fix: str | None = None) -> None:
+    def __init__(self, code: str, message: str, at: int, fix: Fix = None) -> None:
         super().__init__(message)
         self.code = code
         self.message = message
         self.at = at
-        self.fix = fix
+        self.hint = fix
+
+    @property
+    def fix(self) -> str | None:
+        """What to do about it."""
+        return self.hint() if callable(self.hint) else self.hint
 
 
 def children(node: Node) -> tuple[Node, ...]:
@@ -193,7 +204,21 @@ def moved(node: Node, at: int) -> Node:
     return replace(with_children(node, tuple(moved(each, at) for each in children(node))), at=at)
 
 
-def did_you_mean(word: str, known: object) -> str | None:
-    """`did you mean …?` for a word that is near a known one."""
-    near = nearest(word, known)
-    return f"did you mean `{near}`?" if near else None
+def near_word(word: str, known: Collection[str]) -> str | None:
+    """The known word most like another; none where none is near, or too many are known."""
+    if len(word) > LONGEST_WORD or len(known) > MOST_WORDS:
+        return None
+    return nearest(word, known)
+
+
+def did_you_mean(word: str, known: Collection[str], otherwise: str, before: str = "") -> str:
+    """`did you mean …?` for a word that is near a known one, else something else to do.
+
+    Args:
+        word: What was written.
+        known: What could have been.
+        otherwise: What to do where none is near.
+        before: What stands before the word that is meant.
+    """
+    near = near_word(word, known)
+    return f"did you mean `{before}{near}`?" if near else otherwise

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from greenops.policy.compile import compile_policies, lint
+from greenops.policy.compile import looked_at
 from greenops.policy.document import documents
 from greenops.policy.expiry import warnings
 from greenops.policy.lint_pairs import between_policies
@@ -28,10 +28,9 @@ def findings(
     Returns:
         Findings in file order; none for the policies where the files do not compile.
     """
-    problems = lint(sources, now)
+    policies, problems = looked_at(sources, now)
     if problems:
         return [Finding.of(each, Severity.ERROR) for each in problems], None
-    policies = compile_policies(sources)
     found = [Finding.of(each, Severity.WARNING) for each in warnings(policies, now)]
     places = written(sources, policies)
     for each in places:

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Final
 
-from greenops.errors import InvalidFile, Location, nearest
+from greenops.errors import InvalidFile, Location
 from greenops.policy.document import Node, documents
 from greenops.policy.heads import Head
+from greenops.policy.ir import did_you_mean
 from greenops.policy.report import Report
 
 SHIPPED: Final = ("greenops",)
@@ -120,8 +122,7 @@ class Packs:
             self.report.unknown("GO0123", "pack", pack, held | set(SHIPPED), at.at)
             return
         inside = sorted(e.removeprefix(f"{pack}/") for e in self.specs if e.startswith(f"{pack}/"))
-        near = nearest(name, inside)
-        fix = f"did you mean `{pack}/{near}`?" if near else f"it has: {', '.join(inside)}"
+        fix = partial(did_you_mean, name, inside, f"it has: {', '.join(inside)}", f"{pack}/")
         self.report.add("GO0123", f"pack `{pack}` has no policy `{name}`", at.at, fix)
 
     def _params_fit(self, base: Node, own: Node) -> bool:
@@ -143,9 +144,9 @@ class Packs:
         return fine
 
     def _unknown_param(self, name: str, node: Node, there: Iterable[str]) -> None:
-        near = nearest(name, sorted(there))
-        known = f"known: {', '.join(sorted(there))}" if there else "they have none"
-        fix = f"did you mean `{near}`?" if near else f"name it in a rule, or remove it; {known}"
+        names = sorted(there)
+        known = f"known: {', '.join(names)}" if names else "they have none"
+        fix = partial(did_you_mean, name, names, f"name it in a rule, or remove it; {known}")
         message = f"the policies that this one extends have no parameter `{name}`"
         self.report.add("GO0125", message, node.at, fix)
 

@@ -69,10 +69,10 @@ class PolicySet:
         object.__setattr__(self, "hash", _hash(documents))
 
     def only(self, policy: str) -> PolicySet:
-        """The set with one policy and no other, be it of a pack; workloads and data classes stay."""
+        """The set with one policy and nothing else, be it of a pack; only data classes stay."""
         kept = tuple(each for each in (*self.policies, *self.packs) if each.name == policy)
         tests = tuple(each for each in self.tests if each.policy == policy)
-        return PolicySet(kept, self.workloads, tests, self.known_classes())
+        return PolicySet(kept, {}, tests, self.known_classes())
 
     def matching(self, workload: Workload) -> tuple[Policy, ...]:
         """Policies that could match some run of the workload, at some hour."""

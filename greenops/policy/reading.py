@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, Final, cast
 
 import lark
@@ -256,5 +257,5 @@ def _construct(name: str) -> str:
 
 def _not_known(name: str, at: int) -> ExpressionError:
     known = FUNCTIONS | METHODS | MACROS
-    fix = did_you_mean(name, known) or f"allowed: {', '.join(sorted(known))}"
+    fix = partial(did_you_mean, name, known, f"allowed: {', '.join(sorted(known))}")
     return ExpressionError("GO0133", f"function `{name}` is not allowed", at, fix)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Final
 
 from greenops.policy.check import check, is_name
@@ -31,6 +32,8 @@ from greenops.policy.report import MAX_READ, Report
 MAX_EXPANDED = 1_000
 """Most parts of an expression once parameters and variables are put in."""
 MAX_EXPANDED_DEPTH = 90
+TOO_MUCH: Final = f"expressions have over {MAX_READ:,} characters for each file"
+LESS: Final = "split the file, extend fewer rules, or put less into variables and parameters"
 NOT_YET: Final = {
     "candidate": "write it as a constraint",
     "limits": "the limits depend on which policies match; name `job` or `baseline`",
@@ -47,6 +50,7 @@ class Scope:
     params: dict[str, Node] = field(default_factory=dict)
     variables: dict[str, Node] = field(default_factory=dict)
     cost: int = 0
+    sizes: dict[tuple[str, str], int] = field(default_factory=dict)
 
     def compile(
         self,
@@ -88,8 +92,7 @@ class Scope:
     def _room_for(self, text: str, node: Yaml) -> bool:
         room = self.report.room_for(text)
         if not room:
-            message = f"expressions have over {MAX_READ:,} characters for each file"
-            self.report.add("GO0134", message, node.at, "split the file, or extend fewer rules")
+            self.report.add("GO0134", TOO_MUCH, node.at, LESS)
         return room
 
     def _spend(self, tree: Node) -> None:
@@ -109,7 +112,7 @@ class Scope:
 
     def refuse(self, node: Yaml, error: ExpressionError) -> None:
         """Note what is wrong with an expression, at its place in the file."""
-        self.report.add(error.code, error.message, node.place(error.at), error.fix)
+        self.report.add(error.code, error.message, node.place(error.at), error.hint)
 
     def define(self, fields: Fields) -> None:
         """Take one variable; later ones may name it."""
@@ -143,7 +146,10 @@ class Scope:
         Raises:
             ExpressionError: A name is unknown, or the result is too big.
         """
-        size = sum(self._size(each) for each in walk(tree))
+        sizes = [self._size(each) for each in walk(tree)]
+        size = sum(sizes)
+        if not self.report.room_for_parts(size - len(sizes)):
+            raise ExpressionError("GO0134", TOO_MUCH, 0, LESS)
         if size > MAX_EXPANDED:
             raise ExpressionError(
                 "GO0134", f"expression has {size:,} parts with its variables", 0, "split the rule"
@@ -154,20 +160,26 @@ class Scope:
         return expanded
 
     def _size(self, node: Node) -> int:
-        if isinstance(node, Var) and node.path[0] in {"params", "variables"}:
-            return sum(1 for _ in walk(self._put(node)))
-        return 1
+        """Parts of what stands for a node once parameters and variables are put in."""
+        if not isinstance(node, Var) or node.path[0] not in {"params", "variables"}:
+            return 1
+        root, name = node.path[0], ".".join(node.path[1:])
+        if (root, name) not in self.sizes:
+            self.sizes[root, name] = sum(1 for _ in walk(self._named(root, name, node.at)))
+        return self.sizes[root, name]
 
     def _put(self, node: Var | Has) -> Node:
-        root = node.path[0]
+        root, name = node.path[0], ".".join(node.path[1:])
         if root not in {"params", "variables"} or isinstance(node, Has):
             return node
+        return moved(self._named(root, name, node.at), node.at)
+
+    def _named(self, root: str, name: str, at: int) -> Node:
         known = self.params if root == "params" else self.variables
-        name = ".".join(node.path[1:])
         if name not in known:
-            fix = did_you_mean(name, known) or f"declare it in `spec.{root}`"
-            raise ExpressionError("GO0131", f"unknown name `{root}.{name}`", node.at, fix)
-        return moved(known[name], node.at)
+            fix = partial(did_you_mean, name, known, f"declare it in `spec.{root}`")
+            raise ExpressionError("GO0131", f"unknown name `{root}.{name}`", at, fix)
+        return known[name]
 
 
 def _require_kind(made: Expression, kinds: tuple[str, ...]) -> None:

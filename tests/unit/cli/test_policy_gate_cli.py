@@ -385,8 +385,8 @@ def test_a_test_fails_where_the_two_evaluators_disagree(folder):
     first, second = result.judgement.verdicts
     swapped = replace(result.judgement, verdicts=(first, replace(second, reasons=())))
 
-    assert by_columns_too(policies, result).passed
-    differs = by_columns_too(policies, replace(result, judgement=swapped))
+    assert by_columns_too(policies, [result])[0].passed
+    (differs,) = by_columns_too(policies, [replace(result, judgement=swapped)])
     assert differs.failures == (
         "by columns `dear` is refused by most, not by nothing: a fault of GreenOps, report it",
     )
@@ -396,7 +396,7 @@ def test_a_test_fails_where_the_two_evaluators_disagree(folder):
 def test_every_test_of_a_shipped_policy_holds_on_both_evaluators(path):
     policies = compile_policies(policy_sources(path))
 
-    results = [by_columns_too(policies, each) for each in run_tests(policies)]
+    results = by_columns_too(policies, run_tests(policies))
 
     assert results
     assert [each.failures for each in results if not each.passed] == []

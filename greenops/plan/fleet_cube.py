@@ -20,8 +20,8 @@ from greenops.plan.fleet_figures import NUMBERS, TEXTS, TIMES, Figures, Starts
 from greenops.plan.fleet_intensity import EPOCH, Ints, Mask
 from greenops.plan.intensity import TICK
 
-CELLS: Final = 2**18
-"""Ways that are made at once. A column takes 8 bytes each; policies ask for a dozen or so."""
+CELLS: Final = 2**19
+"""Ways that are made at once: some 80 bytes each under the shipped policies, 40 MB in all."""
 FEW: Final = 2**14
 """Cells that are made in one go even where most of them only fill the lines."""
 FULL: Final = 0.5

@@ -87,12 +87,13 @@ class ElectricityMaps:
             DataMissing: The zone is not known, or not for all of the time.
             AdapterUnavailable: The service does not answer, or not to this token.
         """
-        recent = start >= self._now() - RECENT
-        rows: list[Mapping[str, Any]] = []
-        for span in [{}] if recent else _spans(start, end):
-            which = ("history", "history") if recent else ("past-range", "data")
-            rows += self._rows(which[0], which[1], zone, span)[0]
-        with self._source.reading(f"{PATH}/history"):
+        if start >= self._now() - RECENT:
+            endpoint, rows = "history", self._rows("history", "history", zone, {})[0]
+        else:
+            endpoint, rows = "past-range", []
+            for span in _spans(start, end):
+                rows += self._rows(endpoint, "data", zone, span)[0]
+        with self._source.reading(f"{PATH}/{endpoint}"):
             if not rows:
                 raise DataMissing("GO0303", f"`electricitymaps` has nothing of `{zone}` then")
             laid = lay(map(_point, rows), HOUR)

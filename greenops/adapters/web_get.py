@@ -115,6 +115,7 @@ def _text(answer: Response, deadline_s: float) -> str:
 def _failure(error: Exception) -> str:
     """Why nothing came, without the words of the error: they hold the address, and it may hold a key."""
     import requests
+    import urllib3
 
     match error:
         case requests.exceptions.SSLError():
@@ -123,7 +124,7 @@ def _failure(error: Exception) -> str:
             return "the proxy of the environment does not answer"
         case requests.exceptions.ConnectTimeout():
             return f"no connection within {TIMEOUT_S[0]:g} s"
-        case requests.exceptions.Timeout() | TimeoutError():
+        case requests.exceptions.Timeout() | urllib3.exceptions.TimeoutError() | TimeoutError():
             return f"no answer within {TIMEOUT_S[1]:g} s"
         case requests.exceptions.ConnectionError():
             return "no connection; refused, or no such host"

@@ -100,6 +100,7 @@ def test_neso_keeps_the_promises(zone, region):
         check_grid_provider(Both(), zone, now, now + 24 * HOUR + SECOND, before=START)
 
 
+@pytest.mark.feature("K4")
 def test_the_carbon_aware_sdk_keeps_the_promises():
     fake = FakeCarbonAwareSdk(day_like(12 * 24, 12), START - HOUR, START)
 

@@ -198,6 +198,14 @@ def test_an_answer_that_drips_ends_at_the_deadline():
     assert time.monotonic() - began < 5
 
 
+def test_an_answer_that_stops_half_way_is_told_by_its_time(monkeypatch):
+    monkeypatch.setattr("greenops.adapters.web_get.TIMEOUT_S", (1.0, 0.2))
+    with answering(Reply("{}", drip_s=30)) as service, pytest.raises(AdapterUnavailable) as caught:
+        source(service.url).get_text("/")
+
+    assert str(caught.value).endswith("no answer within 0.2 s")
+
+
 @contextmanager
 def raw(first, *, over):
     """A server that says `first` to whoever connects, then a byte now and then until `over`."""

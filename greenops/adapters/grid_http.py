@@ -226,7 +226,7 @@ def required(environ: Mapping[str, str], variable: str, what: str) -> str:
         raise AdapterUnsupported("GO0325", f"`{variable}` is not set", fix=f"set it to {what}")
     # A header takes only these, and an error of the one that sends it would show the value.
     if not (value.isascii() and value.isprintable()):
-        raise AdapterUnsupported("GO0325", f"`{variable}` holds signs that no key has")
+        raise AdapterUnsupported("GO0325", f"`{variable}` holds signs that cannot be sent")
     return value
 
 

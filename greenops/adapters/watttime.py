@@ -119,7 +119,8 @@ class WattTime:
         if at >= self._now() - SKEW:
             path, span = "/v3/forecast", {}
         else:
-            path, span = "/v3/forecast/historical", _span(at - LOOK_BACK, at)
+            # A little beyond: whether the end counts in is not said, and what is later is left out here.
+            path, span = "/v3/forecast/historical", _span(at - LOOK_BACK, at + SKEW)
         answer = self._ask(path, zone, {"horizon_hours": HORIZON_H, **span})
         with self._source.reading(path):
             step = _checked(answer)

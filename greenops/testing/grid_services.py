@@ -165,7 +165,7 @@ class FakeWattTime:
                 return Reply({"data": said, "meta": meta | more})
             case "/v3/forecast/historical":
                 start, end = _asked(request, "start", "end")
-                issues = [at for at, _ in self.past if start <= at <= end]
+                issues = [at for at, _ in self.past if start <= at < end]
                 said = [
                     {
                         "generated_at": at.isoformat(),

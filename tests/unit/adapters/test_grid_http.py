@@ -361,7 +361,7 @@ def test_a_key_that_no_header_takes_is_refused_without_being_shown(value):
     with pytest.raises(AdapterUnsupported) as caught:
         required({"GREENOPS_MADE_UP_KEY": value}, "GREENOPS_MADE_UP_KEY", "the key")
 
-    assert str(caught.value) == "GO0325 `GREENOPS_MADE_UP_KEY` holds signs that no key has"
+    assert str(caught.value) == "GO0325 `GREENOPS_MADE_UP_KEY` holds signs that cannot be sent"
 
 
 @pytest.mark.parametrize("environ", [{}, {"GREENOPS_MADE_UP_KEY": " "}])

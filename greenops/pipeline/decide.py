@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
@@ -15,6 +15,7 @@ from greenops.domain.workload import Job, Workload, WorkloadKind
 from greenops.errors import DataMissing, UsageError, nearest
 from greenops.pipeline.fronts import Front
 from greenops.pipeline.grid import GridContext
+from greenops.pipeline.intensity_now import Ways, by_intensity_now
 from greenops.plan.candidates import (
     BASELINE,
     LOCAL,
@@ -26,6 +27,7 @@ from greenops.plan.candidates import (
 from greenops.plan.choice import choose
 from greenops.plan.guard import deadline_of, due_since
 from greenops.plan.routes import Backend, Weights, route_candidates, shared
+from greenops.plan.threshold import QUEUED
 from greenops.policy import PolicySet
 from greenops.policy.budget_rules import as_recorded
 from greenops.ports import Clock
@@ -62,9 +64,13 @@ class Decider:
             UsageError: The workload is not declared, or lacks what a plan needs.
         """
         now = max(self.clock.now(), request.submitted)
-        job, options = self.job(request, now), self.options(now)
+        job = self.job(request, now)
+        options = self.options(now, self._places(job))
         if job.workload.kind is WorkloadKind.BATCH:
-            baseline, candidates = batch_candidates(job, options, now)
+            found: Ways = batch_candidates(job, options, now)
+            if now <= self.clock.now():
+                found = by_intensity_now(job, found, options, self.grid, self._in_force(now), now)
+            baseline, candidates = found
         else:
             baseline, candidates = placement_candidates(job, options, now, PLACEMENT_P95_MS)
         return self.judge(job, baseline, candidates, now, options)
@@ -78,9 +84,15 @@ class Decider:
             UsageError: The record does not hold its job.
         """
         job, now = self.bounded(_job_of(held), self.clock.now()), self.clock.now()
+        baseline: Candidate
+        candidates: Sequence[Candidate]
         baseline, candidates = batch_candidates(job, options, now)
         if baseline.start is not None and baseline.start < now:
             baseline = held.decision.baseline
+        waited = held.decision.chosen.id == QUEUED
+        baseline, candidates = by_intensity_now(
+            job, (baseline, candidates), options, self.grid, self._in_force(now), now, waited=waited
+        )
         return self.judge(job, baseline, candidates, now, options, held.decision.id)
 
     def decide_route(
@@ -116,7 +128,8 @@ class Decider:
         return self._in_force(now).judge(job, stands, (), now).verdicts[0].reasons
 
     def _backends(self, front: Front, now: datetime) -> list[Backend]:
-        options = {each.region.id: each for each in self.options(now)}
+        among = {each.region for each in front.backends}
+        options = {each.region.id: each for each in self.options(now, among)}
         for each in front.backends:
             self.grid.regions[each.region]  # an unknown region is an error that names the nearest
         return [Backend(b.name, options[b.region], b.p95_ms) for b in front.backends]
@@ -151,7 +164,10 @@ class Decider:
             candidates,
             judgement,
             now,
-            forecast_ids=_forecast_ids(job, options),
+            forecast_ids={each.zone: each.id for each in _forecasts(job, options)},
+            degraded={
+                each.zone: each.degraded for each in _forecasts(job, options) if each.degraded
+            },
             replay=self.clock.replay is not None,
             supersedes=supersedes,
         )
@@ -201,17 +217,28 @@ class Decider:
             raise UsageError("GO0643", f"no workload `{name}` is declared", fix=hint)
         return known[name]
 
-    def options(self, now: datetime) -> list[RegionOption]:
+    def options(self, now: datetime, among: Collection[str] | None = None) -> list[RegionOption]:
         """Every region, with the newest forecast that is fresh enough.
 
         A run may be planned ahead of time; a forecast that is not issued yet is not known.
+
+        Args:
+            now: Instant of the plan.
+            among: Regions that matter: no forecast is asked for on account of another; none: all do.
         """
         now = min(now, self.clock.now())
         forecasts: dict[str, Forecast | None] = {}
         for region in self.grid.regions:
-            if region.zone and region.zone not in forecasts:
+            matters = among is None or region.id in among
+            if matters and region.zone and region.zone not in forecasts:
                 forecasts[region.zone] = self._forecast(region.zone, now)
         return [RegionOption(r, forecasts.get(r.zone or "")) for r in self.grid.regions]
+
+    def _places(self, job: Job) -> set[str] | None:
+        """Regions that a run may go to; none: a service may be anywhere."""
+        if job.workload.kind is not WorkloadKind.BATCH:
+            return None
+        return {each.region.id for each in allowed(job, map(RegionOption, self.grid.regions))}
 
     def _forecast(self, zone: str, now: datetime) -> Forecast | None:
         try:
@@ -222,10 +249,10 @@ class Decider:
         return found if age <= self.settings.forecast_max_age_s else None
 
 
-def _forecast_ids(job: Job, options: Iterable[RegionOption]) -> Mapping[str, str]:
-    """Zone → forecast, of the options that the figures rest on."""
+def _forecasts(job: Job, options: Iterable[RegionOption]) -> list[Forecast]:
+    """Those that the figures rest on."""
     used = allowed(job, options) if job.workload.kind is WorkloadKind.BATCH else options
-    return {each.forecast.zone: each.forecast.id for each in used if each.forecast is not None}
+    return [each.forecast for each in used if each.forecast is not None]
 
 
 def _job_of(record: DecisionRecord) -> Job:
@@ -253,4 +280,5 @@ def decide_again(record: DecisionRecord, policies: PolicySet) -> Decision:
         forecast_ids=made.forecast_ids,
         replay=made.replay,
         supersedes=made.supersedes,
+        degraded=made.degraded or {},
     )

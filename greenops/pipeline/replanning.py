@@ -12,9 +12,11 @@ from greenops.domain.console import DecisionRecord
 from greenops.domain.decision import Decision
 from greenops.errors import AdapterUnsupported
 from greenops.pipeline.decide import Decider
+from greenops.pipeline.intensity_now import intensity_now
 from greenops.plan.candidates import RegionOption
 from greenops.plan.choice import effective
-from greenops.plan.replan import Steadiness, may_change, news, worth_it
+from greenops.plan.replan import Steadiness, may_change, news, released, worth_it
+from greenops.plan.threshold import QUEUED
 from greenops.ports import Actuator, Clock
 
 
@@ -39,14 +41,26 @@ class Replanner:
         if held.job is None or not may_change(made, now, self._steadiness):
             return None
         options = self._decider.options(now) if options is None else options
-        fresh = news(made, {e.forecast.zone: e.forecast for e in options if e.forecast})
+        fresh = self._news(made, options, now)
         if not fresh or self._weighed.get(made.id) == fresh:
             return None
         found = self._decider.decide_anew(held, options)
-        if worth_it(made, found.decision, found.candidates, found.verdicts, self._steadiness):
+        better = worth_it(made, found.decision, found.candidates, found.verdicts, self._steadiness)
+        if better or released(made, found.decision, found.verdicts):
             return found
         self._weighed[made.id] = fresh
         return None
+
+    def _news(
+        self, made: Decision, options: Sequence[RegionOption], now: datetime
+    ) -> frozenset[str]:
+        foretold = {each.forecast.zone: each.forecast for each in options if each.forecast}
+        if made.chosen.id != QUEUED:
+            return news(made, foretold)
+        here = foretold.get(made.chosen.zone or "")
+        known = intensity_now(self._decider.grid, made.chosen.zone, now)
+        told = (None if known is None else f"{known:g} g/kWh", here.id if here else None)
+        return frozenset(each for each in told if each is not None)
 
     def keep_only(self, decisions: Sequence[Decision]) -> None:
         """Forget what was weighed for any other decision."""

@@ -13,6 +13,7 @@ from greenops.domain.decision import Candidate, Decision, Judgement, Mode, Verdi
 from greenops.domain.record import canonical
 from greenops.domain.workload import Job
 from greenops.plan.guard import latest_safe_start
+from greenops.plan.threshold import QUEUED
 from greenops.plan.wording import reason
 
 NOTHING: Mapping[str, str] = MappingProxyType({})
@@ -28,6 +29,7 @@ def choose(
     forecast_ids: Mapping[str, str] = NOTHING,
     replay: bool = False,
     supersedes: str | None = None,
+    degraded: Mapping[str, str] = NOTHING,
 ) -> Decision:
     """Choose the allowed and eligible candidate with the least score; the baseline where none is.
 
@@ -43,6 +45,7 @@ def choose(
         forecast_ids: Zone → forecast that the figures rest on.
         replay: The figures are played back.
         supersedes: Decision on the same run that this one takes the place of; none: the first.
+        degraded: Zone → why its forecast only stood in.
 
     Returns:
         A decision whose id and bytes depend on the arguments alone.
@@ -50,14 +53,16 @@ def choose(
     verdicts = {each.candidate: each for each in judgement.verdicts}
     latest = latest_safe_start(job)
     stays = _staying(baseline, candidates, now)
+    # A run that waited starts late whatever it is called: its own baseline is the start it missed.
+    stands = baseline if supersedes is None or stays is None else stays
     ranked = [
-        baseline if each is stays else each for each in _ranked(stays, candidates, verdicts, latest)
+        stands if each is stays else each for each in _ranked(stays, candidates, verdicts, latest)
     ]
     own = verdicts.get(baseline.id)
     noncompliant = own is not None and not own.allowed
     late = latest is not None and baseline.start is not None and baseline.start > latest
-    # A run that waited starts late whatever it is called: its own baseline is the start it missed.
-    stands = stays if supersedes is not None and stays is not None else baseline
+    # There only where nothing is foretold, and the grid of now is what the rules refuse.
+    stands = next((each for each in candidates if each.id == QUEUED), stands)
     chosen, runner_up = ranked[0] if ranked else stands, _second(ranked, baseline)
     won = chosen is baseline and runner_up is not None
     if judgement.run_now or (late and not ranked):
@@ -90,6 +95,8 @@ def choose(
         exception=judgement.exception,
         noncompliant_baseline=noncompliant,
         supersedes=supersedes,
+        # Absent where nothing is degraded: such a decision keeps its bytes, and its id.
+        degraded=dict(degraded) or None,
     )
     return _named(draft)
 

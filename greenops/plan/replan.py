@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 from greenops.domain.decision import Candidate, Decision, Mode, Verdict
 from greenops.domain.grid import Forecast
+from greenops.plan.threshold import QUEUED
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +88,15 @@ def worth_it(
     if not _open(before):
         return True
     return _gains(_score(before), _score(after), steadiness.margin)
+
+
+def released(held: Decision, fresh: Decision, verdicts: Sequence[Verdict]) -> bool:
+    """Whether a run that waits for a cleaner grid without a forecast has a start that the rules allow."""
+    start, latest = fresh.chosen.start, held.latest_safe_start
+    in_time = start is not None and (latest is None or start <= latest)
+    permitted = any(e.allowed for e in verdicts if e.candidate == fresh.chosen.id)
+    waited = held.chosen.id == QUEUED != fresh.chosen.id
+    return waited and permitted and _acts(fresh) and in_time
 
 
 def _acts(decision: Decision) -> bool:

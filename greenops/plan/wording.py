@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import Final
 
 from greenops.domain.decision import Candidate, Judgement
+from greenops.plan.threshold import QUEUED
 
 FIGURES: Final[Mapping[str, str]] = MappingProxyType(
     {
@@ -49,6 +50,8 @@ def reason(
         if late:
             return "starts without further delay: its slack is gone"
         return _best(judgement, considered) if won else _stays(baseline, judgement, considered)
+    if chosen.id == QUEUED:
+        return _queued(chosen, baseline, judgement)
     parts = [_move(chosen, baseline), _saving(chosen, baseline), _cost(chosen, baseline)]
     if deadline is not None and chosen.end is not None:
         spare = (deadline - chosen.end).total_seconds() / 3600
@@ -65,6 +68,17 @@ def not_known(error: str) -> str | None:
     """
     figure = FIGURES.get(error.removesuffix(" is absent").strip("`"))
     return f"{figure} is not known" if figure and error.endswith(" is absent") else None
+
+
+def _queued(chosen: Candidate, baseline: Candidate, judgement: Judgement) -> str:
+    own = judgement.verdicts[0].reasons if judgement.verdicts else ()
+    by = ", ".join(own) or judgement.objective or "its policies"
+    now = "" if baseline.intensity is None else f": {baseline.intensity:.0f} g/kWh"
+    latest = f"{chosen.start:%Y-%m-%d %H:%M} UTC" if chosen.start else "its latest safe start"
+    return (
+        f"waits for a cleaner grid{now} is too much for {by}, and there is no forecast; "
+        f"starts at {latest} at the latest"
+    )
 
 
 def _stays(baseline: Candidate, judgement: Judgement, considered: int) -> str:

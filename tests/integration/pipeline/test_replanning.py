@@ -111,18 +111,19 @@ class House:
         self.clock, self.grid, self.heard = FakeClock(NIGHT), Changing(), Heard()
         self.policies = compile_policies([("p.yaml", file)])
         shipped = load_grid(self.settings, self.clock)
-        home = RegionTable.of([shipped.regions["eu-central-1"]])
-        self.decider = Decider(
-            self.settings,
-            self.clock,
-            self.policies,
-            GridContext(self.grid, home, {}),
-            self.heard.judged,
-        )
+        self.home = RegionTable.of([shipped.regions["eu-central-1"]])
         self.db = StateDb(state / "state.db")
         self.ledger = open_ledger(state, self.clock)
-        target = {"local-process": LocalProcess(self.settings, self.clock)}
         self.spool = Spool(state / "spool")
+        self.folder = RunFolder(state, KEY)
+        self.use(self.grid)
+
+    def use(self, grid):
+        """Begin with a grid."""
+        self.grid, state = grid, self.settings.state
+        target = {"local-process": LocalProcess(self.settings, self.clock)}
+        context = GridContext(grid, self.home, {})
+        self.decider = Decider(self.settings, self.clock, self.policies, context, self.heard.judged)
         parts = Parts(
             settings=self.settings,
             clock=self.clock,
@@ -137,7 +138,6 @@ class House:
         )
         self.engine = Engine(parts)
         self.replans = Replans(self.engine, self.decider, target, self.clock)
-        self.folder = RunFolder(state, KEY)
 
     def submit(self):
         return self.engine.submit(JobRequest("night", KEY, self.clock.now(), triggered=True))

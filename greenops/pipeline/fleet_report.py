@@ -1,0 +1,138 @@
+"""What a replay of a fleet found: sums as grams and dollars, and what may be said of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import pyarrow as pa
+
+from greenops.pipeline.fleet_replay import COUNTS, KEYS, PARTS, SUMS
+from greenops.units import Grams, Usd
+
+ALL = "all"
+
+
+@dataclass(frozen=True, slots=True)
+class FleetRow:
+    """Sums of the runs of one workload that were given one region, or of all.
+
+    Attributes:
+        runs: How many.
+        ways: Ways to run them, beside the baselines, that the policies were asked about.
+        moved: Those whose plan is not their baseline.
+        run_now: Those that an exception starts at once.
+        held_out: Those that a rollout leaves as they were.
+        late: Those whose plan ends after their deadline at their usual run time.
+        not_allowed: Those whose baseline the rules refuse.
+        unknown: Those that lack a figure; they are in no sum of grams and dollars.
+        baseline_g: As they would have run [gCO2e], with the intensity that came.
+        planned_g: As planned, with the intensity that came.
+        foretold_g: As planned, with the intensity that was foretold.
+        enforced_g: As planned where the policies enforce it, else the baseline.
+        best_g: Planned as if every forecast had been right; none where that was not asked for.
+        saved: Share of the baseline that the plan saves; none of nothing.
+        captured: Share of the saving of right forecasts that the plan reached; none where there is none.
+    """
+
+    workload: str
+    region: str
+    runs: int
+    ways: int
+    moved: int
+    run_now: int
+    held_out: int
+    late: int
+    not_allowed: int
+    unknown: int
+    baseline_g: Grams
+    planned_g: Grams
+    foretold_g: Grams
+    enforced_g: Grams
+    best_g: Grams | None
+    baseline_usd: Usd
+    planned_usd: Usd
+    enforced_usd: Usd
+    saved: float | None
+    captured: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class FleetReport:
+    """A replay.
+
+    Attributes:
+        start, end: Submissions in `[start, end)`.
+        source: Who told of the grid.
+        rows: By workload and region.
+        total: Of all.
+    """
+
+    start: datetime
+    end: datetime
+    source: str
+    rows: tuple[FleetRow, ...]
+    total: FleetRow
+
+    def head(self) -> str:
+        """What this is, in one line."""
+        return (
+            f"replay of {self.total.runs:,} runs submitted from {self.start:%Y-%m-%dT%H:%MZ} to "
+            f"{self.end:%Y-%m-%dT%H:%MZ}; grid: {self.source}"
+        )
+
+    def notes(self) -> list[str]:
+        """What the sums mean, and what they leave out."""
+        whole, lines = self.total, []
+        lines.append(
+            "Decided on the forecast known at each submission, counted with the intensity that came; "
+            "carbon is location-based and before any marginal effect."
+        )
+        if whole.captured is not None:
+            lines.append(
+                f"Right forecasts would have saved more: {100 * whole.captured:.1f} % was reached."
+            )
+        kept = whole.baseline_g - whole.enforced_g
+        lines.append(
+            f"As enforced (modes, hold-out): {kept / 1000:,.1f} kg less than the baseline."
+        )
+        if whole.unknown:
+            lines.append(f"{whole.unknown:,} runs lack a figure and are in no sum.")
+        if whole.late:
+            lines.append(f"{whole.late:,} runs end after their deadline at their usual run time.")
+        return lines
+
+
+def report_of(
+    sums: pa.Table, start: datetime, end: datetime, *, source: str, best: bool
+) -> FleetReport:
+    """The sums of `replay_fleet` in grams and dollars."""
+    told = sums.to_pylist()
+    whole = {**dict.fromkeys(KEYS, ALL), **{n: sum(each[n] for each in told) for n in SUMS}}
+    rows = tuple(_row(each, best=best) for each in told)
+    return FleetReport(start, end, source, rows, _row(whole, best=best))
+
+
+def _row(sums: dict[str, Any], *, best: bool) -> FleetRow:
+    def grams(name: str) -> Grams:
+        return Grams(sums[f"{name}_ug"] / PARTS)
+
+    def usd(name: str) -> Usd:
+        return Usd(sums[f"{name}_uusd"] / PARTS)
+
+    possible = sums["baseline_ug"] - sums["best_ug"]
+    reached = sums["baseline_ug"] - sums["planned_ug"]
+    return FleetRow(
+        **{name: sums[name] for name in (*KEYS, *COUNTS)},
+        baseline_g=grams("baseline"),
+        planned_g=grams("planned"),
+        foretold_g=grams("foretold"),
+        enforced_g=grams("enforced"),
+        best_g=grams("best") if best else None,
+        baseline_usd=usd("baseline"),
+        planned_usd=usd("planned"),
+        enforced_usd=usd("enforced"),
+        saved=reached / sums["baseline_ug"] if sums["baseline_ug"] else None,
+        captured=reached / possible if best and possible > 0 else None,
+    )

@@ -9,6 +9,7 @@ from greenops.errors import UsageError, nearest
 
 METERS = "greenops.energy_meters"
 PROVIDERS = "greenops.grid_providers"
+PRICES = "greenops.price_providers"
 ACTUATORS = "greenops.actuators"
 ENGINES = "greenops.engines"
 

@@ -20,6 +20,7 @@ from greenops.domain.energy import EnergyReading, MeterInfo
 from greenops.domain.evidence import EntryKind, LedgerEntry, LedgerHead
 from greenops.domain.grid import Forecast, GridZone, IntensitySeries, SeriesKind
 from greenops.domain.override import Held, Override, OverrideOrder
+from greenops.domain.prices import PriceSeries
 from greenops.domain.replay import Replay
 from greenops.domain.spans import EnergyAccount, SpanRow
 
@@ -101,6 +102,28 @@ class KindStated(Protocol):
     @property
     def kind(self) -> SeriesKind:
         """What all its series are."""
+
+
+@runtime_checkable
+class PriceProvider(Protocol):
+    """Prices of electricity by grid zone."""
+
+    @property
+    def name(self) -> str:
+        """Short name, such as `shipped`."""
+
+    def zones(self) -> Sequence[GridZone]:
+        """Zones it knows."""
+
+    def prices(self, zone: str, start: datetime, end: datetime, at: datetime) -> PriceSeries:
+        """Prices from the step that holds `start`, as they were published by `at`.
+
+        The series ends with the step that holds the last instant before `end`, or earlier where no more was known: a
+        day-ahead auction's prices of a day are published about 12:45 of the day before.
+
+        Raises:
+            DataMissing: The zone is not known, or no price for `start` was published by `at`.
+        """
 
 
 @runtime_checkable

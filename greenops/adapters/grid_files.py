@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from greenops.adapters.series_declaration import Declared, Further, read_declaration
-from greenops.adapters.series_rows import Key, Series, Wanted, covering, read_series
+from greenops.adapters.series_rows import Key, Series, Stamps, Wanted, covering, read_series, stamps
 from greenops.domain.grid import (
     Basis,
     Factors,
@@ -65,7 +65,7 @@ class GridFiles:
     def __init__(self, declaration: Path) -> None:
         self._declaration = declaration
         self._declared = read_declaration(declaration, FURTHER, WANTED.columns)
-        self._stamps: list[tuple[int, int, int] | None] = []
+        self._stamps: Stamps = ()
         self._known: dict[str, _Zone] = {}
 
     @property
@@ -168,12 +168,12 @@ class GridFiles:
         return known[zone]
 
     def _zones(self) -> Mapping[str, _Zone]:
-        stamps = [_stamp(each.path) for each in self._declared]
-        if stamps != self._stamps:
+        now = stamps(each.path for each in self._declared)
+        if now != self._stamps:
             known: dict[str, _Zone] = {}
             for declared in self._declared:
                 _join(known, declared, read_series(declared, WANTED))
-            self._known, self._stamps = known, stamps
+            self._known, self._stamps = known, now
         return self._known
 
 
@@ -205,7 +205,7 @@ def _join(known: dict[str, _Zone], declared: Declared, found: Mapping[Key, Serie
         Basis(declared.further["basis"]),
     )
     for name in dict.fromkeys(zone for zone, _ in found):
-        before = known.get(name) or _Zone(GridZone(name, name, declared.time_zone))
+        before = known.get(name) or _Zone(GridZone(name, name, declared.time_zone or "UTC"))
         actual = found.get((name, None))
         issues = tuple(
             sorted(
@@ -253,14 +253,6 @@ def _check(
             raise DataMissing(
                 "GO0332", f"`{name}` is never above {highest:g} gCO2e/kWh", at=at, fix=CONVERT
             )
-
-
-def _stamp(path: Path) -> tuple[int, int, int] | None:
-    try:
-        found = path.stat()
-    except OSError:
-        return None
-    return found.st_mtime_ns, found.st_size, found.st_ino
 
 
 def _grams(values: Sequence[float | None]) -> tuple[GramsPerKwh | None, ...]:

@@ -46,7 +46,7 @@ class Declared:
         source: Who says what it holds.
         replay: Whether it is history that is played back.
         zone: The zone of every row, where the file has no column for it.
-        time_zone: Of its zones, for people.
+        time_zone: Of its zones and their market; none where it is not said.
         columns: Our names of columns → the file's.
         naive_utc: Whether times without an offset are UTC; else they are refused.
         step: Time between two rows; none where the rows tell.
@@ -59,7 +59,7 @@ class Declared:
     source: str
     replay: bool
     zone: str | None
-    time_zone: str
+    time_zone: str | None
     columns: Mapping[str, str]
     naive_utc: bool
     step: timedelta | None
@@ -203,9 +203,9 @@ def _columns(
     return found
 
 
-def _time_zone(reading: _Reading, node: yaml.Node | None) -> str:
+def _time_zone(reading: _Reading, node: yaml.Node | None) -> str | None:
     if node is None:
-        return "UTC"
+        return None
     name = reading.word("time_zone", node)
     try:
         return ZoneInfo(name).key

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any, Final
 
 from greenops.adapters.series_declaration import Declared
@@ -26,6 +27,8 @@ FILL: Final = (
     "write a row with an empty value for each time that is not known, or declare `gaps: absent`"
 )
 
+Stamps = tuple[tuple[int, int, int] | None, ...]
+"""Modification time [ns], size and inode of each file."""
 Key = tuple[str, datetime | None]
 """Grid zone, and when it was issued or published; none where the rows do not say."""
 
@@ -119,6 +122,19 @@ def _check_whole(found: Mapping[Key, Series]) -> None:
                 "declare `step: 1h`, or as it is",
                 line=series.line,
             )
+
+
+def stamps(paths: Iterable[Path]) -> Stamps:
+    """What tells whether files have changed: none for one that is not there."""
+    return tuple(_stamp(path) for path in paths)
+
+
+def _stamp(path: Path) -> tuple[int, int, int] | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size, found.st_ino
 
 
 def covering(series: Series, start: datetime, end: datetime) -> tuple[datetime, slice] | None:

@@ -90,6 +90,7 @@ def explain(record: DecisionRecord) -> str:
         f"  objective      {made.objective or 'none'}",
         f"  deadline       {_time(made.deadline)}, latest safe start {_time(made.latest_safe_start)}",
         f"  forecasts      {', '.join(made.forecast_ids.values()) or 'none'}",
+        *(f"  degraded       {zone}: {why}" for zone, why in (made.degraded or {}).items()),
     ]
     if made.supersedes is not None:
         lines.append(f"  replaces       {made.supersedes}, which knew other forecasts")

@@ -110,6 +110,7 @@ class Decision:
         replay: Decided on played-back data.
         noncompliant_baseline: The baseline itself breaks a hard rule: alert, do not move silently.
         supersedes: Id of the decision on the same run that this one takes the place of; none: the first.
+        degraded: Zone → why its forecast only stood in for what was asked for; none where none did.
     """
 
     id: str
@@ -135,3 +136,4 @@ class Decision:
     exception: str | None = None
     noncompliant_baseline: bool = False
     supersedes: str | None = None
+    degraded: Mapping[str, str] | None = None

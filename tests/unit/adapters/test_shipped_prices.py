@@ -46,6 +46,8 @@ def test_the_year_is_whole_from_its_first_hour_to_its_last():
     assert len(found.values) == 8784
     assert None not in found.values
     assert (found.values[0], found.values[-1]) == (41.88, 52.26)
+    assert sum(value < 0 for value in found.values) == 298
+    assert min(found.values) == -83.94
     assert sum(found.values) / 8784 == pytest.approx(30.47, abs=0.01)
 
 

@@ -1,7 +1,7 @@
 """Batch scheduling against published results, its own promises and the clock; `--json` for machines.
 
 Data are those of the reference folder (`GREENOPS_REFERENCE_DATA`). Speeds are CPU time of one core; the
-peers' figures are quoted. `--only` runs some of anchors, forecasts, promises, scaling, speed, fleet: what is not run then
+peers' figures are quoted. `--only` runs some of anchors, forecasts, promises, scaling, speed, fleet, engines: what is not run then
 is not told, and not asked for.
 """
 
@@ -18,7 +18,15 @@ from pathlib import Path
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from tests.bench.scheduling_parts import anchors, fleet, forecasts, promises, scaling, speed
+from tests.bench.scheduling_parts import (
+    anchors,
+    engines,
+    fleet,
+    forecasts,
+    promises,
+    scaling,
+    speed,
+)
 from tests.bench.scheduling_parts.data import Figure
 from tests.conftest import REFERENCE
 
@@ -29,6 +37,7 @@ PARTS = {
     "scaling": scaling,
     "speed": speed,
     "fleet": fleet,
+    "engines": engines,
 }
 
 

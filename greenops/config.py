@@ -23,7 +23,9 @@ class Settings:
     state: Path = field(default=Path(".greenops"))
     """Folder of lake, ledger, keys and control state."""
     policies: Path = field(default=Path("policies"))
-    """Folder of policy and workload files (`*.yaml`, searched through)."""
+    """Folder of policy and workload files (`*.yaml`, searched through), one such file, or a signed bundle."""
+    policies_key: Path | None = None
+    """Public key that a bundle must be signed with, or a folder of such (`*.pub`); none: the state folder's `keys/policies.pub`."""
     host: str = "127.0.0.1"
     """Address the doors listen on."""
     api_port: int = 8710
@@ -54,6 +56,10 @@ class Settings:
     """Least time between two changes of a waiting run's start [simulated s]; the first may come at once."""
     replan_margin: float = 0.05
     """Part of its planned start's score that another start must gain to take its place [1]."""
+    careful_slack_s: float = 0.0
+    """Plans whose P95 run leaves less before the deadline are weighed by the upper bound of carbon [s]; 0: none are."""
+    careful_age_s: float = 0.0
+    """Plans on a forecast older than this are weighed by the upper bound of carbon [simulated s]; 0: none are."""
     actor: str = "loop"
     """Who sends the loop's actions."""
     mode: str = "act"
@@ -83,7 +89,7 @@ class Settings:
 
 
 PREFIX = "GREENOPS_"
-PATHS = ("state", "policies", "checkpoint_mirror", "language_models")
+PATHS = ("state", "policies", "policies_key", "checkpoint_mirror", "language_models")
 LARGEST_PORT = 65_535
 RANGES: Mapping[str, tuple[int, int]] = {
     "grid_wait_s": (0, 60),
@@ -106,6 +112,7 @@ SPAN_PARTS = (
 AMOUNTS = (
     *("embodied_g", "embodied_lifetime_years", "embodied_vcpus"),
     *("replan_dwell_s", "replan_margin"),
+    *("careful_slack_s", "careful_age_s"),
 )
 """Settings that are not negative, and finite."""
 

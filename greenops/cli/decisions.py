@@ -92,6 +92,8 @@ def explain(record: DecisionRecord) -> str:
         f"  forecasts      {', '.join(made.forecast_ids.values()) or 'none'}",
         *(f"  degraded       {zone}: {why}" for zone, why in (made.degraded or {}).items()),
     ]
+    if made.by_upper_bound is not None:
+        lines.append(f"  weighed by     the upper bound of carbon, since {made.by_upper_bound}")
     if made.supersedes is not None:
         lines.append(f"  replaces       {made.supersedes}, which knew other forecasts")
     for name, place in (("baseline", made.baseline), ("chosen", made.chosen)):

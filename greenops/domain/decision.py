@@ -111,6 +111,7 @@ class Decision:
         noncompliant_baseline: The baseline itself breaks a hard rule: alert, do not move silently.
         supersedes: Id of the decision on the same run that this one takes the place of; none: the first.
         degraded: Zone → why its forecast only stood in for what was asked for; none where none did.
+        by_upper_bound: Why the rules were asked about the upper bound of carbon; none: about the mean.
     """
 
     id: str
@@ -137,3 +138,4 @@ class Decision:
     noncompliant_baseline: bool = False
     supersedes: str | None = None
     degraded: Mapping[str, str] | None = None
+    by_upper_bound: str | None = None

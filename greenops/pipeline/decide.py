@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
+from functools import partial
 from typing import Final
 
 from greenops.config import Settings
 from greenops.domain.console import DecisionRecord, JobRequest
-from greenops.domain.decision import Candidate, Decision
+from greenops.domain.decision import Candidate, Decision, Judgement
 from greenops.domain.grid import Forecast
 from greenops.domain.workload import Job, Workload, WorkloadKind
 from greenops.errors import DataMissing, UsageError, nearest
@@ -24,6 +25,7 @@ from greenops.plan.candidates import (
     batch_candidates,
     placement_candidates,
 )
+from greenops.plan.careful import Care, by_upper_bound, needs_care
 from greenops.plan.choice import choose
 from greenops.plan.guard import deadline_of, due_since
 from greenops.plan.routes import Backend, Weights, route_candidates, shared
@@ -154,16 +156,12 @@ class Decider:
             supersedes: Decision on the same run that this one may take the place of.
         """
         policies = self._in_force(now)
-        began_ns = self.clock.monotonic_ns()
-        judgement = policies.judge(job, baseline, candidates, now)
-        took_s = (self.clock.monotonic_ns() - began_ns) / NS_PER_S
-        self.judged(job.workload.name, 1 + len(candidates), Seconds(took_s))
-        decision = choose(
+        made = partial(
+            choose,
             job,
             baseline,
             candidates,
-            judgement,
-            now,
+            now=now,
             forecast_ids={each.zone: each.id for each in _forecasts(job, options)},
             degraded={
                 each.zone: each.degraded for each in _forecasts(job, options) if each.degraded
@@ -171,6 +169,13 @@ class Decider:
             replay=self.clock.replay is not None,
             supersedes=supersedes,
         )
+        judgement = self._judged(policies, job, (baseline, *candidates), now)
+        decision = made(judgement)
+        why = needs_care(decision.chosen, job, self._care())
+        bounds = by_upper_bound((baseline, *candidates)) if why else None
+        if bounds is not None:
+            judgement = self._judged(policies, job, bounds, now)
+            decision = made(judgement, by_upper_bound=why)
         return DecisionRecord(
             decision=decision,
             candidates=(baseline, *candidates),
@@ -181,6 +186,19 @@ class Decider:
 
     def _in_force(self, now: datetime) -> PolicySet:
         return self.policies if self.in_force is None else self.in_force(now)
+
+    def _judged(
+        self, policies: PolicySet, job: Job, ways: Sequence[Candidate], now: datetime
+    ) -> Judgement:
+        began_ns = self.clock.monotonic_ns()
+        judgement = policies.judge(job, ways[0], ways[1:], now)
+        took_s = (self.clock.monotonic_ns() - began_ns) / NS_PER_S
+        self.judged(job.workload.name, len(ways), Seconds(took_s))
+        return judgement
+
+    def _care(self) -> Care:
+        slack, age = self.settings.careful_slack_s, self.settings.careful_age_s
+        return Care(timedelta(seconds=slack), timedelta(seconds=age))
 
     def job(self, request: JobRequest, now: datetime) -> Job:
         """The run that a request asks for, with the tightest deadline that anything gives it."""
@@ -270,7 +288,9 @@ def decide_again(record: DecisionRecord, policies: PolicySet) -> Decision:
     job, made = _job_of(record), record.decision
     baseline, *candidates = record.candidates
     in_force = as_recorded(policies, record.policies, made.decided_at)
-    judgement = in_force.judge(job, baseline, candidates, made.decided_at)
+    bounds = by_upper_bound(record.candidates) if made.by_upper_bound else None
+    ways = record.candidates if bounds is None else bounds
+    judgement = in_force.judge(job, ways[0], ways[1:], made.decided_at)
     return choose(
         job,
         baseline,
@@ -280,5 +300,6 @@ def decide_again(record: DecisionRecord, policies: PolicySet) -> Decision:
         forecast_ids=made.forecast_ids,
         replay=made.replay,
         supersedes=made.supersedes,
+        by_upper_bound=made.by_upper_bound,
         degraded=made.degraded or {},
     )

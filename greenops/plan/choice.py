@@ -30,6 +30,7 @@ def choose(
     replay: bool = False,
     supersedes: str | None = None,
     degraded: Mapping[str, str] = NOTHING,
+    by_upper_bound: str | None = None,
 ) -> Decision:
     """Choose the allowed and eligible candidate with the least score; the baseline where none is.
 
@@ -46,6 +47,7 @@ def choose(
         replay: The figures are played back.
         supersedes: Decision on the same run that this one takes the place of; none: the first.
         degraded: Zone → why its forecast only stood in.
+        by_upper_bound: Why `judgement` is of the upper bounds of carbon; none: it is of the means.
 
     Returns:
         A decision whose id and bytes depend on the arguments alone.
@@ -95,6 +97,7 @@ def choose(
         exception=judgement.exception,
         noncompliant_baseline=noncompliant,
         supersedes=supersedes,
+        by_upper_bound=by_upper_bound,
         # Absent where nothing is degraded: such a decision keeps its bytes, and its id.
         degraded=dict(degraded) or None,
     )

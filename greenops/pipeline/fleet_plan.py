@@ -2,6 +2,8 @@
 
 Law: region, pool, start, figures and mode of each row are those of the decision on that run alone, with the
 same forecasts and policies: same ties, deadlines, haste, hold-out. What a decision says in words is a code here.
+One thing is left to the decision: where no place of a run has a forecast (`foretold` is false), it may look at
+the intensity of now and wait.
 """
 
 from __future__ import annotations
@@ -179,6 +181,7 @@ class _Planner:
                 **{f"chosen.{name}": chosen[name] for name in SHOWN},
                 **{f"baseline.{name}": base[name] for name in SHOWN},
                 "deadline": jobs.column("limits.deadline"),
+                "foretold": pa.array(fleet.foretold()[fleet.reach[rows]]),
                 "ways": pa.array(ways),
                 **self._said(found),
                 "reason": _words([each.value for each in WHYS], why),

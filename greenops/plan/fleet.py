@@ -77,6 +77,11 @@ class Fleet:
         """How many runs."""
         return len(self.now)
 
+    def foretold(self) -> Mask:
+        """For each set of places: has the grid of one of them a forecast?"""
+        known = [self.options[each.region].forecast is not None for each in self.places]
+        return np.array([any(known[at] for at in each) for each in self.reaches], np.bool_)
+
     @classmethod
     def of(
         cls, jobs: pa.Table, options: Sequence[RegionOption], now: datetime, slot: timedelta = SLOT

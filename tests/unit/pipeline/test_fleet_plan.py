@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, time, timedelta
 from functools import cache
@@ -15,11 +16,12 @@ from greenops.config import Settings
 from greenops.domain.console import JobRequest
 from greenops.domain.decision import Mode
 from greenops.domain.grid import Factors, Forecast, Region, SeriesKind, Signal
-from greenops.domain.workload import ClockTime, Limits, Urgency, Workload, WorkloadKind
-from greenops.errors import DataMissing
+from greenops.domain.workload import ClockTime, Job, Limits, Urgency, Workload, WorkloadKind
+from greenops.errors import DataMissing, UsageError
 from greenops.grid.regions import RegionTable
+from greenops.pipeline import fleet_plan
 from greenops.pipeline.decide import Decider
-from greenops.pipeline.fleet_plan import SHOWN, fleet_jobs, plan_jobs
+from greenops.pipeline.fleet_plan import SHOWN, fleet_jobs, plan_in_parts, plan_jobs
 from greenops.pipeline.grid_context import GridContext
 from greenops.plan.candidates import LOCAL
 from greenops.policy import compile_policies
@@ -143,6 +145,9 @@ class Foretold:
 
     forecasts: dict[str, Forecast]
     name: str = "made up"
+
+    def actual(self, zone, start, end):
+        raise DataMissing("GO0302", f"nothing is recorded of {zone}")
 
     def forecast(self, zone, at):
         if zone not in self.forecasts:
@@ -288,6 +293,7 @@ def assert_as_decided(record, row):
         wanted = {name: getattr(getattr(made, side), name) for name in SHOWN}
         assert {name: row[f"{side}.{name}"] for name in SHOWN} == wanted
     assert row["deadline"] == made.deadline
+    assert row["foretold"] == bool(made.forecast_ids)
     assert row["ways"] == len(record.candidates) - 1
     assert row["allowed"] == sum(each.allowed for each in judged[1:])
     assert row["objective"] == made.objective
@@ -327,3 +333,128 @@ def test_each_row_is_what_the_planner_decides_for_that_run_alone(
     cells = data.draw(st.sampled_from([1, 150, 2**18]))
 
     compared(policies(), workloads, submitted, foretold, cells=cells)
+
+
+FORETOLD = Forecast(
+    "EAST",
+    KIND,
+    NOW,
+    HOUR,
+    (300.0, 100.0, 200.0, *[400.0] * 20),
+    issued_at=NOW,
+    id="EAST",
+    error=0.1,
+)
+WORK = Workload(
+    "etl",
+    WorkloadKind.BATCH,
+    Urgency.DEFERRABLE,
+    "east",
+    team="data",
+    duration_p95_s=3600.0,
+    energy_kwh=2.0,
+    limits=Limits(deadline_within=8 * HOUR),
+)
+NORTH = {"home_region": "north", "allowed_regions": ("east", "north"), "transfer_gb": 1.0}
+
+
+@pytest.mark.parametrize(
+    ("policies", "facts", "late", "code"),
+    [
+        (own_rules, {"team": "urgent"}, timedelta(0), "run-now"),
+        (own_rules, {}, -8 * HOUR, "no-slack"),
+        (nothing, {}, timedelta(0), "no-policy"),
+        (nothing, {"team": "free", "duration_p95_s": 8 * 3600.0}, timedelta(0), "no-policy"),
+        (templates, {"limits": Limits(), "target": LOCAL}, timedelta(0), "no-other-way"),
+        (own_rules, {"limits": Limits(HOUR * 8, max_intensity=20.0)}, timedelta(0), "refused"),
+        (own_rules, {"data_class": "internal"}, timedelta(0), "no-objective"),
+        (own_rules, {"urgency": Urgency.INTERACTIVE}, timedelta(0), "takes"),
+        (own_rules, {"target": LOCAL}, timedelta(0), "waits"),
+        (templates, {"limits": Limits(), **NORTH}, timedelta(0), "moves"),
+        (templates, NORTH, timedelta(0), "moves-and-waits"),
+    ],
+)
+def test_a_code_says_why(policies, facts, late, code):
+    [row] = compared(policies(), [replace(WORK, **facts)], [late], {"EAST": FORETOLD})
+
+    assert row["reason"] == code
+
+
+def test_of_equal_scores_what_stays_wins_then_the_earliest_then_the_name():
+    flat = replace(FORETOLD, values=(100.0,) * 23, error=None)
+
+    rows = compared(
+        own_rules(), [replace(WORK, target=LOCAL)] * 2, [timedelta(0), -HOUR], {"EAST": flat}
+    )
+
+    assert [row["chosen.start"] for row in rows] == [NOW, NOW - HOUR]
+    assert [row["reason"] for row in rows] == ["best", "best"]
+
+
+def test_no_runs_make_an_empty_plan_with_all_columns():
+    options = deciding(own_rules(), {}, NOW).options(NOW)
+    one = fleet_jobs([Job("etl/1", WORK, NOW)])
+
+    empty = plan_jobs(one.slice(0, 0), options, own_rules(), NOW)
+
+    assert empty.num_rows == 0
+    assert empty.schema.names == plan_jobs(one, options, own_rules(), NOW).schema.names
+
+
+def test_a_long_table_is_planned_in_parts_in_its_order(monkeypatch):
+    monkeypatch.setattr(fleet_plan, "JOBS", 7)
+    options = deciding(own_rules(), {"EAST": FORETOLD}, NOW).options(NOW)
+    teams = ["data", "urgent", "free"]
+    jobs = [
+        Job(f"etl/{at}", replace(WORK, team=teams[at % 3]), NOW, NOW + (2 + at % 5) * HOUR)
+        for at in range(30)
+    ]
+
+    whole = plan_jobs(fleet_jobs(jobs), options, own_rules(), NOW)
+
+    assert whole.column("job.id").to_pylist() == [each.id for each in jobs]
+    assert whole.column("run_now").to_pylist() == [each.workload.team == "urgent" for each in jobs]
+    parts = list(plan_in_parts(fleet_jobs(jobs), options, own_rules(), NOW))
+    assert [each.num_rows for each in parts] == [7, 7, 7, 7, 2]
+    assert [row for each in parts for row in each.to_pylist()] == whole.to_pylist()
+
+
+@pytest.mark.parametrize(
+    ("facts", "why"),
+    [
+        ({"kind": WorkloadKind.INFERENCE}, "it is no batch workload"),
+        ({"duration_p95_s": None}, "no run time"),
+        ({"home_region": "eats"}, "unknown region `eats`"),
+    ],
+)
+def test_a_run_that_cannot_be_planned_is_named(facts, why):
+    options = deciding(own_rules(), {}, NOW).options(NOW)
+    jobs = [Job("a/1", WORK, NOW), Job("b/1", replace(WORK, name="b", **facts), NOW)]
+
+    with pytest.raises(UsageError, match=f"`b` cannot be planned: {why}"):
+        plan_jobs(fleet_jobs(jobs), options, own_rules(), NOW)
+
+
+def peak(jobs, options, cells):
+    """Most memory that numpy takes at once for a plan [bytes]; Arrow's own is what the runs take."""
+    tracemalloc.start()
+    try:
+        plan_jobs(jobs, options, own_rules(), NOW, cells=cells)
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+def test_memory_grows_with_the_cells_allowed_and_hardly_with_the_runs():
+    options = deciding(own_rules(), {"EAST": FORETOLD}, NOW).options(NOW)
+    work = replace(WORK, team="data", allowed_regions=tuple(NAMES))
+    jobs = fleet_jobs([Job(f"etl/{at}", work, NOW, NOW + 40 * HOUR) for at in range(1_200)])
+    cells = 2**13
+    peak(jobs.slice(0, 300), options, cells)  # what is read once
+
+    few, many = peak(jobs.slice(0, 300), options, cells), peak(jobs, options, cells)
+
+    # 300 runs have 19,000 ways, 1,200 have 77,000. A rule here asks for the name of every way, which
+    # takes more than all its numbers; a run's own row takes a kilobyte or two.
+    assert few < 400 * cells
+    assert many < few + 900 * 1_000

@@ -48,28 +48,32 @@ CODES: Final[Mapping[str, Fuel | None]] = {
 }
 """Codes of EIA-930; batteries, pumped and other storage have none, and plants with a battery are what they generate by."""
 ZONES: Final = (
-    GridZone("AZPS", "Arizona Public Service", "America/Phoenix"),
     GridZone("BPAT", "Bonneville Power Administration", "America/Los_Angeles"),
     GridZone("CISO", "California ISO", "America/Los_Angeles"),
-    GridZone("DUK", "Duke Energy Carolinas", "America/New_York"),
     GridZone("ERCO", "Electric Reliability Council of Texas", "America/Chicago"),
     GridZone("FPL", "Florida Power & Light", "America/New_York"),
     GridZone("ISNE", "ISO New England", "America/New_York"),
-    GridZone("LDWP", "Los Angeles Department of Water and Power", "America/Los_Angeles"),
-    GridZone("MISO", "Midcontinent ISO", "America/Chicago"),
-    GridZone("NEVP", "Nevada Power", "America/Los_Angeles"),
     GridZone("NYISO", "New York ISO", "America/New_York"),
-    GridZone("PACE", "PacifiCorp East", "America/Denver"),
-    GridZone("PACW", "PacifiCorp West", "America/Los_Angeles"),
     GridZone("PJM", "PJM Interconnection", "America/New_York"),
-    GridZone("PSCO", "Public Service Company of Colorado", "America/Denver"),
-    GridZone("SOCO", "Southern Company", "America/Chicago"),
-    GridZone("SRP", "Salt River Project", "America/Phoenix"),
-    GridZone("SWPP", "Southwest Power Pool", "America/Chicago"),
-    GridZone("TVA", "Tennessee Valley Authority", "America/Chicago"),
+    GridZone("US-CAL-LDWP", "Los Angeles Department of Water and Power", "America/Los_Angeles"),
+    GridZone("US-CAR-DUK", "Duke Energy Carolinas", "America/New_York"),
+    GridZone("US-CAR-SC", "South Carolina Public Service Authority", "America/New_York"),
+    GridZone("US-CENT-SWPP", "Southwest Power Pool", "America/Chicago"),
+    GridZone("US-MIDW-MISO", "Midcontinent ISO", "America/Chicago"),
+    GridZone("US-NW-NEVP", "Nevada Power", "America/Los_Angeles"),
+    GridZone("US-NW-PACE", "PacifiCorp East", "America/Denver"),
+    GridZone("US-NW-PACW", "PacifiCorp West", "America/Los_Angeles"),
+    GridZone("US-NW-PSCO", "Public Service Company of Colorado", "America/Denver"),
+    GridZone("US-NW-WACM", "Western Area Power Administration, Rocky Mountain", "America/Denver"),
+    GridZone("US-SE-SOCO", "Southern Company", "America/Chicago"),
+    GridZone("US-SW-AZPS", "Arizona Public Service", "America/Phoenix"),
+    GridZone("US-SW-SRP", "Salt River Project", "America/Phoenix"),
+    GridZone("US-TEN-TVA", "Tennessee Valley Authority", "America/Chicago"),
 )
 """Zones that have a name here; any other balancing authority is asked by its code."""
 OWN_NAMES: Final = {"NYISO": "NYIS"}
+PREFIX: Final = re.compile(r"US-[A-Z]+-")
+"""What stands before EIA's code in names of zones that are not shipped: `US-MIDW-MISO`."""
 
 
 class Eia930:
@@ -136,7 +140,7 @@ class Eia930:
 
     def _fetched(self, zone: str, start: datetime, end: datetime) -> GenerationMix:
         """The mix of the whole UTC days that hold `[start, end)`."""
-        respondent = OWN_NAMES.get(zone, zone)
+        respondent = OWN_NAMES.get(zone, PREFIX.sub("", zone))
         if not RESPONDENT.fullmatch(respondent):
             raise DataMissing(
                 "GO0302",

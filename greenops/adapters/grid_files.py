@@ -183,12 +183,15 @@ def from_environment(environ: Mapping[str, str] = os.environ) -> GridFiles:
     Raises:
         AdapterUnsupported: It is not set.
         InvalidFile: The declaration says something that cannot be.
+        DataMissing: A file cannot be read, or has a fault; at the start that is said aloud.
     """
     path = environ.get(FILES, "").strip()
     if not path:
         fix = f"set `{FILES}` to the YAML file that declares them"
         raise AdapterUnsupported("GO0325", "no intensity files are declared", fix=fix)
-    return GridFiles(Path(path))
+    provider = GridFiles(Path(path))
+    provider.zones()
+    return provider
 
 
 def _join(known: dict[str, _Zone], declared: Declared, found: Mapping[Key, Series]) -> None:

@@ -111,12 +111,15 @@ def from_environment(environ: Mapping[str, str] = os.environ) -> PriceFiles:
     Raises:
         AdapterUnsupported: It is not set.
         InvalidFile: The declaration says something that cannot be.
+        DataMissing: A file cannot be read, or has a fault; at the start that is said aloud.
     """
     path = environ.get(FILES, "").strip()
     if not path:
         fix = f"set `{FILES}` to the YAML file that declares them"
         raise AdapterUnsupported("GO0325", "no price files are declared", fix=fix)
-    return PriceFiles(Path(path))
+    provider = PriceFiles(Path(path))
+    provider.zones()
+    return provider
 
 
 def _check(declared: Declared) -> None:

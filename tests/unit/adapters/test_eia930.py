@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from greenops.adapters.eia930 import Eia930
+from greenops.adapters.shipped_grid import shipped_regions
 from greenops.domain.fuels import Fuel
 from greenops.domain.grid import Factors, Signal
 from greenops.errors import AdapterUnavailable, AdapterUnsupported, DataMissing, InvalidFile
@@ -56,11 +57,23 @@ def test_an_hour_is_named_by_its_end():
     assert periods == {"2026-03-01T01"}
 
 
-def test_our_name_of_new_york_is_translated():
-    with FakeWebService(FakeEia930(MIX, START, respondent="NYIS")) as service:
-        series = asked(service).actual("NYISO", NOON, NOON + HOUR)
+@pytest.mark.parametrize(
+    ("ours", "theirs"),
+    [("NYISO", "NYIS"), ("US-MIDW-MISO", "MISO"), ("CISO", "CISO"), ("WALC", "WALC")],
+)
+def test_our_name_of_a_zone_is_translated(ours, theirs):
+    with FakeWebService(FakeEia930(MIX, START, respondent=theirs)) as service:
+        series = asked(service).actual(ours, NOON, NOON + HOUR)
 
-    assert series.zone == "NYISO"
+    assert series.zone == ours
+
+
+def test_zones_of_regions_in_the_united_states_are_known():
+    needed = {each.zone for each in shipped_regions() if each.zone}
+    known = {each.id for each in Eia930({"GREENOPS_EIA_KEY": KEY}).zones()}
+
+    assert {zone for zone in needed if zone.startswith("US-")} <= known
+    assert {"BPAT", "CISO", "ERCO", "FPL", "ISNE", "NYISO", "PJM"} <= known
 
 
 def test_an_hour_whose_coal_is_not_reported_is_a_gap_and_the_end_is_where_all_is():

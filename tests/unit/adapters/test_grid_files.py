@@ -355,6 +355,9 @@ def test_an_option_that_cannot_be_is_said(tmp_path, more, said):
 
 def test_the_environment_names_the_declaration(tmp_path):
     path = declare(tmp_path, ENTRY)
+    with pytest.raises(DataMissing, match="GO0332"):
+        from_environment({"GREENOPS_GRID_FILES": str(path)})
+    (tmp_path / "ci.csv").write_text(HEAD + hours(300, 310))
 
     assert from_environment({"GREENOPS_GRID_FILES": str(path)}).name == "files"
     with pytest.raises(AdapterUnsupported, match="set `GREENOPS_GRID_FILES`"):

@@ -28,7 +28,10 @@ from greenops.ports import Engine
 
 KEYS: Final = ("workload", "region")
 """What sums are told by: the workload, and the region that its run was given."""
-COUNTS: Final = ("runs", "ways", "moved", "run_now", "held_out", "late", "not_allowed", "unknown")
+COUNTS: Final = (
+    *("runs", "ways", "moved", "run_now", "held_out"),
+    *("late", "late_before", "not_allowed", "unknown"),
+)
 GRAMS: Final = ("baseline_ug", "planned_ug", "foretold_ug", "enforced_ug", "best_ug")
 MONEY: Final = ("baseline_uusd", "planned_uusd", "enforced_uusd")
 SUMS: Final = (*COUNTS, *GRAMS, *MONEY)
@@ -97,7 +100,8 @@ class FleetReplay:
             "moved": instants(planned, "chosen.start") != instants(planned, "baseline.start"),
             "run_now": np.asarray(planned.column("run_now")),
             "held_out": np.asarray(planned.column("held_out")),
-            "late": _late(planned),
+            "late": _late(planned, "chosen"),
+            "late_before": _late(planned, "baseline"),
             "not_allowed": np.asarray(planned.column("noncompliant_baseline")),
             "unknown": np.zeros(len(jobs), np.bool_),
         }
@@ -163,10 +167,10 @@ def _whole(column: Any) -> Any:
     return np.where(absent, -1, np.rint(np.where(absent, 0.0, found) * PARTS)).astype(np.int64)
 
 
-def _late(planned: pa.Table) -> Any:
+def _late(planned: pa.Table, of: str) -> Any:
     """Runs whose usual end lies after their deadline."""
     ends = planned.column("deadline").cast(INSTANT)
-    after = pa.compute.greater(planned.column("chosen.end").cast(INSTANT), ends)
+    after = pa.compute.greater(planned.column(f"{of}.end").cast(INSTANT), ends)
     return np.asarray(after.fill_null(False))
 
 

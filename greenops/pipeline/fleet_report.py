@@ -25,6 +25,7 @@ class FleetRow:
         run_now: Those that an exception starts at once.
         held_out: Those that a rollout leaves as they were.
         late: Those whose plan ends after their deadline at their usual run time.
+        late_before: Those whose baseline does.
         not_allowed: Those whose baseline the rules refuse.
         unknown: Those that lack a figure; they are in no sum of grams and dollars.
         baseline_g: As they would have run [gCO2e], with the intensity that came.
@@ -44,6 +45,7 @@ class FleetRow:
     run_now: int
     held_out: int
     late: int
+    late_before: int
     not_allowed: int
     unknown: int
     baseline_g: Grams
@@ -100,7 +102,10 @@ class FleetReport:
         if whole.unknown:
             lines.append(f"{whole.unknown:,} runs lack a figure and are in no sum.")
         if whole.late:
-            lines.append(f"{whole.late:,} runs end after their deadline at their usual run time.")
+            lines.append(
+                f"{whole.late:,} runs end after their deadline at their usual run time; "
+                f"{whole.late_before:,} would have without a plan."
+            )
         return lines
 
 

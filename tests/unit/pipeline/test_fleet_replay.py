@@ -329,3 +329,13 @@ def test_a_provider_that_cannot_list_its_issues_is_asked_each_hour():
     )
 
     assert history(asked).forecasts == history().forecasts
+
+
+def test_a_run_that_was_submitted_too_late_is_late_with_a_plan_and_without():
+    tight = POLICIES.replace("deadline: {within: 10h}", 'deadline: {at: "12:00", timeZone: UTC}')
+    at = pa.array([START + 11 * HOUR, START + 13 * HOUR], pa.timestamp("us", "UTC"))
+    runs = pa.table({"workload": ["etl", "etl"], "submitted": at})
+
+    found = sums(replay_fleet(runs, FleetReplay(history(), (("p.yaml", tight),), best=False)))
+
+    assert (found["late"], found["late_before"]) == (1, 1)

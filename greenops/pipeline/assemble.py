@@ -29,6 +29,7 @@ from greenops.pipeline.evidence_book import Evidence
 from greenops.pipeline.footprint import Footprint
 from greenops.pipeline.fronts import Front, check_fronts, read_fronts
 from greenops.pipeline.grid import GridContext, load_grid
+from greenops.pipeline.local_forecasts import in_background as beside
 from greenops.pipeline.loop import Loop
 from greenops.pipeline.outbox import Outbox
 from greenops.pipeline.outcomes import OfTraces
@@ -47,12 +48,18 @@ CHECK_EVERY_NS = 10 * NS_PER_S
 
 @dataclass(frozen=True, slots=True)
 class Control:
-    """A control loop that is ready to run; `close` it once."""
+    """A control loop that is ready to run; `close` it once.
+
+    Attributes:
+        zones: Grid zones where a declared workload may run.
+    """
 
     engine: Engine
     loop: Loop
     ledger: FileLedger
     db: StateDb
+    grid: GridContext
+    zones: frozenset[str]
 
     def close(self) -> None:
         """Sign the ledger and let go of files."""
@@ -73,7 +80,7 @@ def assemble(
     Raises:
         GreenOpsError: Something is wrong at the start, in one line; nothing was changed.
     """
-    grid = load_grid(settings, clock)
+    grid = load_grid(settings, clock, train=beside)
     policies = read_policies(settings.policies)
     for line in strange_regions(policies, grid):
         log.warning("%s", line)
@@ -126,7 +133,18 @@ def assemble(
         of_traces=of_traces,
     )
     loop.recall()
-    return Control(engine, loop, ledger, db)
+    return Control(engine, loop, ledger, db, grid, zones_of(policies, grid))
+
+
+def zones_of(policies: PolicySet, grid: GridContext) -> frozenset[str]:
+    """Grid zones where a declared workload may run; regions that are not known have none."""
+    named = {
+        region
+        for workload in policies.workloads.values()
+        for region in (workload.home_region, *workload.allowed_regions)
+    }
+    found = (grid.regions.get(each) for each in named)
+    return frozenset(each.zone for each in found if each is not None and each.zone is not None)
 
 
 def strange_regions(policies: PolicySet, grid: GridContext) -> list[str]:

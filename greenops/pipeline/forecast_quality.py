@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from greenops.domain.grid import Forecast
 from greenops.errors import AdapterUnavailable, DataMissing
 from greenops.grid.series import same_kind
-from greenops.pipeline.local_forecasts import LocalForecasts, known_past
+from greenops.pipeline.local_forecasts import LocalForecasts, known_past, newest
 from greenops.pipeline.savings_by_day import ForecastArchive
 from greenops.ports import GridProvider
 
@@ -18,10 +19,13 @@ if TYPE_CHECKING:
 
 LOOKED_BACK: Final = timedelta(days=28)
 """Over how many days forecasts are looked at."""
-DAY: Final = timedelta(days=1)
+KEEPS_NONE: Final = "GO0310"
+"""Error of a provider that does not keep its forecasts."""
 
 
-def qualities(provider: GridProvider, zone: str, now: datetime) -> list[ForecastQuality]:
+def qualities(
+    provider: GridProvider, zone: str, now: datetime, seen: Sequence[Forecast] = ()
+) -> list[ForecastQuality]:
     """The figures by source, over the forecasts issued in the 28 days before an instant.
 
     Forecasts from the zone's own past are told whether or not they are needed: by one model trained
@@ -31,6 +35,7 @@ def qualities(provider: GridProvider, zone: str, now: datetime) -> list[Forecast
         provider: Who foretold, and who knows what came.
         zone: Grid zone.
         now: Nothing later is looked at; whole days of UTC are.
+        seen: Forecasts that were remembered, for providers that do not keep them.
 
     Returns:
         One record by source; empty where nothing is known of what came.
@@ -41,15 +46,25 @@ def qualities(provider: GridProvider, zone: str, now: datetime) -> list[Forecast
     """
     inner = provider.inner if isinstance(provider, LocalForecasts) else provider
     until = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-    return [*_provider_s_own(inner, zone, until), *_local(inner, zone, until)]
+    tried = _local(inner, zone, until)
+    local = {each.source for each in tried}
+    made = [each for each in seen if each.kind.source not in local]
+    return [*_provider_s_own(inner, zone, until, made), *tried]
 
 
-def _provider_s_own(provider: GridProvider, zone: str, until: datetime) -> list[ForecastQuality]:
+def _provider_s_own(
+    provider: GridProvider, zone: str, until: datetime, seen: Sequence[Forecast]
+) -> list[ForecastQuality]:
     from greenops.grid.forecast_quality import quality_by_source
 
-    made = list(_issued(provider, zone, until))
+    since = until - LOOKED_BACK
+    made = [*_kept(provider, zone, since, until)]
+    made += [each for each in seen if since <= each.issued_at < until]
+    if not made:
+        return []
+    first = min(each.start for each in made)
     try:
-        actual = provider.actual(zone, until - LOOKED_BACK, until)
+        actual = newest(provider, zone, until, until - first)
     except (DataMissing, AdapterUnavailable):
         return []
     same_kind(actual, *made)
@@ -61,20 +76,22 @@ def _provider_s_own(provider: GridProvider, zone: str, until: datetime) -> list[
         ) from error
 
 
-def _issued(provider: GridProvider, zone: str, until: datetime) -> Iterator[Forecast]:
-    """Forecasts of the 28 days, by their issues where the provider keeps those, else those in force at midnights."""
-    since = until - LOOKED_BACK
-    if isinstance(provider, ForecastArchive):
-        asked = [each for each in provider.issues(zone) if since <= each < until]
-    else:
-        asked = [since + day * DAY for day in range(LOOKED_BACK // DAY)]
-    for at in asked:
-        try:
-            found = provider.forecast(zone, at)
-        except (DataMissing, AdapterUnavailable):
-            continue
-        if found.issued_at >= since:
-            yield found
+def _kept(
+    provider: GridProvider, zone: str, since: datetime, until: datetime
+) -> Iterator[Forecast]:
+    """Forecasts of the 28 days that a provider keeps; none where it keeps none."""
+    if not isinstance(provider, ForecastArchive):
+        return
+    try:
+        issues = provider.issues(zone)
+    except DataMissing as error:
+        if error.code == KEEPS_NONE:
+            return
+        raise
+    for at in issues:
+        if since <= at < until:
+            with suppress(DataMissing, AdapterUnavailable):
+                yield provider.forecast(zone, at)
 
 
 def _local(provider: GridProvider, zone: str, until: datetime) -> list[ForecastQuality]:

@@ -15,6 +15,7 @@ from greenops.grid.factors import build_factor_table
 from greenops.grid.regions import RegionTable
 from greenops.pipeline.grid_assembly import chained
 from greenops.pipeline.grid_context import GridContext
+from greenops.pipeline.local_forecasts import Run, at_once, with_local_forecasts
 from greenops.pipeline.savings_by_day import DaySaving, demo_day, median_day, saving_by_day
 from greenops.plugins import PROVIDERS, load
 from greenops.ports import Clock, GridProvider
@@ -35,14 +36,16 @@ BEHIND: Final = 6 * HOUR
 """How far back the factors reach: spans that end late still find the intensity of their time."""
 
 
-def load_grid(settings: Settings, clock: Clock) -> GridContext:
+def load_grid(settings: Settings, clock: Clock, train: Run = at_once) -> GridContext:
     """The grid as the settings name it.
 
-    The shipped provider alone is asked as it is; any other, or several in a row, through a `GridChain`.
+    The shipped provider alone is asked as it is; any other, or several in a row, through a `GridChain`. Where
+    no provider has a forecast of a zone, its own past tells one.
 
     Args:
         settings: `provider` names it, or several with commas between.
         clock: Time, for all that is kept, limited or waited for.
+        train: How a forecast from the past is made: at once, or beside where decisions must not wait.
 
     Raises:
         UsageError: No provider of that name, or what is registered is not one.
@@ -52,9 +55,11 @@ def load_grid(settings: Settings, clock: Clock) -> GridContext:
     """
     names = [each.strip() for each in settings.provider.split(",") if each.strip()]
     if names == [SHIPPED]:
-        return GridContext(ShippedGrid(), RegionTable.of(shipped_regions()), shipped_annual())
+        shipped = with_local_forecasts(ShippedGrid(), clock, train)
+        return GridContext(shipped, RegionTable.of(shipped_regions()), shipped_annual())
     chain, regions = chained(names, [_provider(each) for each in names], settings, clock)
-    return GridContext(chain, RegionTable.of(regions), shipped_annual())
+    foretelling = with_local_forecasts(chain, clock, train)
+    return GridContext(foretelling, RegionTable.of(regions), shipped_annual())
 
 
 def _provider(name: str) -> GridProvider:

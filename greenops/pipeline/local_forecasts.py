@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from threading import Lock
+from threading import Lock, Thread
 from typing import TYPE_CHECKING, Final
 
 from greenops.domain.grid import Forecast, GridZone, IntensitySeries
@@ -50,6 +50,11 @@ def at_once(work: Callable[[], None]) -> None:
     work()
 
 
+def in_background(work: Callable[[], None]) -> None:
+    """Train in a thread that keeps nobody waiting, not at the end of the process either."""
+    Thread(target=work, name="greenops-forecasts", daemon=True).start()
+
+
 def with_local_forecasts(
     provider: GridProvider, clock: Clock, run: Run = at_once
 ) -> LocalForecasts:
@@ -58,9 +63,9 @@ def with_local_forecasts(
     Args:
         provider: Who is asked first, and who knows the past.
         clock: Nothing later than its now is looked at, whatever instant is asked for.
-        run: How a training is carried out. `at_once` for commands that ask once; where decisions must
-            not wait, one that starts a thread: until a zone's forecast of the day is made, that of an earlier
-            day answers, and without one there is no forecast.
+        run: How a training is carried out. `at_once` for commands that ask once; `in_background` where
+            decisions must not wait: until a zone's forecast of the day is made, that of an earlier day
+            answers, and without one there is no forecast.
     """
     return LocalForecasts(provider, clock, run)
 
@@ -224,22 +229,30 @@ def known_past(provider: GridProvider, zone: str, until: datetime) -> IntensityS
         DataMissing: It does not tell the last 60 days.
         AdapterUnavailable: It does not answer.
     """
-    found, end = _newest(provider, zone, until)
+    found = newest(provider, zone, until, SHORTEST)
+    end = min(found.end, until)
     for length in PAST:
         with suppress(DataMissing):
             return provider.actual(zone, end - length, end)
     return found
 
 
-def _newest(provider: GridProvider, zone: str, until: datetime) -> tuple[IntensitySeries, datetime]:
+def newest(
+    provider: GridProvider, zone: str, until: datetime, length: timedelta
+) -> IntensitySeries:
+    """So much of a zone's past, up to an instant or as shortly before it as the provider tells.
+
+    Raises:
+        DataMissing: It is behind by more than a day, or does not go back so far.
+        AdapterUnavailable: It does not answer.
+    """
     last = None
     for late in LATE:
         try:
-            return provider.actual(zone, until - late - SHORTEST, until - late), until - late
+            return provider.actual(zone, until - late - length, until - late)
         except DataMissing as error:
             last = last or error
+    days = length / timedelta(days=1)
     raise DataMissing(
-        "GO0314",
-        f"`{zone}` has no forecast from its own past: 60 days are needed, and `{provider.name}` does not "
-        "have them",
+        "GO0314", f"`{provider.name}` does not have the last {days:g} days of `{zone}`"
     ) from last

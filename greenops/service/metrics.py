@@ -17,6 +17,7 @@ from greenops.domain.budget import Budget
 from greenops.domain.decision import Decision
 from greenops.domain.evidence import AvoidedEmissions
 from greenops.domain.spans import SpanRow
+from greenops.grid.forecast_quality import WINDOWS, ForecastQuality
 from greenops.observe import attributes as names
 from greenops.pipeline.carried import count, metered_tokens, number, output_tokens
 from greenops.pipeline.more_counters import series
@@ -157,6 +158,15 @@ class Telemetry:
             self._meter.create_observable_gauge(name, [callback], unit)
         self._gauges[name][tuple(sorted(labels.items()))] = value
 
+    def _set_or_drop(
+        self, name: str, unit: str, value: Number | None, labels: Mapping[str, str]
+    ) -> None:
+        """A gauge that is not known any more is absent, not what it was."""
+        if value is not None:
+            self._set(name, unit, value, **labels)
+        elif name in self._gauges:
+            self._gauges[name].pop(tuple(sorted(labels.items())), None)
+
     def spans(self, rows: Sequence[SpanRow]) -> None:
         """Spans that were not seen before."""
         for row in rows:
@@ -231,10 +241,7 @@ class Telemetry:
         self._saved = avoided
         for bound in ("estimate", "low", "high"):
             value = getattr(avoided, bound)
-            if value is None:
-                self._gauges.get("greenops.savings", {}).pop((("bound", bound),), None)
-            else:
-                self._set("greenops.savings", "g", value, bound=bound)
+            self._set_or_drop("greenops.savings", "g", value, {"bound": bound})
 
     def budget(self, budget: Budget, period: Seconds) -> None:
         """The most that some work may emit in a period [gCO2e], and how long that is [s]."""
@@ -243,6 +250,14 @@ class Telemetry:
         self._set("greenops.budget.period", "s", period, **labels)
         if budget.carbon_g is not None:
             self._set("greenops.budget.limit", "g", budget.carbon_g, **labels)
+
+    def forecast_quality(self, of: ForecastQuality) -> None:
+        """What came of a source's forecasts of a zone in the last 28 days."""
+        labels = {"greenops_zone": of.zone, "greenops_source": of.source}
+        self._set_or_drop("greenops.forecast.coverage.ratio", "1", of.coverage, labels)
+        for hours, share in zip(WINDOWS, of.captured, strict=True):
+            within = {**labels, "greenops_within": f"{hours}h"}
+            self._set_or_drop("greenops.forecast.captured.ratio", "1", share, within)
 
     def provider_success(self, provider: str, at: datetime) -> None:
         """When a grid provider last answered."""

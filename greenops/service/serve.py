@@ -13,8 +13,10 @@ from greenops.adapters.wal import Wal
 from greenops.config import Settings
 from greenops.pipeline.assemble import assemble, intensities
 from greenops.pipeline.footprint import Footprint
+from greenops.pipeline.forecast_watch import ForecastWatch
 from greenops.pipeline.grid import load_grid
 from greenops.pipeline.lake_packing import Packing
+from greenops.pipeline.local_forecasts import in_background
 from greenops.ports import Clock
 from greenops.service.doors import Doors
 from greenops.service.intake import Intake
@@ -56,9 +58,17 @@ def serve(settings: Settings, clock: Clock, tell: Callable[[str], None]) -> None
         )
         packing.start()
         observe = _observer(settings, clock, telemetry)
+        watch = ForecastWatch(
+            control.grid.provider,
+            control.zones,
+            clock,
+            telemetry.forecast_quality,
+            in_background,
+        )
         while not stop.wait(settings.tick_s):
             control.loop.tick()
             observe()
+            watch.look()
         doors.close()
         control.loop.tick()
     finally:

@@ -50,6 +50,8 @@ GAUGES: Final = frozenset(
         "greenops_savings_grams",
         "greenops_savings_own_ratio",
         "greenops_sci_grams",
+        "greenops_forecast_coverage_ratio",
+        "greenops_forecast_captured_ratio",
         "greenops_provider_last_success_timestamp_seconds",
         "greenops_ledger_checkpoint_timestamp_seconds",
     }

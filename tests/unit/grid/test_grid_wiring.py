@@ -10,7 +10,7 @@ from greenops.config import Settings
 from greenops.domain.energy import Method
 from greenops.domain.grid import Region
 from greenops.domain.replay import Replay
-from greenops.errors import UsageError
+from greenops.errors import DataMissing, UsageError
 from greenops.grid.factors import intensity_at
 from greenops.grid.regions import RegionTable
 from greenops.pipeline import grid as wiring
@@ -120,3 +120,17 @@ def test_what_is_written_for_the_services_is_what_they_read(tmp_path):
     assert FactorFile(tmp_path / "f").table() == table
     value, method = intensity_at(table, "us-west-1", NOW)
     assert (value, method) == (pytest.approx(317.73), Method.REPORTED)
+
+
+def test_where_no_provider_has_a_forecast_the_zone_s_past_tells_one():
+    may = datetime(2021, 5, 3, 8, tzinfo=UTC)
+    work = []
+
+    at_once = load_grid(Settings(), FakeClock(may)).provider
+    beside = load_grid(Settings(), FakeClock(may), train=work.append).provider
+
+    assert at_once.forecast("PL", may).id.startswith("local-1/PL/2021-05-03T00:00Z/")
+    with pytest.raises(DataMissing, match="GO0305"):
+        beside.forecast("PL", may)
+    work.pop()()
+    assert beside.forecast("PL", may) == at_once.forecast("PL", may)

@@ -17,6 +17,7 @@ from prometheus_client.parser import text_string_to_metric_families as plain_tex
 from greenops.domain.budget import Budget, BudgetMode, Every, WorkScope
 from greenops.domain.evidence import AvoidedEmissions, Grade
 from greenops.domain.spans import SpanRow
+from greenops.grid.forecast_quality import ForecastQuality
 from greenops.observe import attributes as names
 from greenops.pipeline.footprint import Footprint
 from greenops.service import exemplars
@@ -225,3 +226,22 @@ def test_a_budget_sends_its_limit_and_its_period_and_one_in_dollars_no_limit():
         each.labels["greenops_workload"]: each.value
         for each in found["greenops_budget_period_seconds"]
     } == {"none": 86_400.0, "etl": 86_400.0}
+
+
+def test_what_came_of_forecasts_is_sent_by_zone_and_source_and_what_is_not_known_is_absent():
+    made = telemetry()
+    told = ForecastQuality("PL", "local-1", DAY, DAY, 28, 9, 0.91, 5.0, None, (0.8, None), 1.1)
+
+    made.forecast_quality(told)
+    page = samples(made.answer("")[0])
+    made.forecast_quality(replace(told, coverage=None, captured=(None, 0.6)))
+    later = samples(made.answer("")[0])
+
+    of = {"greenops_zone": "PL", "greenops_source": "local-1"}
+    (coverage,) = page["greenops_forecast_coverage_ratio"]
+    (captured,) = page["greenops_forecast_captured_ratio"]
+    assert (coverage.labels, coverage.value) == (of, 0.91)
+    assert (captured.labels, captured.value) == ({**of, "greenops_within": "24h"}, 0.8)
+    assert "greenops_forecast_coverage_ratio" not in later
+    (captured,) = later["greenops_forecast_captured_ratio"]
+    assert captured.labels["greenops_within"] == "48h"

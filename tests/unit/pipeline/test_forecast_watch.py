@@ -1,0 +1,156 @@
+"""Forecasts are remembered while they are in force and reckoned with once a day; nothing of it stops a tick."""
+
+# Plain numbers stand for grams here.
+# mypy: disable-error-code="arg-type,union-attr,operator"
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from greenops.adapters.shipped_grid import ShippedGrid
+from greenops.domain.grid import Signal
+from greenops.errors import AdapterUnavailable, DataMissing, MixedQuantities
+from greenops.pipeline.forecast_quality import qualities
+from greenops.pipeline.forecast_watch import SETTLES_NS, ForecastWatch
+from greenops.pipeline.local_forecasts import at_once
+from greenops.testing.clock import FakeClock
+from greenops.testing.grid import START, FakeGrid
+
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+FIRST = timedelta(microseconds=SETTLES_NS / 1000)
+
+
+class Forgets(FakeGrid):
+    """Says on each day that all hours have 100 g/kWh; keeps no forecast that it gave."""
+
+    def __init__(self, days=40, error=None):
+        values = [100.0 + 10 * (hour // 24 % 2) for hour in range(24 * days)]
+        super().__init__({"Z": values}, {"Z": [100.0] * len(values)})
+        self.error, self.asked = error, 0
+
+    def issues(self, zone):
+        raise DataMissing("GO0310", "keeps none")
+
+    def forecast(self, zone, at):
+        self.asked += 1
+        if self.error is not None:
+            raise self.error
+        return super().forecast(zone, at)
+
+
+def watch(provider, clock, run=at_once, zones=("Z",)):
+    told = []
+    return ForecastWatch(provider, zones, clock, told.append, run), told
+
+
+def test_forecasts_that_their_provider_does_not_keep_are_told_once_they_have_come():
+    clock, provider = FakeClock(START), Forgets()
+    looking, told = watch(provider, clock)
+
+    for _ in range(10 * 24):
+        looking.look()
+        clock.advance(HOUR)
+
+    last = told[-1]
+    assert (last.zone, last.source, last.issues) == ("Z", "fake", 9)
+    assert last.mae == pytest.approx(5, abs=1)
+    assert last.coverage == 1
+    assert provider.asked == 10 * 24
+    # Nothing had come yet on the first day; then once a day.
+    assert len(told) == 9
+
+
+def test_of_what_was_seen_only_four_weeks_count():
+    clock = FakeClock(START)
+    looking, told = watch(Forgets(days=60), clock)
+
+    for _ in range(40):
+        looking.look()
+        clock.advance(DAY)
+
+    assert told[-1].issues == 28
+
+
+def test_a_start_is_left_alone_and_a_fast_replay_reckons_by_the_wall():
+    clock = FakeClock(START + 5 * DAY)
+    looking, told = watch(Forgets(), clock)
+    looking._seen["Z"] = {"old": Forgets().forecast("Z", START)}
+
+    looking.look()
+    assert told == []
+    clock.advance(FIRST)
+    looking.look()
+    assert len(told) == 1
+    clock._now += 3 * DAY  # a replay: simulated days, and no time on the wall
+    looking.look()
+    assert len(told) == 1
+
+
+def test_one_look_at_a_time():
+    clock, work = FakeClock(START), []
+    provider = Forgets()
+    looking, _ = watch(provider, clock, work.append)
+
+    for _ in range(3):
+        looking.look()
+        clock.advance(HOUR)
+    assert len(work) == 1
+    work.pop()()
+    looking.look()
+
+    assert len(work) == 1
+
+
+@pytest.mark.parametrize(
+    "error",
+    [DataMissing("GO0305", "-"), AdapterUnavailable("GO0320", "-"), ZeroDivisionError("ours")],
+)
+def test_what_fails_is_looked_at_again_and_no_tick_hears_of_it(error, caplog):
+    clock, provider = FakeClock(START), Forgets(error=error)
+    looking, told = watch(provider, clock)
+
+    for _ in range(50):
+        looking.look()
+        clock.advance(HOUR)
+
+    assert provider.asked == 50
+    assert told == []
+    assert ("unexpected" in caplog.text) is isinstance(error, ZeroDivisionError)
+
+
+def test_where_no_thread_can_be_had_the_next_tick_tries_again():
+    clock, calls = FakeClock(START), []
+
+    def refuses(work):
+        calls.append(work)
+        raise RuntimeError("can't start new thread")
+
+    looking, _ = watch(Forgets(), clock, refuses)
+
+    looking.look()
+    clock.advance(HOUR)
+    looking.look()
+
+    assert len(calls) == 2
+
+
+def test_what_was_foretold_and_what_came_must_be_of_one_kind():
+    provider = Forgets()
+    found = provider.forecast("Z", START + DAY)
+    marginal = replace(found, kind=replace(found.kind, signal=Signal.MARGINAL))
+
+    with pytest.raises(MixedQuantities, match="GO0301"):
+        qualities(provider, "Z", START + 20 * DAY, [marginal])
+
+
+def test_forecasts_that_were_both_kept_and_seen_count_once():
+    now = datetime(2021, 10, 8, 8, tzinfo=UTC)
+    grid = ShippedGrid()
+
+    found = qualities(grid, "PL", now, [grid.forecast("PL", now - 3 * DAY)])
+
+    assert [each.issues for each in found] == [28, 28]
+    assert found == qualities(grid, "PL", now)

@@ -6,7 +6,11 @@ import os
 import threading
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass
+from os import pread
 from pathlib import Path
+from threading import get_ident, get_native_id
+from time import monotonic_ns, process_time_ns, thread_time_ns
 from typing import Final, NamedTuple
 
 from greenops.units import NS_PER_S
@@ -21,6 +25,11 @@ NAME_EVERY: Final = 10
 """Looks between two lists of all threads; those with spans make themselves known, as do those that use CPU time."""
 UNEXPLAINED_NS: Final = 1_000_000
 """CPU time of no known thread between two looks for which all threads are listed anew [ns]: one per cent of a look."""
+TEXT_BYTES: Final = 160
+"""As much of `/proc/stat` as holds the times of all CPUs together."""
+AT_REST_NS: Final = 20_000
+"""CPU time of all threads but the one that looks, for which no other clock is worth reading [ns]: no thread can start,
+end or get anything done in less, and what it is given waits for the look that finds more."""
 
 
 class Clocks(NamedTuple):
@@ -32,6 +41,26 @@ class Clocks(NamedTuple):
     threads: dict[int, int]
     overhead: frozenset[int]
     native: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Threads:
+    """The clocks of all threads, as last read; `others_ns` is what all but the one that read them had used [ns].
+
+    `looker` is that one as the interpreter knows it, `thread` as the kernel does.
+    """
+
+    threads: dict[int, int]
+    overhead: frozenset[int]
+    native: bool
+    looker: int
+    thread: int
+    others_ns: int
+
+
+HostGlance = tuple[int, bytes | None, int, int, _Threads]
+"""Monotonic clock [ns], the machine's CPU times as the kernel writes them, those of the process and of the thread that
+looks [ns], and those of all threads."""
 
 
 class Host:
@@ -49,6 +78,7 @@ class Host:
         self._overhead: frozenset[int] = frozenset()
         self._tasks, self._tasks_counted, self._looks = tasks, 0, 0
         self._listed, self._seen = 0, (0, 0)
+        self._last: _Threads | None = None
         self._unit = NS_PER_S // os.sysconf("SC_CLK_TCK")
         try:
             self._stat: int | None = os.open(stat, os.O_RDONLY | os.O_CLOEXEC)
@@ -77,8 +107,40 @@ class Host:
 
     def read(self) -> Clocks:
         """All clocks, the process first so that threads never seem to exceed it for long."""
-        # What lets other threads run comes first, so that the clocks after it are of one moment.
-        host_ns = self._busy_ns()
+        return self.clocks(self.glance())
+
+    def glance(self) -> HostGlance:
+        """The same, not worked out yet: ten times a second in a process at rest little else is to be done."""
+        # One function, as each that is called is cold. What lets other threads run comes first, so that the clocks
+        # after it are of one moment.
+        text = None
+        if self._stat is not None:
+            try:
+                text = pread(self._stat, TEXT_BYTES, 0)
+            except OSError:
+                text = None
+        at_ns, process_ns, mine_ns = monotonic_ns(), process_time_ns(), thread_time_ns()
+        last = self._last
+        if (
+            last is not None
+            and process_ns - mine_ns - last.others_ns < AT_REST_NS
+            and last.looker == get_ident()
+            and len(self._known) == len(last.threads)
+        ):
+            return at_ns, text, process_ns, mine_ns, last
+        return self._all(text)
+
+    def clocks(self, glance: HostGlance) -> Clocks:
+        """What a glance saw."""
+        at_ns, text, process_ns, mine_ns, last = glance
+        threads = (
+            {**last.threads, last.thread: mine_ns} if last.thread in last.threads else last.threads
+        )
+        host_ns = None if text is None else self._busy_ns(text)
+        return Clocks(at_ns, host_ns, process_ns, threads, last.overhead, last.native)
+
+    def _all(self, text: bytes | None) -> HostGlance:
+        """A glance at every thread's clock."""
         at_ns, process_ns, known = self._own()
         # While there are threads that the interpreter does not know, or one has just died, each look counts anew.
         changed = len(known) != self._listed or self._tasks_counted > len(known)
@@ -92,12 +154,16 @@ class Host:
         self._looks += 1
         self._seen = process_ns, sum(known.values())
         native = self._tasks_counted > len(known)
-        return Clocks(at_ns, host_ns, process_ns, known, self._overhead, native)
+        mine = get_native_id()
+        mine_ns = known.get(mine, 0)
+        last = _Threads(known, self._overhead, native, get_ident(), mine, process_ns - mine_ns)
+        # Where the one that looks is not among them, what the others used is not known either.
+        self._last = last if mine in known else None
+        return at_ns, text, process_ns, mine_ns, last
 
     def _own(self) -> tuple[int, int, dict[int, int]]:
         # The time before the clocks of threads: one that is not among them and used something later is new, not dead.
-        at_ns = time.monotonic_ns()
-        process_ns = time.process_time_ns()
+        at_ns, process_ns = monotonic_ns(), process_time_ns()
         times = {thread: self.thread_ns(thread) for thread in list(self._known)}
         return at_ns, process_ns, {thread: ns for thread, ns in times.items() if ns is not None}
 
@@ -115,15 +181,11 @@ class Host:
                     overhead.add(thread.native_id)
         self._overhead = frozenset(overhead)
 
-    def _busy_ns(self) -> int | None:
-        if self._stat is None:
-            return None
+    def _busy_ns(self, text: bytes) -> int | None:
         try:
-            _, user, nice, system, _idle, _iowait, irq, softirq, _ = os.pread(
-                self._stat, 160, 0
-            ).split(None, 8)
+            _, user, nice, system, _idle, _iowait, irq, softirq, _ = text.split(None, 8)
             busy = int(user) + int(nice) + int(system) + int(irq) + int(softirq)
-        except (OSError, ValueError):
+        except ValueError:
             return None
         # Guest time is inside user time; stolen time ran elsewhere and is left out.
         return busy * self._unit

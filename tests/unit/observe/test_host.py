@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import threading
+import time
 from pathlib import Path
 
 import pytest
 
-from greenops.observe.host import Host
+from greenops.observe.host import AT_REST_NS, Host
 
 
 def test_without_proc_the_process_and_its_threads_still_have_clocks(tmp_path: Path) -> None:
@@ -58,3 +59,40 @@ def test_a_thread_that_is_gone_has_no_clock(tmp_path: Path) -> None:
 
     assert ids[0] not in clocks.threads
     host.close()
+
+
+def test_the_clock_of_a_thread_goes_on_though_it_is_not_read_while_the_thread_rests(
+    tmp_path: Path,
+) -> None:
+    host = Host(tmp_path / "no-stat", tmp_path / "no-tasks")
+    go, done, leave = threading.Event(), threading.Event(), threading.Event()
+
+    def run() -> None:
+        go.wait()
+        burn(0.01)
+        done.set()
+        leave.wait()
+
+    worker = threading.Thread(target=run)
+    worker.start()
+    first = host.read()
+    resting = [host.read() for _ in range(5)]
+
+    go.set()
+    done.wait()
+    after = host.read()
+    leave.set()
+    worker.join()
+
+    mine, its = threading.get_native_id(), worker.native_id or 0
+    assert all(abs(each.threads[its] - first.threads[its]) < AT_REST_NS for each in resting)
+    assert after.threads[its] - first.threads[its] > 9_000_000
+    looked = [each.threads[mine] for each in (first, *resting)]
+    assert looked == sorted(set(looked))
+    host.close()
+
+
+def burn(cpu_s: float) -> None:
+    until = time.thread_time() + cpu_s
+    while time.thread_time() < until:
+        pass

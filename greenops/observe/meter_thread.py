@@ -6,6 +6,7 @@ import logging
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 
 _log = logging.getLogger(__name__)
 
@@ -27,7 +28,10 @@ class MeterThread:
     ) -> None:
         self._look, self._pause, self._patience_s = look, pause, patience_s
         self._looked = threading.Condition()
-        self._wake = threading.Event()
+        self._wake = threading.Lock()
+        """Free where a look is due before its time: waiting for a lock is one call into the interpreter, where an event
+        takes a dozen lines of Python, and those are cold each time."""
+        self._wake.acquire()
         self._asked = self._answered = 0
         self._stop = False
         self.hangs = False
@@ -38,17 +42,24 @@ class MeterThread:
     def _loop(self) -> None:
         last = False
         while not last:
-            self._wake.wait(self._pause(self._wake.set))
-            self._wake.clear()
+            self._wake.acquire(timeout=self._pause(self.wake))
             last, asked = self._stop, self._asked
+            waits = last or asked != self._answered
             try:
                 self._look()
             except Exception:  # noqa: BLE001 - a meter thread that dies would blind the process
                 _log.warning("GO0702 a look at the energy meters failed", exc_info=True)
             self.hangs = False
-            with self._looked:
-                self._answered = sys.maxsize if last else asked
-                self._looked.notify_all()
+            if waits:
+                with self._looked:
+                    self._answered = sys.maxsize if last else asked
+                    self._looked.notify_all()
+
+    def wake(self) -> None:
+        """Let the next look begin now; never waits."""
+        # Where another has woken it already, there is nothing to do.
+        with suppress(RuntimeError):
+            self._wake.release()
 
     @property
     def alive(self) -> bool:
@@ -67,7 +78,7 @@ class MeterThread:
         with self._looked:
             self._asked += 1
             mine = self._asked
-            self._wake.set()
+            self.wake()
             came = self._looked.wait_for(
                 lambda: self._answered >= mine, min(timeout_s, self._patience_s)
             )
@@ -77,6 +88,6 @@ class MeterThread:
     def end(self) -> None:
         """Take the last look; waits for it no longer than for any other."""
         self._stop = True
-        self._wake.set()
+        self.wake()
         self._thread.join(0.0 if self.hangs else self._patience_s)
         self.hangs = self._thread.is_alive()

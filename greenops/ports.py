@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Protocol, Self, TypeVar, runtime_checkable
+from typing import Any, Protocol, Self, TypeVar, runtime_checkable
 
 from greenops.domain.action import Action, Diff, Receipt, SetWeights, StartJob, TargetState
 from greenops.domain.console import (
@@ -63,6 +63,25 @@ class EnergyMeter(Protocol):
 
     def close(self) -> None:
         """Let go of files and handles; twice is once."""
+
+
+@runtime_checkable
+class DeferredMeter(EnergyMeter, Protocol):
+    """A meter that can be looked at now and worked out later: ten looks a second pay for no more than the look."""
+
+    def note(self) -> Any:
+        """What the counter shows now, as it shows it.
+
+        Raises:
+            AdapterUnavailable: It cannot be read now.
+        """
+
+    def noted(self, note: Any) -> EnergyReading:
+        """The reading that a note makes; notes come once each, in the order in which they were taken.
+
+        Raises:
+            AdapterUnavailable: It tells nothing.
+        """
 
 
 @runtime_checkable

@@ -36,6 +36,8 @@ MOST_PER_THREAD: Final = 100.0
 """No hardware thread draws more [W]; beyond it watts and threads are mixed up."""
 UPDATE_PERIOD: Final = Seconds(0.01)
 """Time between two counts of the CPU times [s]: Linux's USER_HZ is 100."""
+TEXT_BYTES: Final = 256
+"""As much of the file as holds the line of all CPUs together."""
 STANDSTILL_NS: Final = NS_PER_S
 """CPU times that do not move for so long are not kept at all, as in gVisor [ns]."""
 UNSEEN_NS: Final = 50_000_000
@@ -64,7 +66,7 @@ class CpuModelMeter:
         self._fd: int | None = os.open(stat, os.O_RDONLY | os.O_CLOEXEC)
         self._joules = 0.0
         self._at = monotonic_ns()
-        self._busy, self._whole = self._times()
+        self._busy, self._whole = _times(self.note()[1])
         self._moved = False
         self._info = MeterInfo(
             name=power.source,
@@ -90,9 +92,30 @@ class CpuModelMeter:
         Raises:
             AdapterUnavailable: The CPU times cannot be read now, or stand still.
         """
+        return self.noted(self.note())
+
+    def note(self) -> tuple[int, bytes]:
+        """When the CPU times were read [ns], and as Linux writes them.
+
+        Raises:
+            AdapterUnavailable: The CPU times cannot be read now.
+        """
+        try:
+            with self._lock:
+                text = os.pread(-1 if self._fd is None else self._fd, TEXT_BYTES, 0)
+        except OSError as error:
+            raise AdapterUnavailable("GO0712", f"cpu times cannot be read: {error}") from error
+        return self._now(), text
+
+    def noted(self, note: tuple[int, bytes]) -> EnergyReading:
+        """The reading that a note makes.
+
+        Raises:
+            AdapterUnavailable: The CPU times are none, or stand still.
+        """
+        now, text = note
+        busy, whole = _times(text)
         with self._lock:
-            busy, whole = self._times()
-            now = self._now()
             lasted = now - self._at
             if self._counted(whole - self._whole, lasted):
                 utilisation = (busy - self._busy) / (whole - self._whole)
@@ -124,16 +147,16 @@ class CpuModelMeter:
             if fd is not None:
                 os.close(fd)
 
-    def _times(self) -> tuple[int, int]:
-        try:
-            first = (
-                os.pread(-1 if self._fd is None else self._fd, 256, 0).split(b"\n", 1)[0].split()
-            )
-            user, nice, system, idle, iowait, irq, softirq = (int(f) for f in first[1:8])
-        except (OSError, ValueError) as error:
-            raise AdapterUnavailable("GO0712", f"cpu times cannot be read: {error}") from error
-        busy = user + nice + system + irq + softirq
-        return busy, busy + idle + iowait
+
+def _times(text: bytes) -> tuple[int, int]:
+    """Busy time and all time of all CPUs, in counts of the kernel."""
+    try:
+        first = text.partition(b"\n")[0].split()
+        user, nice, system, idle, iowait, irq, softirq = map(int, first[1:8])
+    except ValueError as error:
+        raise AdapterUnavailable("GO0712", f"cpu times cannot be read: {error}") from error
+    busy = user + nice + system + irq + softirq
+    return busy, busy + idle + iowait
 
 
 def discover(

@@ -22,7 +22,7 @@ from greenops.domain.energy import (
 )
 from greenops.observe.device import QUANTA_PER_JOULE, DeviceAccount, joules, share
 from greenops.observe.idle import SEPARATE, Idle
-from greenops.observe.open_spans import Lost, OpenSpan, OpenSpans
+from greenops.observe.open_spans import Ending, Lost, OpenSpan, OpenSpans
 from greenops.observe.shares import Shares
 from greenops.observe.split import Split, splitter
 from greenops.observe.times import Tick, Times
@@ -82,9 +82,14 @@ class Attribution:
         self._method = max(methods, key=list(Method).index, default=Method.MEASURED)
         self._uncertainty = {device: each.info.uncertainty for device, each in self.devices.items()}
 
-    def tick(self, tick: Tick) -> list[Finished]:
-        """Settle everything since the last tick; the spans that ended before this one, in that order."""
-        self.spans.bury()
+    def tick(self, tick: Tick, ending: Ending = frozenset) -> list[Finished]:
+        """Settle everything since the last tick; the spans that ended before this one, in that order.
+
+        Args:
+            tick: One look at all clocks.
+            ending: Gives the keys of spans whose end is yet to be told.
+        """
+        self.spans.bury(ending)
         shares = self._times.shares(tick)
         known = [self._look(device, tick, shares) for device in self.devices]
         gap = Known.GAP in known

@@ -18,7 +18,8 @@ from greenops.observe import attributes as names
 from greenops.observe.attribution import Finished
 from greenops.observe.emissions import Price, instant, price
 from greenops.observe.enriched import Attributes, EnrichedSpan, SharedResource, said_by
-from greenops.observe.observer import PATIENCE_S, PERIOD_S, Observer
+from greenops.observe.glance import PERIOD_S
+from greenops.observe.observer import PATIENCE_S, Observer
 from greenops.observe.own_energy import WALL_SHARE, Stated, own_energy
 from greenops.observe.span_parts import Part, SpanParts
 from greenops.units import Joules, seconds

@@ -8,14 +8,15 @@ import os
 import threading
 import time
 import weakref
-from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections import OrderedDict, deque
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final
 
-from greenops.domain.energy import EnergyReading, MeterInfo, Unknown
+from greenops.domain.energy import MeterInfo, Unknown
 from greenops.errors import GreenOpsError
 from greenops.observe.account import Account
 from greenops.observe.attribution import Attribution, Finished, Tick
+from greenops.observe.glance import Glance
 from greenops.observe.host import Host
 from greenops.observe.idle import SEPARATE, Idle
 from greenops.observe.meter_thread import MeterThread
@@ -35,8 +36,11 @@ KEPT: Final = 8_192
 """Results kept for exporters at least; the oldest goes. Four queues of the SDK's batch processor at its default."""
 PATIENCE_S: Final = 2.0
 """How long spans wait for a look that was asked for [s]; one takes less than a millisecond."""
-PERIOD_S: Final = 300
-"""Simulated time whose energy is priced with one carbon intensity [s]; grids publish 5 min at best."""
+TOGETHER: Final = 10
+"""Looks that are booked together where nobody asks for them earlier: a second's. Code that has rested for 100 ms costs
+several times what it costs again at once, so the first of them pays for all."""
+MOST_UNTOLD: Final = 256
+"""Starts and ends of spans that wait for that; where more come, looks cost little beside spans."""
 
 _log = logging.getLogger(__name__)
 
@@ -80,10 +84,15 @@ class Observer:
     def _begin(self) -> None:
         self._lock = threading.RLock()
         self._tick_lock = threading.Lock()
+        self._booking = threading.RLock()
         self._log.reset()
         self._closed = False
         self._thread: MeterThread | None = None
         self._results: OrderedDict[int, Finished] = OrderedDict()
+        self._seen: deque[Glance] = deque()
+        """Looks that are not booked yet."""
+        self._untold = 0
+        """Notes of spans that waited at the last look."""
         self._doubted: set[str] = set()
         self._unknown: dict[str, int] = {}
         self._host = self._open_host()
@@ -130,11 +139,12 @@ class Observer:
         if self._running or self._closed:
             return
         self._running = True
-        self._thread = MeterThread(self.tick, self._pause, self._patience_s)
+        self._thread = MeterThread(self._look, self._pause, self._patience_s)
 
     def _pause(self, wake: Callable[[], None]) -> float:
         """Time until the meter thread looks again [s]."""
-        if self._spans.open or self._spans.waiting or not self._log.rest(wake):
+        spans = self._spans
+        if spans.open or self._seen or spans.waiting or not self._log.rest(wake):
             return self._interval_s
         return max(QUIET_S, self._interval_s)
 
@@ -158,52 +168,60 @@ class Observer:
         _log.warning("GO0707 energy meter `%s` does not answer; spans wait for it no more", device)
 
     def tick(self) -> bool:
-        """Look once, now, on the calling thread; false where another look does not come to its end."""
+        """Look once, now, on the calling thread, and book it; false where another look does not come to its end."""
+        return self._look(book=True)
+
+    def _look(self, *, book: bool = False) -> bool:
+        """One look; booked at once where somebody waits for it, else when it pays, as each line here is cold."""
         if not self._tick_lock.acquire(timeout=self._patience_s):
             return False
         try:
-            self._tick()
+            if self._closed:
+                return True
+            # Without the other lock: exporters go on while every meter and clock is read.
+            answers, clocks, at = self._meters.ask(), self._host.glance(), self._clock.now()
+            # The span whose start ended a rest belongs to the next look.
+            first_ns, thread = self._log.before_first(), self._thread
+            asked = thread is None or thread.asked
+            until_ns = NEVER_NS if asked else first_ns
+            self._seen.append(Glance(answers, clocks, at, until_ns))
+            before, self._untold = self._untold, self._log.waiting
+            if asked or book or self._is_due(before):
+                self._book_all()
         finally:
             self._tick_lock.release()
         return True
 
-    def _tick(self) -> None:
-        if self._closed:
-            return
-        readings = self._meters.read()
-        tick = self._clocks(readings)
-        with self._lock:
-            booked = self._book(tick)
-        # Without the lock, as only looks learn and only one looks at a time.
-        self._books.learn(tick.at_ns)
-        self._tell_refused()
-        if not booked:
-            # The driver answered after all had been let go but its own meter.
-            self._meters.close()
+    def _is_due(self, before: int) -> bool:
+        """True where looks are to be booked; `before` so many notes of spans waited at the one before the last."""
+        waiting = self._untold
+        if waiting > MOST_UNTOLD or len(self._seen) >= TOGETHER:
+            return True
+        # Where no note came since, all spans may be over, and then there is nothing to look for.
+        return waiting == before if waiting else not self._spans.open
 
-    def _clocks(self, readings: Mapping[str, EnergyReading | None]) -> Tick:
-        # Without the lock: exporters go on while every thread's clock is read.
-        clocks = self._host.read()
-        return Tick(
-            at_ns=clocks.at_ns,
-            period=int(self._clock.now().timestamp()) // PERIOD_S,
-            readings=readings,
-            host_ns=clocks.host_ns,
-            process_ns=clocks.process_ns,
-            threads=clocks.threads,
-            overhead=clocks.overhead,
-            native=clocks.native,
-        )
+    def _book_all(self) -> None:
+        """Book what was seen; also while a driver hangs, since its look is not among that."""
+        with self._booking:
+            while self._seen:
+                glance = self._seen.popleft()
+                tick = glance.tick(self._meters, self._host)
+                with self._lock:
+                    booked = self._book(tick, glance.until_ns)
+                # Without that lock, as nobody else learns.
+                self._books.learn(tick.at_ns)
+                if not booked:
+                    # The driver answered after all had been let go but its own meter.
+                    self._meters.close()
+            self._untold = self._log.waiting
+            self._tell_refused()
 
-    def _book(self, tick: Tick) -> bool:
+    def _book(self, tick: Tick, until_ns: int) -> bool:
         if self._closed:
             return False
-        # What came after the clocks were read belongs to the next look; so does the span whose start ended a rest.
-        thread = self._thread
-        asked = thread is None or thread.asked
-        until = tick.at_ns if asked else min(tick.at_ns, self._log.before_first)
-        self._log.tell(self._spans, until)
-        finished = self._books.tick(tick)
+        # What came after the clocks were read belongs to the next look.
+        self._log.tell(self._spans, min(tick.at_ns, until_ns))
+        finished = self._books.tick(tick, self._log.ending)
         self._spans.shed()
         for each in finished:
             self._results[each.key] = each
@@ -227,6 +245,7 @@ class Observer:
             patience_s: How long to wait for a counter that has not stepped since; without it they get what they have [s].
         """
         if self._waits(keys) and not self.look():
+            self._book_all()
             with self._lock:
                 self._log.tell(self._spans)
                 self._spans.shed()
@@ -279,6 +298,7 @@ class Observer:
 
     def accounts(self) -> list[Account]:
         """Where the energy of each device went so far."""
+        self._book_all()
         with self._lock:
             held = self._spans.held()
             devices = self._books.devices.items()
@@ -296,6 +316,7 @@ class Observer:
                 self._tell_hangs()
         else:
             self.tick()
+        self._book_all()
         with self._lock:
             if self._closed:
                 return

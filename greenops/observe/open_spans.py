@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from collections.abc import Set as AbstractSet
 from itertools import chain, islice
 from typing import Any, Final
 from weakref import ref
@@ -16,6 +17,9 @@ MOST_OPEN: Final = 10_000
 """Spans open at once; beyond it the oldest are taken for forgotten. A tick then costs about a millisecond."""
 MOST_WAITING: Final = 16_384
 """Spans that wait for one look; only a driver that hangs lets so many gather."""
+
+Ending = Callable[[], AbstractSet[int]]
+"""Gives the keys of spans whose end is yet to be told."""
 
 
 class OpenSpans:
@@ -134,19 +138,30 @@ class OpenSpans:
 
     def shed(self) -> None:
         """Give up the oldest where too many are open, or wait for a look that does not come."""
-        self._drop(list(islice(self.open.values(), max(0, len(self.open) - MOST_OPEN))))
-        for key in list(islice(self.waiting, max(0, len(self.waiting) - MOST_WAITING))):
-            self.abandon(key)
+        if len(self.open) > MOST_OPEN:
+            self._drop(list(islice(self.open.values(), len(self.open) - MOST_OPEN)))
+        if len(self.waiting) > MOST_WAITING:
+            for key in list(islice(self.waiting, len(self.waiting) - MOST_WAITING)):
+                self.abandon(key)
 
-    def bury(self) -> None:
-        """Drop open spans that the SDK threw away without an end."""
+    def bury(self, ending: Ending = frozenset) -> None:
+        """Drop open spans that the SDK threw away without an end.
+
+        Args:
+            ending: Keys of spans whose end is yet to be told.
+        """
         # Few spans outlast a look: watching only those keeps a start cheap.
         for span in self.open.values():
             if span.whole is not None:
                 span.watch, span.whole = ref(span.whole, self._note_gone), None
+        if not self._gone:
+            return
         gone = {id(self._gone.popleft()) for _ in range(len(self._gone))}
-        if gone:
-            self._drop([span for span in self.open.values() if id(span.watch) in gone])
+        # Asked after: a span that is gone now and had an end has left its note before.
+        ends = ending()
+        self._drop(
+            [each for each in self.open.values() if id(each.watch) in gone and each.key not in ends]
+        )
 
     def _drop(self, spans: Iterable[OpenSpan]) -> None:
         stacks = {}

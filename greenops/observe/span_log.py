@@ -93,10 +93,15 @@ class SpanLog:
             self._note, self._woken_ns = self._append, note[2]
             self._wake()
 
-    @property
     def before_first(self) -> int:
-        """The last moment before the start that ended a rest [ns]: what was drawn till then is not of its span."""
-        return self._woken_ns - 1
+        """The last moment before the start that ended a rest [ns], told once: what was drawn till then is not of its span."""
+        first, self._woken_ns = self._woken_ns, NEVER_NS
+        return first - 1
+
+    @property
+    def waiting(self) -> int:
+        """How many notes wait to be told."""
+        return len(self._notes)
 
     def _enter(self) -> Lane:
         # Asking the kernel for a thread's id costs a system call, so each thread asks once.
@@ -182,8 +187,11 @@ class SpanLog:
                 spans.end(context.span_id, cpu_ns, at_ns, keep, thread=thread)
         notes.extendleft(reversed(later))
 
+    def ending(self) -> frozenset[int]:
+        """Keys of spans that have ended, where that was not told yet."""
+        notes = self._notes.copy()
+        return frozenset(note[4].context.span_id for note in notes if note[0] is False)
+
     def ends(self, keys: Iterable[int]) -> bool:
         """True where one of these spans has ended and that was not told yet."""
-        wanted = frozenset(keys)
-        notes = self._notes.copy()
-        return any(note[0] is False and note[4].context.span_id in wanted for note in notes)
+        return not self.ending().isdisjoint(keys)

@@ -68,6 +68,21 @@ def test_joules_are_the_integral_of_power_between_readings(tmp_path: Path) -> No
     assert full - half == pytest.approx(2 * 2 * 2.28)
 
 
+def test_notes_that_are_worked_out_later_make_the_readings_of_their_time(tmp_path: Path) -> None:
+    file = stat(tmp_path / "stat", user=0, idle=0)
+    now = [0]
+    meter, other = (CpuModelMeter(cpu_power(GENOA), 2, file, lambda: now[0]) for _ in range(2))
+
+    notes, readings = [], []
+    for second, user in enumerate((10, 90, 120), start=1):
+        stat(file, user=user, idle=200 * second - user)
+        now[0] = second * 1_000_000_000
+        notes.append(meter.note())
+        readings.append(other.read())
+
+    assert [meter.noted(each) for each in notes] == readings
+
+
 def test_the_label_says_whether_the_family_is_known(tmp_path: Path) -> None:
     file = stat(tmp_path / "stat", user=0, idle=0)
     (tmp_path / "known").write_text(GENOA)

@@ -138,10 +138,10 @@ def test_the_start_that_ends_a_rest_comes_after_what_was_drawn_before_it() -> No
     log.rest(lambda: None)
     log.started(span(1))
 
-    log.tell(spans, log.before_first)
+    log.tell(spans, log.before_first())
     first = list(spans.open)
     log.rest(lambda: None)
-    log.tell(spans, log.before_first)
+    log.tell(spans, log.before_first())
 
     assert (first, list(spans.open)) == ([], [1])
 

@@ -27,6 +27,8 @@ __all__ = [
     "fresh_factors",
     "load_grid",
     "median_day",
+    "provider_names",
+    "provider_of",
     "saving_by_day",
 ]
 
@@ -34,6 +36,11 @@ HOUR: Final = timedelta(hours=1)
 SHIPPED: Final = "shipped"
 BEHIND: Final = 6 * HOUR
 """How far back the factors reach: spans that end late still find the intensity of their time."""
+
+
+def provider_names(settings: Settings) -> list[str]:
+    """Grid providers of the setting, the one that is asked for first."""
+    return [each.strip() for each in settings.provider.split(",") if each.strip()]
 
 
 def load_grid(settings: Settings, clock: Clock, train: Run = at_once) -> GridContext:
@@ -53,16 +60,22 @@ def load_grid(settings: Settings, clock: Clock, train: Run = at_once) -> GridCon
         DataMissing: The shipped tables are absent or damaged.
         AdapterUnsupported: A provider lacks a setting that it needs.
     """
-    names = [each.strip() for each in settings.provider.split(",") if each.strip()]
+    names = provider_names(settings)
     if names == [SHIPPED]:
         shipped = with_local_forecasts(ShippedGrid(), clock, train)
         return GridContext(shipped, RegionTable.of(shipped_regions()), shipped_annual())
-    chain, regions = chained(names, [_provider(each) for each in names], settings, clock)
+    chain, regions = chained(names, [provider_of(each) for each in names], settings, clock)
     foretelling = with_local_forecasts(chain, clock, train)
     return GridContext(foretelling, RegionTable.of(regions), shipped_annual())
 
 
-def _provider(name: str) -> GridProvider:
+def provider_of(name: str) -> GridProvider:
+    """The provider of a name, as it is: nothing is kept of what it answers.
+
+    Raises:
+        UsageError: There is none of that name, or what is registered is not one.
+        AdapterUnsupported: It lacks a setting that it needs.
+    """
     # The default needs no entry point, so that it also works where nothing is installed.
     make = ShippedGrid if name == SHIPPED else load(PROVIDERS, name)
     provider = cast("Callable[[], object]", make)()

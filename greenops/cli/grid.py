@@ -1,24 +1,27 @@
-"""`greenops grid zones|now|forecast|quality`: what is known of the grid, with unit, source and kind."""
+"""`greenops grid zones|now|forecast|quality|check|prices`: what is known of the grid, with unit, source and kind."""
 
 from __future__ import annotations
 
 import argparse
 from typing import TYPE_CHECKING, Any
 
-from greenops.cli import grid_quality
+from greenops.cli import grid_check, grid_prices, grid_quality
 from greenops.cli.grid_output import UNIT, instant, iso, opened, show
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from greenops.domain.grid import Forecast, SeriesKind
+    from greenops.domain.grid import Forecast, Region, SeriesKind
 
 
 def add_parser(subparsers: Any) -> None:
-    """Add `grid zones`, `grid now`, `grid forecast` and `grid quality`."""
+    """Add `grid` with its commands."""
     parser = subparsers.add_parser("grid", help="carbon intensity by grid zone and region")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     zones = commands.add_parser("zones", help="grid zones and the regions they feed")
+    zones.add_argument(
+        "--regions", action="store_true", help="list cloud regions: place, CFE, PUE and WUE"
+    )
     zones.set_defaults(run=run_zones)
     now = commands.add_parser("now", help="intensity of each region now")
     now.add_argument("--region", help="one region only")
@@ -32,12 +35,14 @@ def add_parser(subparsers: Any) -> None:
     for each in (zones, now, forecast):
         each.add_argument("-o", "--output", choices=("table", "json"), default="table")
     grid_quality.add_parser(commands)
+    grid_check.add_parser(commands)
+    grid_prices.add_parser(commands)
 
 
 def run_zones(args: argparse.Namespace) -> int:
-    """Print the zones."""
+    """Print the zones, or the regions with what is known of them; JSON has both."""
     context, _ = opened()
-    rows = [
+    zones: list[dict[str, Any]] = [
         {
             "zone": zone.id,
             "name": zone.name,
@@ -46,9 +51,39 @@ def run_zones(args: argparse.Namespace) -> int:
         }
         for zone in context.provider.zones()
     ]
-    head = f"{len(rows)} grid zones of provider `{context.provider.name}`"
-    show(args, {"provider": context.provider.name, "zones": rows}, rows, head)
+    regions = [_region(each, context.annual.get(each.id)) for each in context.regions]
+    whole = {"provider": context.provider.name, "zones": zones, "regions": regions}
+    if args.regions:
+        head = f"{len(regions)} cloud regions; annual {UNIT}, CFE part of 1 by the hour, WUE L/kWh"
+        show(args, whole, [_without_sources(each) for each in regions], head)
+    else:
+        head = f"{len(zones)} grid zones of provider `{context.provider.name}`"
+        show(args, whole, zones, head)
     return 0
+
+
+def _region(region: Region, annual: tuple[float, str] | None) -> dict[str, Any]:
+    value, source = annual or (None, None)
+    return {
+        "region": region.id,
+        "provider": region.provider,
+        "zone": region.zone,
+        "location": region.location,
+        "latitude": region.latitude,
+        "longitude": region.longitude,
+        "cfe": region.cfe,
+        "cfe_source": region.cfe_source,
+        "pue": region.pue,
+        "pue_source": region.pue_source,
+        "wue": region.wue,
+        "wue_source": region.wue_source,
+        "annual": value,
+        "annual_source": source,
+    }
+
+
+def _without_sources(row: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in row.items() if not name.endswith("_source")}
 
 
 def run_now(args: argparse.Namespace) -> int:

@@ -124,5 +124,5 @@ def _damaged(path: Path, why: str) -> DataMissing:
         "GO0163",
         f"this is no whole bundle: {why}",
         at=Location(str(path)),
-        fix="get it again from where it was made",
+        fix="get it again from where it was made; a file of policies ends in `.yaml`",
     )

@@ -28,7 +28,7 @@ BOUNDED: Final = sys.platform == "linux"
 """Does the system hold a process to memory and CPU time? Elsewhere `resource` promises less."""
 KEPT: Final = frozenset(
     {"PATH", "HOME", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "PYTHONPATH", "TMPDIR", "SYSTEMROOT"}
-    | {"GREENOPS_POLICIES", "GREENOPS_STATE", "GREENOPS_REPLAY"}
+    | {"GREENOPS_POLICIES", "GREENOPS_POLICIES_KEY", "GREENOPS_STATE", "GREENOPS_REPLAY"}
 )
 """What of the environment the worker sees; tokens of a build are not among it."""
 OUT_OF_MEMORY: Final = 90

@@ -165,7 +165,7 @@ def _policies() -> Finding:
     from greenops.policy.expiry import overdue, warnings
 
     settings, clock = load_settings(), SystemClock.from_environment()
-    policies, now = read_policies(settings.policies), clock.now()
+    policies, now = read_policies(settings.policies, settings), clock.now()
     strange = strange_regions(policies, load_grid(settings, clock))
     if strange:
         return Finding("policies", "warn", strange[0])

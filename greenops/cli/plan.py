@@ -1,54 +1,106 @@
-"""`greenops plan WORKLOAD`: what would be decided now, without sending anything."""
+"""`greenops plan WORKLOAD` and `greenops plan --all`: what would be decided now, sending nothing."""
 
 from __future__ import annotations
 
 import argparse
-from typing import Any
+import sys
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from greenops.pipeline.decide import Decider
 
 
 def add_parser(subparsers: Any) -> None:
     """Add `plan`."""
-    parser = subparsers.add_parser("plan", help="decide a workload's next run, send nothing")
-    parser.add_argument("workload", help="name of a declared workload")
+    parser = subparsers.add_parser(
+        "plan",
+        help="decide a workload's next run, or those of all, send nothing",
+        epilog="a plan of all takes one forecast of each zone, and does for every batch workload"
+        " what a plan of that one does",
+    )
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("workload", nargs="?", help="name of a declared workload")
+    what.add_argument("--all", action="store_true", help="every declared batch workload at once")
     parser.add_argument(
         "--at", help="submission, RFC 3339; its next scheduled time, or now, where not given"
     )
-    parser.add_argument("--policies", help="folder of policy and workload files")
+    parser.add_argument("--policies", help="folder or bundle of policy and workload files")
     parser.add_argument("-o", "--output", choices=("table", "json"), default="table")
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
     """Decide and print."""
-    import json
+    decider, at = _decider(args), _instant(args.at) if args.at else None
+    return _all(decider, at, args.output) if args.all else _one(decider, args, at)
 
+
+def _decider(args: argparse.Namespace) -> Decider:
     from greenops.adapters.clock import SystemClock
-    from greenops.cli.decisions import explain
     from greenops.config import load_settings
-    from greenops.domain.console import JobRequest
-    from greenops.domain.record import plain
     from greenops.pipeline.budgets import InForce, sums_of
     from greenops.pipeline.decide import Decider
     from greenops.pipeline.grid import load_grid
     from greenops.pipeline.policies import read_policies
-    from greenops.plan.guard import scheduled_start
 
     settings, clock = (
         load_settings(flags={"policies": args.policies}),
         SystemClock.from_environment(),
     )
-    policies = read_policies(settings.policies)
+    policies = read_policies(settings.policies, settings)
     in_force = InForce(policies, sums_of(settings.state)).at
-    grid = load_grid(settings, clock)
-    decider = Decider(settings, clock, policies, grid, in_force=in_force)
-    workload = decider.workload(args.workload)
-    at = _instant(args.at) if args.at else scheduled_start(workload, clock.now())
-    record = decider.decide(JobRequest(args.workload, f"{args.workload}/{at:%Y-%m-%d}", at))
+    return Decider(settings, clock, policies, load_grid(settings, clock), in_force=in_force)
+
+
+def _request(decider: Decider, name: str, at: datetime | None) -> Any:
+    from greenops.domain.console import JobRequest
+    from greenops.plan.guard import scheduled_start
+
+    then = at or scheduled_start(decider.workload(name), decider.clock.now())
+    return JobRequest(name, f"{name}/{then:%Y-%m-%d}", then)
+
+
+def _one(decider: Decider, args: argparse.Namespace, at: datetime | None) -> int:
+    import json
+
+    from greenops.cli.decisions import explain
+    from greenops.domain.record import plain
+
+    record = decider.decide(_request(decider, args.workload, at))
     print(json.dumps(plain(record), indent=2) if args.output == "json" else explain(record))
     return 0
 
 
-def _instant(text: str) -> Any:
+def _all(decider: Decider, at: datetime | None, output: str) -> int:
+    import json
+
+    from greenops.cli.plan_table import as_plain, table
+    from greenops.domain.workload import WorkloadKind
+    from greenops.errors import UsageError
+    from greenops.pipeline.fleet_workloads import plan_requests
+
+    known = decider.policies.workloads
+    names = sorted(n for n, each in known.items() if each.kind is WorkloadKind.BATCH)
+    if not names:
+        raise UsageError(
+            "GO0643",
+            f"no batch workload is declared in `{decider.settings.policies}`",
+            fix="declare one with `kind: Workload`, or name another folder with `--policies`",
+        )
+    rows = plan_requests(decider, [_request(decider, name, at) for name in names]).to_pylist()
+    told = [{"workload": name, **row} for name, row in zip(names, rows, strict=True)]
+    print(
+        json.dumps([as_plain(each) for each in told], indent=2) if output == "json" else table(told)
+    )
+    if len(names) < len(known):
+        services = len(known) - len(names)
+        print(f"{services} more that serve are routed, not planned", file=sys.stderr)
+    return 0
+
+
+def _instant(text: str) -> datetime:
     from datetime import datetime
 
     from greenops.errors import UsageError

@@ -35,7 +35,7 @@ def add_parser(verbs: Any) -> None:
             nargs="?",
             type=Path,
             metavar="PATH",
-            help="folder or file; default: the setting",
+            help="folder, file or bundle; default: the setting",
         )
         each.add_argument("--state", type=Path, metavar="DIR", help="state folder with the lake")
         each.add_argument("-o", "--output", choices=("table", "json"), default="table")

@@ -8,10 +8,14 @@ from datetime import UTC, datetime, time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from greenops.cli.policy_counts import counted
 from greenops.cli.policy_explain import policy_folder, print_json
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from greenops.pipeline.policy_bundle import Bundle
+    from greenops.prove.checkpoint import PublicKey
 
 
 def add_parser(verbs: Any) -> None:
@@ -39,7 +43,7 @@ def add_parser(verbs: Any) -> None:
         "--key",
         type=Path,
         metavar="FILE",
-        help="public key you pinned; default: the state folder's",
+        help="public key you pinned; default: the setting, then the state folder's",
     )
     verify.add_argument(
         "--against", type=Path, metavar="PATH", help="say what differs there: policies or a bundle"
@@ -84,8 +88,8 @@ def run_bundle(args: argparse.Namespace) -> int:
     print(made.hash)
     until = f", until {args.expires:%Y-%m-%d}" if args.expires else ""
     print(
-        f"{args.out}: {len(made.documents)} policies and workloads of {len(made.files)} files,"
-        f" {made.tests} tests hold{until}; who takes it needs {state / 'keys' / 'policies.pub'}",
+        f"{args.out}: {len(made.documents)} policies and workloads of {counted(len(made.files), 'file')},"
+        f" {_held(made.tests)}{until}; who takes it needs {state / 'keys' / 'policies.pub'}",
         file=sys.stderr,
     )
     return 0
@@ -95,10 +99,9 @@ def run_verify(args: argparse.Namespace) -> int:
     """Verify a bundle; say what it holds, and what differs from something else."""
     from greenops.adapters.clock import SystemClock
     from greenops.adapters.policy_bundle import write_folder
-    from greenops.pipeline.evidence import KEYS, load_key
-    from greenops.pipeline.policy_bundle import NAME, changed, open_bundle
+    from greenops.pipeline.policy_bundle import changed, open_bundle
 
-    key = load_key(args.key or _state(args.state) / KEYS / f"{NAME}.pub")
+    key = _keys(args)
     now = SystemClock.from_environment().wall()
     bundle = open_bundle(args.bundle, key, now)
     differ = changed(bundle, args.against, key, now) if args.against else None
@@ -111,6 +114,17 @@ def run_verify(args: argparse.Namespace) -> int:
     return 0
 
 
+def _keys(args: argparse.Namespace) -> Sequence[PublicKey]:
+    """The key that is named, else those that loading trusts too."""
+    from greenops.config import load_settings
+    from greenops.pipeline.evidence import load_key
+    from greenops.pipeline.policy_bundle import trusted_keys
+
+    if args.key is not None:
+        return [load_key(args.key)]
+    return trusted_keys(load_settings(flags={"state": args.state}))
+
+
 def _record(bundle: Bundle, differ: str | None) -> dict[str, Any]:
     from greenops.domain.record import plain
 
@@ -118,10 +132,14 @@ def _record(bundle: Bundle, differ: str | None) -> dict[str, Any]:
     return made if differ is None else {**made, "changes": differ.split()}
 
 
+def _held(tests: int) -> str:
+    return f"{counted(tests, 'test')} {'holds' if tests == 1 else 'hold'}"
+
+
 def _line(bundle: Bundle, differ: str | None, against: Path | None) -> str:
     of = bundle.manifest
     until = f", until {of.expires:%Y-%m-%d}" if of.expires else ""
-    line = f"verified: {len(of.documents)} policies and workloads, {of.tests} tests hold,"
+    line = f"verified: {len(of.documents)} policies and workloads, {_held(of.tests)},"
     line += f" signed by {bundle.signer}{until}"
     if differ is None:
         return line

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from greenops.cli import policy_isolated
 from greenops.cli.policy_annotations import annotation
+from greenops.cli.policy_counts import counted
 from greenops.cli.policy_explain import policy_folder, print_json
 from greenops.errors import ExitCode
 
@@ -23,16 +24,27 @@ def add_parser(verbs: Any) -> None:
     """Add `policy check`."""
     check = verbs.add_parser(
         "check",
-        help="everything that is wrong with the files",
-        epilog="exit 0: fine; 1: rules that cannot hold, or with --strict a warning; "
-        "2: a file cannot be used",
+        help="say everything that is wrong with the files",
+        description="Say everything that is wrong with the files, and what may be; run no test.",
+        epilog="exit 0: fine; 1: rules that cannot hold, or with --strict a warning;"
+        " 2: a file cannot be used; 3: a bundle is not trusted",
     )
     check.add_argument(
-        "path", nargs="?", type=Path, metavar="PATH", help="folder or file; default: the setting"
+        "path",
+        nargs="?",
+        type=Path,
+        metavar="PATH",
+        help="folder, file or bundle; default: the setting",
     )
-    check.add_argument("--strict", action="store_true", help="a warning fails too")
+    check.add_argument("--strict", action="store_true", help="exit 1 where there is a warning too")
     formats = ("table", "json", "github", "sarif")
-    check.add_argument("-o", "--output", choices=formats, default="table")
+    check.add_argument(
+        "-o",
+        "--output",
+        choices=formats,
+        default="table",
+        help="github: annotations of a pull request; sarif: for code scanning",
+    )
     policy_isolated.offer(check, run_check)
 
 
@@ -54,22 +66,24 @@ def run_check(args: argparse.Namespace) -> int:
     _print_findings(found, args.output)
     errors = sum(each.severity == "error" for each in found)
     if policies is None:
-        print(f"{errors} problems in {len(sources)} files", file=sys.stderr)
+        print(f"{counted(errors, 'problem')} in {counted(len(sources), 'file')}", file=sys.stderr)
         return ExitCode.USAGE
     counts = _counts(policies)
-    warned = f"{len(found) - errors} warnings"
-    end = f"{errors} errors, {warned}" if errors else f"fine, {warned}" if found else "fine"
-    print(f"{counts}, {len(policies.tests)} tests in {len(sources)} files: {end}", file=sys.stderr)
+    warned = counted(len(found) - errors, "warning")
+    failed = counted(errors, "error")
+    end = f"{failed}, {warned}" if errors else f"fine, {warned}" if found else "fine"
+    counts += f", {counted(len(policies.tests), 'test')} in {counted(len(sources), 'file')}"
+    print(f"{counts}: {end}", file=sys.stderr)
     return ExitCode.POLICY if errors or (found and args.strict) else ExitCode.OK
 
 
 def _counts(policies: PolicySet) -> str:
-    """`2 policies, 1 workloads, 1 budgets`; the kinds that a folder may do without only where it has them."""
+    """`2 policies, 1 workload, 1 budget`; the kinds that a folder may do without only where it has them."""
     plans = sum(each.name.startswith("plan/") for each in policies.policies)
     rules = len(policies.policies) - plans
-    found = [f"{rules} policies", f"{len(policies.workloads)} workloads"]
-    others = {"budgets": len(policies.budgets), "targets": len(policies.targets), "plans": plans}
-    return ", ".join([*found, *(f"{count} {kind}" for kind, count in others.items() if count)])
+    found = [counted(rules, "policy"), counted(len(policies.workloads), "workload")]
+    others = {"budget": len(policies.budgets), "target": len(policies.targets), "plan": plans}
+    return ", ".join([*found, *(counted(count, kind) for kind, count in others.items() if count)])
 
 
 def _print_findings(found: Sequence[Finding], output: str) -> None:

@@ -34,7 +34,8 @@ def run_diff(args: argparse.Namespace) -> int:
 
 def _side(folder: Path, revision: str | None) -> Side:
     from greenops.adapters.git import GitRevision
-    from greenops.pipeline.policies import policy_sources, sources_among
+    from greenops.pipeline.policies import policy_sources
+    from greenops.pipeline.policy_files import sources_among
     from greenops.pipeline.policy_replay import Side
     from greenops.policy import compile_policies
 

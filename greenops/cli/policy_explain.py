@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     import argparse
 
     from greenops.domain.decision import Candidate, Decision, Verdict
-    from greenops.pipeline.policies import TestResult
+    from greenops.pipeline.policy_tests import TestResult
     from greenops.policy import PolicySet
     from greenops.policy.model import Objective, Policy
 
@@ -20,7 +20,9 @@ def add_parser(verbs: Any) -> None:
     explain = verbs.add_parser("explain", help="constraint by constraint, candidate by candidate")
     explain.add_argument("workload", nargs="?", help="a declared workload, or a policy's name")
     explain.add_argument("--test", metavar="NAME", help="the test whose candidates to explain")
-    explain.add_argument("--path", type=Path, metavar="PATH", help="folder or file of policies")
+    explain.add_argument(
+        "--path", type=Path, metavar="PATH", help="folder, file or bundle of policies"
+    )
     explain.add_argument(
         "--for", dest="reader", choices=("on-call", "finance"), help="five fields for this reader"
     )
@@ -149,7 +151,7 @@ def _explain_rules(record: dict[str, Any]) -> None:
 
 def _wanted(policies: PolicySet, name: str | None, test: str | None) -> list[TestResult]:
     from greenops.errors import UsageError, nearest
-    from greenops.pipeline.policies import run_tests
+    from greenops.pipeline.policy_tests import run_tests
 
     found = [
         each

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from greenops.domain.decision import Candidate, Verdict
-    from greenops.pipeline.policies import TestResult
+    from greenops.pipeline.policy_tests import TestResult
     from greenops.policy import PolicySet
     from greenops.policy.model import Policy
 

@@ -7,6 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from greenops.cli.policy_counts import counted
 from greenops.cli.policy_explain import policy_folder
 from greenops.errors import ExitCode, GreenOpsError, Location, Unreachable
 
@@ -57,14 +58,16 @@ def run_fmt(args: argparse.Namespace) -> int:
             worst = max(worst, error.exit_code)
     only = args.check or args.diff
     verb = "would change" if only else "changed"
-    print(f"{changed} of {len(sources)} files {verb}", file=sys.stderr)
+    print(f"{changed} of {counted(len(sources), 'file')} {verb}", file=sys.stderr)
     return worst or (ExitCode.POLICY if args.check and changed else ExitCode.OK)
 
 
 def _own_sources(folder: Path) -> list[tuple[str, str]]:
     """The files below the folder, as they are; packs that the package ships are not ours to change."""
     from greenops.pipeline.policies import policy_sources
+    from greenops.pipeline.policy_bundle import refuse_bundle
 
+    refuse_bundle(folder)
     names = [name for name, _ in policy_sources(folder)]
     own = [e for e in names if Path(e) == folder or Path(e).is_relative_to(folder)]
     return [(name, Path(name).read_bytes().decode()) for name in own]

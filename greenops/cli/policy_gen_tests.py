@@ -39,6 +39,7 @@ def run_gen_tests(args: argparse.Namespace) -> int:
     """
     from greenops.errors import InvalidFile, Location
     from greenops.pipeline.policies import policy_sources
+    from greenops.pipeline.policy_bundle import refuse_bundle
     from greenops.pipeline.policy_gen_tests import Period, generate, put_in
     from greenops.policy import compile_policies
     from greenops.policy.example_text import test_text
@@ -46,6 +47,7 @@ def run_gen_tests(args: argparse.Namespace) -> int:
     if not args.file.is_file():
         at, fix = Location(str(args.file)), "name the file of one policy"
         raise InvalidFile("GO0108", "no such file", at=at, fix=fix)
+    refuse_bundle(args.file)
     sources = policy_sources(args.file)
     policies = compile_policies(sources)
     name = _wanted(policies, args.policy)

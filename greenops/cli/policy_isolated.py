@@ -35,7 +35,7 @@ def offer(parser: argparse.ArgumentParser, run: Run, *, tables: bool = False) ->
     parser.add_argument(
         "--isolated",
         action="store_true",
-        help="in a process with limits on memory, time and output: for files you do not trust",
+        help="run in a process with limits on memory, time and output: for files you do not trust",
     )
     parser.set_defaults(run=partial(_run, run, tables))
 

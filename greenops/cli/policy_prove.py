@@ -27,7 +27,11 @@ def add_parser(verbs: Any) -> None:
         " decide are told, and are no failure.",
     )
     parser.add_argument(
-        "path", nargs="?", type=Path, metavar="PATH", help="folder or file; default: the setting"
+        "path",
+        nargs="?",
+        type=Path,
+        metavar="PATH",
+        help="folder, file or bundle; default: the setting",
     )
     parser.add_argument(
         "--equal", type=Path, metavar="PATH", help="prove that these policies decide alike"

@@ -24,7 +24,11 @@ def add_parser(verbs: Any) -> None:
         "replay", help="what these rules would have decided, and what it changes"
     )
     replay.add_argument(
-        "path", nargs="?", type=Path, metavar="PATH", help="folder or file; default: the setting"
+        "path",
+        nargs="?",
+        type=Path,
+        metavar="PATH",
+        help="folder, file or bundle; default: the setting",
     )
     replay.add_argument(
         "--against", type=Path, metavar="PATH", help="compare with these; default: what was decided"

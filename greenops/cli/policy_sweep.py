@@ -29,7 +29,9 @@ def add_parser(verbs: Any) -> None:
     sweep.add_argument("--from", dest="first", type=float, required=True, metavar="A")
     sweep.add_argument("--to", dest="last", type=float, required=True, metavar="B")
     sweep.add_argument("--steps", type=int, default=7, metavar="N", help="values; default 7")
-    sweep.add_argument("--path", type=Path, metavar="PATH", help="folder or file of policies")
+    sweep.add_argument(
+        "--path", type=Path, metavar="PATH", help="folder, file or bundle of policies"
+    )
     add_period(sweep)
     sweep.add_argument("-o", "--output", choices=("table", "json", "csv"), default="table")
     sweep.set_defaults(run=run_sweep)

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from greenops.cli import policy_isolated
 from greenops.cli.policy_annotations import annotation
+from greenops.cli.policy_counts import counted
 from greenops.cli.policy_explain import policy_folder, print_json, result_record
 from greenops.errors import ExitCode, PolicyFailed
 
 if TYPE_CHECKING:
-    from greenops.pipeline.policies import TestResult
+    from greenops.pipeline.policy_tests import TestResult
     from greenops.policy import PolicySet
     from greenops.policy.coverage import Coverage
 
@@ -30,7 +31,11 @@ def add_parser(verbs: Any) -> None:
         epilog="exit 0: all hold; 1: a test fails, or too little is covered; 2: a file is wrong",
     )
     test.add_argument(
-        "path", nargs="?", type=Path, metavar="PATH", help="folder or file; default: the setting"
+        "path",
+        nargs="?",
+        type=Path,
+        metavar="PATH",
+        help="folder, file or bundle; default: the setting",
     )
     test.add_argument("--coverage", action="store_true", help="say which outcomes no test shows")
     test.add_argument(
@@ -61,8 +66,9 @@ def run_test(args: argparse.Namespace) -> int:
         InvalidFile: There is no file, or one is wrong: a gate does not open on nothing.
     """
     from greenops.errors import InvalidFile, Location
-    from greenops.pipeline.policies import policy_sources, run_tests
+    from greenops.pipeline.policies import policy_sources
     from greenops.pipeline.policy_test_columns import by_columns_too
+    from greenops.pipeline.policy_tests import run_tests
     from greenops.policy import compile_policies
 
     folder = policy_folder(args.path)
@@ -177,7 +183,7 @@ def _end(
     if results:
         print(f"{len(results) - failed} of {len(results)} tests hold", file=sys.stderr)
     else:
-        print(f"no test in {files} files: nothing was tested", file=sys.stderr)
+        print(f"no test in {counted(files, 'file')}: nothing was tested", file=sys.stderr)
     if covered is not None:
         share = percent(covered)
         print(f"{share:.1f} % of outcomes shown", file=sys.stderr)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from xml.etree import ElementTree as Xml
 
 if TYPE_CHECKING:
-    from greenops.pipeline.policies import TestResult
+    from greenops.pipeline.policy_tests import TestResult
     from greenops.policy.coverage import Coverage
 
 REFUSED: Final = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")

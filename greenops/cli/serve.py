@@ -11,7 +11,7 @@ def add_parser(subparsers: Any) -> None:
     """Add `serve`."""
     parser = subparsers.add_parser("serve", help="receive telemetry, decide, act, prove")
     parser.add_argument("--state", help="folder of lake, ledger and control state")
-    parser.add_argument("--policies", help="folder of policy and workload files")
+    parser.add_argument("--policies", help="folder or bundle of policy and workload files")
     parser.add_argument("--api-port", type=int, help="decision API and /metrics")
     parser.add_argument("--otlp-grpc-port", type=int)
     parser.add_argument("--otlp-http-port", type=int)

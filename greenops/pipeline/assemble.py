@@ -81,7 +81,7 @@ def assemble(
         GreenOpsError: Something is wrong at the start, in one line; nothing was changed.
     """
     grid = load_grid(settings, clock, train=beside)
-    policies = read_policies(settings.policies)
+    policies = read_policies(settings.policies, settings)
     for line in strange_regions(policies, grid):
         log.warning("%s", line)
     fronts = read_fronts(settings.state / "routes.yaml")

@@ -30,7 +30,7 @@ class LocalDecider:
         from greenops.pipeline.replanning import Replanner
 
         settings, clock = self._settings, self._clock
-        policies = read_policies(settings.policies)
+        policies = read_policies(settings.policies, settings)
         # The workload's own file may lie anywhere.
         declared = {**policies.workloads, workload.name: workload}
         policies = replace(policies, workloads=declared)

@@ -38,7 +38,7 @@ def overrides_here(settings: Settings, clock: Clock) -> Overrides:
     def workload(name: str) -> Workload:
         from greenops.pipeline.policies import read_policies
 
-        known = read_policies(settings.policies).workloads
+        known = read_policies(settings.policies, settings).workloads
         if name not in known:
             near = nearest(name, known)
             hint = f"did you mean `{near}`?" if near else "declare it with `kind: Workload`"

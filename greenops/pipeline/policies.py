@@ -1,243 +1,47 @@
-"""Reads policy files from a folder, and runs the tests written in them."""
+"""Reads policies from where they are kept: a folder, a file, or a signed bundle."""
 
 from __future__ import annotations
 
-import os
-import stat
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
 
-from greenops.adapters.disk import read_bounded
-from greenops.adapters.packaged import packaged
-from greenops.domain.decision import Decision, Judgement
-from greenops.errors import InvalidFile, Location
-from greenops.plan.choice import choose
-from greenops.policy import PolicySet, PolicyTest, compile_policies
-from greenops.policy.document import MAX_BYTES
-from greenops.policy.packs import SHIPPED, packs_named
-
-ROUTES: Final = "routes.yaml"
-"""The file of routes may lie beside the policies; it is not one."""
-MAX_LEVELS: Final = 32
-"""Deepest folder that is looked into; Python's walk descends by recursion."""
-MAX_FOLDERS: Final = 1_000
-"""Most folders that are looked into: a link to `/` leads to all of a machine's."""
+from greenops.config import Settings
+from greenops.pipeline.policy_bundle import open_trusted
+from greenops.pipeline.policy_files import file_sources, is_bundle
+from greenops.policy import PolicySet, compile_policies
 
 
-@dataclass(frozen=True, slots=True)
-class TestResult:
-    """What became of one test.
+def policy_sources(folder: Path, settings: Settings | None = None) -> list[tuple[str, str]]:
+    """(name, text) of every policy file of a folder, of a file itself, or of a bundle.
 
-    Attributes:
-        failures: What was expected and what came instead; empty where the test holds.
-        judgement: What the policies said.
-        decision: What was chosen.
-    """
+    A file that does not end as YAML does is a bundle, and is taken only as it was signed.
 
-    __test__ = False
-
-    test: PolicyTest
-    failures: tuple[str, ...]
-    judgement: Judgement
-    decision: Decision
-
-    @property
-    def passed(self) -> bool:
-        """Did everything come as expected?"""
-        return not self.failures
-
-
-def policy_sources(folder: Path) -> list[tuple[str, str]]:
-    """(name, text) of every YAML file below a folder, sorted; of the file itself for a file.
-
-    Shipped packs that they extend come after them.
-
-    Names that begin with a dot are left out: a Kubernetes volume keeps its files a second time in
-    `..data`. Links are followed, each folder once.
+    Args:
+        folder: Where they are.
+        settings: They name the keys that a bundle may be signed with; none: those of this place.
 
     Raises:
         InvalidFile: There is no such folder, or a folder or file cannot be read.
+        DataMissing: A bundle is not whole, or not signed by a key that is trusted here.
+        PolicyFailed: A bundle has expired, or this engine decides otherwise.
     """
-    mode = _mode(folder)
-    if stat.S_ISREG(mode):
-        return with_packs([(str(folder), _text(folder))])
-    if stat.S_ISDIR(mode):
-        return with_packs([(str(path), _text(path)) for path in sorted(_yaml_files(folder))])
-    raise InvalidFile(
-        "GO0108",
-        "no such file or folder of policies",
-        at=Location(str(folder)),
-        fix="name one with `--policies DIR` or in `greenops.yaml`",
-    )
+    if not is_bundle(folder):
+        return file_sources(folder)
+    files = open_trusted(folder, settings).files
+    return [(f"{folder}/{name}", content.decode()) for name, content in files]
 
 
-def sources_among(files: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
-    """The policy files among (path, text) of a folder that is not on the disk."""
-    found = [
-        (path, text)
-        for path, text in files
-        if _is_policy_file(Path(path).name)
-        and not any(each.startswith(".") for each in Path(path).parts)
-    ]
-    return with_packs(found)
+def read_policies(folder: Path, settings: Settings | None = None) -> PolicySet:
+    """The policies and workloads of every YAML file below a folder, or of a bundle.
 
-
-def with_packs(sources: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
-    """Files, and the shipped packs that they extend and do not hold themselves.
-
-    Raises:
-        Unreachable: This installation lacks its packs.
-    """
-    named = [each for each in SHIPPED if each in packs_named(sources)]
-    files = [packaged("policies") / "packs" / f"{each}.yaml" for each in named]
-    return [*sources, *((str(each), _text(each)) for each in files)]
-
-
-def _mode(path: Path) -> int:
-    """What a path is; 0 where there is nothing."""
-    try:
-        return path.stat().st_mode
-    except (FileNotFoundError, NotADirectoryError):
-        return 0
-    except OSError as error:
-        raise _unreadable(path, error) from error
-
-
-def _yaml_files(folder: Path) -> Iterator[Path]:
-    """Every YAML file below a folder. A folder that cannot be listed is an error, not empty."""
-
-    def fail(error: OSError) -> None:
-        raise _unreadable(Path(error.filename or folder), error) from error
-
-    seen: set[str] = set()
-    for at, inside, files in os.walk(folder, onerror=fail, followlinks=True):
-        if len(Path(at).relative_to(folder).parts) > MAX_LEVELS or len(seen) > MAX_FOLDERS:
-            message = f"over {MAX_LEVELS} folders deep, or over {MAX_FOLDERS:,} folders"
-            fix = "keep policies in a folder of their own, without links to others"
-            raise InvalidFile("GO0109", message, at=Location(at), fix=fix)
-        real = os.path.realpath(at)
-        inside[:] = [] if real in seen else [e for e in inside if not e.startswith(".")]
-        if real not in seen:
-            yield from (Path(at, each) for each in files if _is_policy_file(each))
-        seen.add(real)
-
-
-def _is_policy_file(name: str) -> bool:
-    return not name.startswith(".") and name != ROUTES and name.lower().endswith((".yaml", ".yml"))
-
-
-def _text(path: Path) -> str:
-    try:
-        content = _content(path)
-    except OSError as error:
-        raise _unreadable(path, error) from error
-    return text_of(str(path), content)
-
-
-def text_of(file: str, content: bytes) -> str:
-    """A file's text. A carriage return alone is kept, so that it is refused: it would end a comment.
-
-    Raises:
-        InvalidFile: It is not UTF-8; names the byte.
-    """
-    try:
-        return content.decode().replace("\r\n", "\n")
-    except UnicodeDecodeError as error:
-        before = error.object[: error.start]
-        column = error.start - before.rfind(b"\n")
-        raise InvalidFile(
-            "GO0109",
-            f"cannot be read: byte 0x{error.object[error.start]:02x} is not UTF-8",
-            at=Location(file, before.count(b"\n") + 1, column),
-            fix="save the file as UTF-8",
-        ) from error
-
-
-def _content(path: Path) -> bytes:
-    """The bytes of a regular file; no more are read than a policy file may have."""
-    content = read_bounded(path, MAX_BYTES)
-    if content is None:
-        fix = "remove it, or give it another name"
-        raise InvalidFile("GO0109", "is a pipe or a device", at=Location(str(path)), fix=fix)
-    if len(content) > MAX_BYTES:
-        raise InvalidFile("GO0102", "file is over 256 KiB", at=Location(str(path)), fix="split it")
-    return content
-
-
-def _unreadable(path: Path, error: OSError) -> InvalidFile:
-    return InvalidFile(
-        "GO0109",
-        f"cannot be read: {error.strerror or error}",
-        at=Location(str(path)),
-        fix="give the user that runs this the right to read it",
-    )
-
-
-def read_policies(folder: Path) -> PolicySet:
-    """The policies and workloads of every YAML file below a folder.
+    Args:
+        folder: Where they are.
+        settings: They name the keys that a bundle may be signed with; none: those of this place.
 
     Raises:
         InvalidFile: The folder is missing, or the first problem of a file.
+        DataMissing: A bundle is not whole, or not signed by a key that is trusted here.
+        PolicyFailed: A bundle has expired, or this engine decides otherwise.
     """
-    return compile_policies(policy_sources(folder))
-
-
-def run_tests(policies: PolicySet) -> tuple[TestResult, ...]:
-    """Every test in the policy files, each against its own policy alone.
-
-    The hold-out does not count: a test is about the rule, not about the draw.
-    """
-    alone = {each: policies.only(each) for each in {test.policy for test in policies.tests}}
-    return tuple(_run(alone[each.policy], each) for each in policies.tests)
-
-
-def run_test(policies: PolicySet, test: PolicyTest) -> TestResult:
-    """One test: the policy speaks, then the planner chooses with the deadline that is in force."""
-    return _run(policies.only(test.policy), test)
-
-
-def _run(alone: PolicySet, test: PolicyTest) -> TestResult:
-    judged = alone.judge(test.job, test.baseline, test.candidates, test.now)
-    judgement = replace(judged, held_out=False)
-    job = replace(test.job, deadline=judged.deadline)
-    decision = choose(job, test.baseline, test.candidates, judgement, test.now)
-    failures = [
-        *_matched(test, judgement),
-        *_chosen(test, decision),
-        *_named("rejected", test.rejected, decision.rejected),
-        *_named("warned", test.warned, decision.warned),
-    ]
-    return TestResult(test, tuple(failures), judgement, decision)
-
-
-def _matched(test: PolicyTest, judgement: Judgement) -> list[str]:
-    """A test of a policy that has no say would hold whatever its rules said."""
-    matches = test.policy in judgement.policies
-    if matches == test.matches:
-        return []
-    if matches:
-        return ["the policy matches the job, expected that it does not"]
-    return ["the policy does not match the job; mend `match` or `job`, or expect `matches: false`"]
-
-
-def _chosen(test: PolicyTest, decision: Decision) -> list[str]:
-    failures = []
-    if decision.chosen.id != test.choose:
-        failures.append(f"chose `{decision.chosen.id}`, expected `{test.choose}`")
-    if decision.exception != test.exception:
-        given, wanted = decision.exception or "none", test.exception or "none"
-        failures.append(f"exception {given}, expected {wanted}")
-    return failures
-
-
-def _named(
-    word: str, expected: Mapping[str, tuple[str, ...]], given: Mapping[str, tuple[str, ...]]
-) -> list[str]:
-    return [
-        f"`{candidate}` is not {word} by `{name}`; by {', '.join(given.get(candidate, ())) or 'none'}"
-        for candidate, names in expected.items()
-        for name in names
-        if name not in given.get(candidate, ())
-    ]
+    if is_bundle(folder):
+        return open_trusted(folder, settings).policies
+    return compile_policies(file_sources(folder))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -10,10 +11,13 @@ from typing import Final
 
 from greenops import __version__
 from greenops.adapters import keys
+from greenops.adapters.clock import SystemClock
 from greenops.adapters.policy_bundle import read_bundle, shown, write_bundle
+from greenops.config import Settings, load_settings
 from greenops.errors import DataMissing, InvalidFile, Location, PolicyFailed, UsageError
-from greenops.pipeline.evidence import KEYS
-from greenops.pipeline.policies import policy_sources, run_tests
+from greenops.pipeline.evidence import KEYS, load_key
+from greenops.pipeline.policy_files import file_sources, is_bundle
+from greenops.pipeline.policy_tests import run_tests
 from greenops.policy import PolicySet, compile_policies
 from greenops.policy.bundle import (
     BundledFile,
@@ -68,8 +72,10 @@ def make_bundle(folder: Path, out: Path, state: Path, expires: datetime | None =
         InvalidFile: A file is wrong, none is there, or a path has signs that are refused.
         PolicyFailed: A test does not hold.
         Unreachable: Key or bundle cannot be written.
+        UsageError: The policies are a bundle already.
     """
-    sources = policy_sources(folder)
+    refuse_bundle(folder)
+    sources = file_sources(folder)
     if not sources:
         fix = "name a folder or file of policies, or set `policies` in `greenops.yaml`"
         raise InvalidFile("GO0108", "no policy file to bundle", at=Location(str(folder)), fix=fix)
@@ -96,12 +102,56 @@ def named(raw: bytes) -> PublicKey:
     return PublicKey(f"greenops.dev/policies/{digest(raw)[:16]}", raw)
 
 
-def open_bundle(path: Path, key: PublicKey, now: datetime) -> Bundle:
+def refuse_bundle(path: Path) -> None:
+    """Refuse a bundle where files are wanted that can be changed.
+
+    Raises:
+        UsageError: It is one.
+    """
+    if is_bundle(path):
+        fix = "name the folder or the YAML file that it was made of, and bundle that anew"
+        raise UsageError("GO0167", f"`{path}` is a bundle, which nothing may change", fix=fix)
+
+
+def trusted_keys(settings: Settings) -> tuple[PublicKey, ...]:
+    """The public keys that a bundle may be signed with here.
+
+    Raises:
+        DataMissing: There is none, or a file holds something else.
+    """
+    place = settings.policies_key or settings.state / KEYS / f"{NAME}.pub"
+    files = sorted(place.glob("*.pub")) if place.is_dir() else [place]
+    if not files or not all(each.exists() for each in files):
+        raise DataMissing(
+            "GO0405",
+            "no public key to check bundles of policies with",
+            at=Location(str(place)),
+            fix="put the signer's `policies.pub` there, or name it in the setting `policies_key`",
+        )
+    return tuple(map(load_key, files))
+
+
+def open_trusted(path: Path, settings: Settings | None = None) -> Bundle:
+    """Take a bundle that a key signed which the settings trust, as `open_bundle` does.
+
+    Args:
+        path: The bundle.
+        settings: They name the keys; none: those of this place.
+
+    Raises:
+        DataMissing: It is not whole, or not signed by such a key, or there is no key.
+        PolicyFailed: It has expired, or this engine compiles or decides otherwise.
+    """
+    known = trusted_keys(load_settings() if settings is None else settings)
+    return open_bundle(path, known, SystemClock.from_environment().wall())
+
+
+def open_bundle(path: Path, key: PublicKey | Sequence[PublicKey], now: datetime) -> Bundle:
     """Take a bundle: archive, signature, expiry, every file, what they compile to, and their tests.
 
     Args:
         path: The bundle.
-        key: Public key it must be signed with.
+        key: Public key it must be signed with, or several of which one will do.
         now: Wall instant.
 
     Raises:
@@ -113,7 +163,8 @@ def open_bundle(path: Path, key: PublicKey, now: datetime) -> Bundle:
     if [name for name, _ in entries[:2]] != [MANIFEST, SIGNATURE]:
         raise _altered(path, f"it does not begin with `{MANIFEST}` and `{SIGNATURE}`")
     try:
-        manifest = _opened(entries[0][1], entries[1][1], key)
+        among = [key] if isinstance(key, PublicKey) else key
+        manifest, signer = _opened(entries[0][1], entries[1][1], among)
     except ValueError as error:
         raise _altered(path, str(error)) from error
     if manifest.expires is not None and now >= manifest.expires:
@@ -125,10 +176,12 @@ def open_bundle(path: Path, key: PublicKey, now: datetime) -> Bundle:
         )
     files = _as_signed(path, manifest, entries[2:])
     policies = _as_compiled(path, manifest, files)
-    return Bundle(manifest, files, policies, key.name)
+    return Bundle(manifest, files, policies, signer)
 
 
-def changed(bundle: Bundle, other: Path, key: PublicKey, now: datetime) -> str:
+def changed(
+    bundle: Bundle, other: Path, key: PublicKey | Sequence[PublicKey], now: datetime
+) -> str:
     """What another bundle, or a folder of policies, has that this one has not, in one line.
 
     Returns:
@@ -140,7 +193,7 @@ def changed(bundle: Bundle, other: Path, key: PublicKey, now: datetime) -> str:
     """
     before: Mapping[str, str] = bundle.manifest.documents
     if other.is_dir() or other.suffix in {".yaml", ".yml"}:
-        return changes(before, documents_of(compile_policies(policy_sources(other))))
+        return changes(before, documents_of(compile_policies(file_sources(other))))
     return changes(before, open_bundle(other, key, now).manifest.documents)
 
 
@@ -160,22 +213,30 @@ def _inside(folder: Path, path: str) -> str:
     return name
 
 
-def _opened(content: bytes, note: bytes, key: PublicKey) -> Manifest:
-    """The manifest, once it is known who signed it: nothing else reads it before.
+def _opened(content: bytes, note: bytes, among: Sequence[PublicKey]) -> tuple[Manifest, str]:
+    """The manifest and its signer's name, once that is known: nothing else reads it before.
 
     Raises:
-        ValueError: It was not signed by that key, or is none.
+        ValueError: None of the keys signed it, or it is none.
     """
-    try:
-        text = open_note(note.decode(), key, keys.verify)
-    except ValueError as error:
-        raise ValueError(f"its signature {error}") from error
+    text, signer = _signed_by(note, among)
     if text != _signed(content) or note.count(b"\n") != SIGNED_LINES:
         raise ValueError("its manifest is not the one that was signed")
     try:
-        return read_manifest(content)
+        return read_manifest(content), signer
     except ValueError as error:
         raise ValueError(f"its manifest {error}") from error
+
+
+def _signed_by(note: bytes, among: Sequence[PublicKey]) -> tuple[str, str]:
+    """What a note says, and which of the keys signed it."""
+    for key in among[:-1]:
+        with suppress(ValueError):
+            return open_note(note.decode(), key, keys.verify), key.name
+    try:
+        return open_note(note.decode(), among[-1], keys.verify), among[-1].name
+    except ValueError as error:
+        raise ValueError(f"its signature {error}") from error
 
 
 def _signed(manifest: bytes) -> str:
@@ -226,7 +287,7 @@ def _altered(path: Path, why: str) -> DataMissing:
         "GO0165",
         f"this bundle is not verified: {why}",
         at=Location(str(path)),
-        fix="use none of it; get it again, and pin the right key with `--key`",
+        fix="use none of it; get it again, and pin the right key: `--key`, or the setting `policies_key`",
     )
 
 

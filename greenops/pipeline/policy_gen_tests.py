@@ -14,10 +14,10 @@ from greenops.adapters.lake_history import LakeHistory, RecordedBatch
 from greenops.domain.decision import Candidate
 from greenops.domain.workload import Job, Limits
 from greenops.errors import PolicyFailed
-from greenops.pipeline.policies import run_tests
 from greenops.pipeline.policy_prove import expecting
 from greenops.pipeline.policy_replay import Replayer
 from greenops.pipeline.policy_replay_jobs import JobTables
+from greenops.pipeline.policy_tests import run_tests
 from greenops.policy import PolicySet, PolicyTest, compile_policies
 from greenops.policy.batch import Batch
 from greenops.policy.example_place import with_tests

@@ -12,7 +12,7 @@ from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Any, Final
 
 from greenops.errors import Unreachable, UsageError, nearest
-from greenops.pipeline.policies import run_test
+from greenops.pipeline.policy_tests import run_test
 from greenops.policy import PolicySet, PolicyTest, compile_policies
 from greenops.policy.example_text import test_text, unwritable
 

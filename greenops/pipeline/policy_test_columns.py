@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 
 from greenops.domain.decision import Verdict
-from greenops.pipeline.policies import TestResult
+from greenops.pipeline.policy_tests import TestResult
 from greenops.plan.guard import run_time
 from greenops.policy import PolicySet
 from greenops.policy.choose_columns import RUN_TIME, choose_columns

@@ -24,7 +24,8 @@ from pathlib import Path
 from greenops.domain.decision import Candidate
 from greenops.domain.workload import Job, Urgency, Workload, WorkloadKind
 from greenops.errors import InvalidFile
-from greenops.pipeline.policies import run_tests, text_of
+from greenops.pipeline.policy_files import text_of
+from greenops.pipeline.policy_tests import run_tests
 from greenops.policy import PolicySet, compile_policies
 from greenops.policy.record_tables import Choice, candidate_table, job_table
 from greenops.policy.verdict_columns import verdict_columns

@@ -14,7 +14,7 @@ from greenops.domain.console import DecisionRecord
 from greenops.domain.decision import Candidate
 from greenops.domain.workload import Job, Urgency, Workload, WorkloadKind
 from greenops.errors import DataMissing, InvalidFile, UsageError
-from greenops.pipeline.policies import run_tests
+from greenops.pipeline.policy_tests import run_tests
 from greenops.plan.choice import choose
 from greenops.policy import compile_policies
 

@@ -10,7 +10,8 @@ import pytest
 
 from greenops.domain.decision import Candidate, Mode
 from greenops.errors import InvalidFile
-from greenops.pipeline.policies import policy_sources, read_policies, run_tests
+from greenops.pipeline.policies import policy_sources, read_policies
+from greenops.pipeline.policy_tests import run_tests
 from greenops.policy import lint
 from greenops.policy.packs import SHIPPED as SHIPPED_PACKS
 

@@ -63,7 +63,7 @@ def test_check_says_fine_on_stderr_and_nothing_on_stdout(good, capsys):
     assert run("check", good) == 0
 
     out, err = capsys.readouterr()
-    assert (out, err) == ("", "1 policies, 1 workloads, 1 tests in 1 files: fine\n")
+    assert (out, err) == ("", "1 policy, 1 workload, 1 test in 1 file: fine\n")
 
 
 OTHERS = """---
@@ -97,7 +97,7 @@ def test_check_counts_budgets_targets_and_plans_where_there_are_some(good, capsy
 
     assert run("check", good) == 0
 
-    counts = "1 policies, 2 workloads, 1 budgets, 1 targets, 1 plans, 1 tests in 1 files"
+    counts = "1 policy, 2 workloads, 1 budget, 1 target, 1 plan, 1 test in 1 file"
     assert capsys.readouterr().err.startswith(counts)
 
 
@@ -140,7 +140,7 @@ def test_check_warns_of_an_exception_that_has_expired(good, capsys, monkeypatch,
     out, err = capsys.readouterr()
     assert f"GO0122 {good}/p.yaml:20:9: exception `E1` of `cheap` expired on 2021-10-08" in out
     assert out.endswith("(warning)\n")
-    assert err.endswith(": fine, 1 warnings\n")
+    assert err.endswith(": fine, 1 warning\n")
 
     run("check", good, "-o", "json")
     assert json.loads(capsys.readouterr().out)[0]["level"] == "warning"
@@ -189,7 +189,7 @@ def test_test_of_no_file_is_an_error_and_of_no_test_says_so(good, tmp_path, caps
 
     (good / "p.yaml").write_text(GOOD.split("tests:", maxsplit=1)[0])
     assert run("test", good) == 0
-    assert capsys.readouterr().err == "no test in 1 files: nothing was tested\n"
+    assert capsys.readouterr().err == "no test in 1 file: nothing was tested\n"
 
 
 EXPLAINED = """cheap: the cleaner one wins

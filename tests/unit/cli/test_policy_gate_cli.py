@@ -14,8 +14,9 @@ from greenops.adapters.packaged import packaged
 from greenops.cli import policy
 from greenops.cli.policy_check_sarif import uri_of
 from greenops.errors import InvalidFile
-from greenops.pipeline.policies import policy_sources, run_tests
+from greenops.pipeline.policies import policy_sources
 from greenops.pipeline.policy_test_columns import by_columns_too
+from greenops.pipeline.policy_tests import run_tests
 from greenops.policy import compile_policies
 
 HEAD = """apiVersion: greenops.dev/v1alpha1
@@ -72,7 +73,7 @@ def test_a_warning_passes_and_fails_where_check_is_strict(folder, capsys):
     assert run("check", at) == 0
     out, err = capsys.readouterr()
     assert out.startswith(f"GO0151 {at}/p.yaml:8:32: `weaker` is shadowed by hard `most`")
-    assert err.endswith(": fine, 1 warnings\n")
+    assert err.endswith(": fine, 1 warning\n")
     assert run("check", at, "--strict") == 1
 
 
@@ -80,7 +81,7 @@ def test_rules_that_cannot_hold_fail_without_being_strict(folder, capsys):
     at = folder(HEAD + CLASH + TESTS)
 
     assert run("check", at) == 1
-    assert capsys.readouterr().err.endswith(": 1 errors, 0 warnings\n")
+    assert capsys.readouterr().err.endswith(": 1 error, 0 warnings\n")
     assert run("check", at, "-o", "github") == 1
     assert capsys.readouterr().out.startswith("::error file=")
 

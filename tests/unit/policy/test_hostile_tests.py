@@ -8,8 +8,8 @@ import time
 import pytest
 
 from greenops.errors import InvalidFile
-from greenops.pipeline.policies import run_tests
 from greenops.pipeline.policy_test_columns import by_columns_too
+from greenops.pipeline.policy_tests import run_tests
 from greenops.policy import compile_policies, lint
 from greenops.policy.example_cost import MAX_TESTING
 

@@ -12,7 +12,8 @@ import pytest
 
 from greenops.domain.decision import Mode
 from greenops.errors import InvalidFile
-from greenops.pipeline.policies import read_policies, run_test, run_tests
+from greenops.pipeline.policies import read_policies
+from greenops.pipeline.policy_tests import run_test, run_tests
 from greenops.policy import PolicySet, compile_policies
 from greenops.policy.evaluate import Failed
 from greenops.policy.schema import deadline_of, job_row, limits_row, place_row, tightest

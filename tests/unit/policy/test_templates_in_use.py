@@ -13,7 +13,8 @@ import pytest
 from greenops.domain.budget import BudgetMode, BudgetState
 from greenops.domain.decision import Candidate
 from greenops.domain.workload import Job, Urgency
-from greenops.pipeline.policies import policy_sources, read_policies, run_tests
+from greenops.pipeline.policies import policy_sources, read_policies
+from greenops.pipeline.policy_tests import run_tests
 from greenops.plan.choice import choose
 from greenops.policy import compile_policies, lint
 from greenops.policy.budget_rules import under

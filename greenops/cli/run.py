@@ -41,7 +41,9 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
         default=os.environ.get("GREENOPS_SERVER"),
         help="control loop to ask first; default: `GREENOPS_SERVER`, else decide here",
     )
-    parser.add_argument("--policies", metavar="PATH", help="folder or bundle of policies to decide by")
+    parser.add_argument(
+        "--policies", metavar="PATH", help="folder or bundle of policies to decide by"
+    )
     parser.add_argument("--state", metavar="DIR", help="folder of the control state")
     parser.add_argument("argv", nargs=argparse.REMAINDER, metavar="-- COMMAND …")
     parser.set_defaults(run=run)

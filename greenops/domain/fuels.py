@@ -30,6 +30,10 @@ class Fuel(StrEnum):
     """Reported as other or unknown, or under a code that is not known."""
 
 
+WEATHER: Final = frozenset({Fuel.WIND, Fuel.SOLAR})
+"""Fuels that are foretold by the weather."""
+
+
 @dataclass(frozen=True, slots=True)
 class FuelFactors:
     """Emissions of each fuel, of one kind.
@@ -91,6 +95,36 @@ def mix_intensity(fuels: Mapping[Fuel, float], factors: FuelFactors) -> GramsPer
     if whole <= 0:
         return None
     return GramsPerKwh(sum(amount * factors.grams[fuel] for fuel, amount in made.items()) / whole)
+
+
+def intensity_of_the_rest(mix: GenerationMix, factors: FuelFactors) -> GramsPerKwh | None:
+    """Mean intensity of all that is neither wind nor sun [gCO2e/kWh]; none where nothing else was generated."""
+    rest: dict[Fuel, float] = {}
+    for fuels in mix.fuels:
+        for fuel, amount in (fuels or {}).items():
+            if fuel not in WEATHER:
+                rest[fuel] = rest.get(fuel, 0.0) + amount
+    return mix_intensity(rest, factors)
+
+
+def foretold_intensity(
+    whole: float, weather: Mapping[Fuel, float], rest: GramsPerKwh, factors: FuelFactors
+) -> GramsPerKwh | None:
+    """Intensity of a step whose whole generation, and wind and sun in it, were foretold [gCO2e/kWh].
+
+    Args:
+        whole: All generation; where wind and sun alone are more, they are all of it.
+        weather: Generation by wind and sun, in the same unit.
+        rest: What all else emits [gCO2e/kWh], for example as it did yesterday.
+        factors: Of wind and sun.
+    """
+    made = {fuel: max(0.0, amount) for fuel, amount in weather.items()}
+    other = max(0.0, whole - sum(made.values()))
+    total = other + sum(made.values())
+    if total <= 0:
+        return None
+    emitted = other * rest + sum(amount * factors.grams[fuel] for fuel, amount in made.items())
+    return GramsPerKwh(emitted / total)
 
 
 def make_mix(

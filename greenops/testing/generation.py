@@ -82,10 +82,11 @@ class FakeEia930:
 
 
 class FakeEntsoe:
-    """The transparency platform: generation by kind of plant (A75) and day-ahead prices (A44) of one area each.
+    """The transparency platform: generation by kind of plant (A75), its forecasts and day-ahead prices (A44) of one area each.
 
     Args:
         amounts: Kind of plant → power by step [MW]; a kind that ends in `-` is what it draws.
+        foretold: Kind of plant → power by step as it was foretold (A69) [MW]; an empty kind is all of it (A71).
         prices: Sequence of the auction → price by step [EUR/MWh]; an empty sequence is not written.
         start: Start of the first step.
         step: Of both.
@@ -99,13 +100,14 @@ class FakeEntsoe:
         amounts: Amounts | None = None,
         prices: Amounts | None = None,
         *,
+        foretold: Amounts | None = None,
         start: datetime,
         step: timedelta = HOUR,
         curve: str = "A01",
         eic: str = "10Y1001A1001A83F",
         bidding: str = "10Y1001A1001A82H",
     ) -> None:
-        self.amounts, self.prices = amounts or {}, prices or {}
+        self.amounts, self.prices, self.foretold = amounts or {}, prices or {}, foretold or {}
         self.start, self.step, self.curve = start, step, curve
         self.eic, self.bidding = eic, bidding
         self.steps: dict[str, timedelta] = {}
@@ -122,16 +124,21 @@ class FakeEntsoe:
         )
         match asked["documentType"], asked["in_Domain"]:
             case "A75", self.eic if asked["processType"] == "A16":
-                series = self._generation(start, end)
-                return self._reply("GL", "period" if series else "", series)
+                return self._reply("GL", self._generation(self.amounts, start, end))
+            case ("A71" | "A69") as kind, self.eic if asked["processType"] == "A01":
+                told = {
+                    code: each
+                    for code, each in self.foretold.items()
+                    if bool(code) == (kind == "A69")
+                }
+                return self._reply("GL", self._generation(told, start, end))
             case "A44", self.bidding if asked["out_Domain"] == self.bidding:
-                series = self._auctions(start, end)
-                return self._reply("Publication", "period" if series else "", series)
+                return self._reply("Publication", self._auctions(start, end))
             case _:
-                return self._reply("", "", [])
+                return self._reply("", [])
 
-    def _reply(self, root: str, period: str, series: Sequence[str]) -> Reply:
-        if not period:
+    def _reply(self, root: str, series: Sequence[str]) -> Reply:
+        if not series:
             return Reply(
                 '<?xml version="1.0" encoding="UTF-8"?><Acknowledgement_MarketDocument '
                 'xmlns="urn:iec62325.351:tc57wg16:451-1:acknowledgementdocument:7:0">'
@@ -145,16 +152,17 @@ class FakeEntsoe:
             f"</{root}_MarketDocument>"
         )
 
-    def _generation(self, start: datetime, end: datetime) -> list[str]:
+    def _generation(self, given: Amounts, start: datetime, end: datetime) -> list[str]:
         found = []
-        for code, amounts in self.amounts.items():
+        for code, amounts in given.items():
             step = self.steps.get(code, self.step)
             side = "out" if code.endswith("-") else "in"
             words = (
                 f'<{side}BiddingZone_Domain.mRID codingScheme="A01">{self.eic}</{side}BiddingZone_Domain.mRID>'
                 f"<quantity_Measure_Unit.name>MAW</quantity_Measure_Unit.name><curveType>{self.curve}</curveType>"
-                f"<MktPSRType><psrType>{code.rstrip('-')}</psrType></MktPSRType>"
             )
+            if code:
+                words += f"<MktPSRType><psrType>{code.rstrip('-')}</psrType></MktPSRType>"
             found += self._series(words, "quantity", amounts, step, start, end)
         return found
 

@@ -64,11 +64,14 @@ def test_entsoe_keeps_the_promises(offset, curve):
         "B19": [50.0 + i % 7 for i in range(steps)],
     }
     start = FIRST + DAY + offset
-    fake = FakeEntsoe(wave, start=FIRST, step=timedelta(minutes=15), curve=curve)
+    ahead = {"": [200.0 + i % 5 for i in range(steps)], "B19": wave["B19"]}
+    fake = FakeEntsoe(
+        wave, foretold=ahead, start=FIRST - DAY, step=timedelta(minutes=15), curve=curve
+    )
 
     with FakeWebService(fake) as service:
         grid = EntsoeGeneration({"GREENOPS_ENTSOE_TOKEN": KEY, "GREENOPS_ENTSOE_URL": service.url})
-        check_grid_without_forecasts(grid, "DE", start, start + 3 * DAY)
+        check_grid_provider(grid, "DE", start, start + 3 * DAY, before=FIRST - 2 * DAY)
         assert grid.kind == grid.actual("DE", start, start + DAY).kind
 
 

@@ -114,8 +114,79 @@ def test_what_it_does_not_have_is_said():
             grid.actual("DE", NOON, NOON + 40 * HOUR)
         with pytest.raises(DataMissing, match=r"GO0302 .*did you mean `NO-NO1`"):
             grid.actual("NO1", NOON, NOON + HOUR)
-        with pytest.raises(DataMissing, match="GO0305"):
+        with pytest.raises(
+            DataMissing, match="GO0305 `entsoe` has no forecast of generation of `DE`"
+        ):
             grid.forecast("DE", NOON)
+
+
+WEEK = 24 * 7
+AHEAD = {
+    "": [200.0] * WEEK,
+    "B16": [50.0] * WEEK,
+    "B19": [100.0 if i < 96 else 150.0 for i in range(WEEK)],
+}
+EVENING = datetime(2026, 3, 4, 17, tzinfo=UTC)
+"""18:00 in Brussels, on the fourth day."""
+
+
+def foretelling(**changed):
+    mix = {"B04": [30.0] * WEEK, "B05": [10.0] * WEEK, "B16": [5.0] * WEEK, "B10": [900.0] * WEEK}
+    return FakeEntsoe(mix, foretold=AHEAD | changed, start=START)
+
+
+@pytest.mark.network
+def test_a_forecast_is_wind_and_sun_as_foretold_and_the_rest_as_it_was_the_day_before():
+    rest = (30 * 490 + 10 * 820) / 40
+
+    with FakeWebService(foretelling()) as service:
+        found = asked(service).forecast("DE", EVENING)
+
+    assert found.issued_at == EVENING
+    assert (found.start, found.end) == (EVENING - 18 * HOUR, EVENING + 30 * HOUR)
+    assert found.values[0] == pytest.approx((50 * 45 + 100 * 11 + 50 * rest) / 200)
+    assert found.values[-1] == pytest.approx((50 * 45 + 150 * 11) / 200)
+    assert found.id == "entsoe/DE/2026-03-04T17:00Z"
+
+
+@pytest.mark.network
+def test_tomorrow_is_not_foretold_before_its_evening_nor_where_the_service_lacks_it():
+    short = {code: values[: 24 * 4 - 1] for code, values in AHEAD.items()}
+
+    with FakeWebService(foretelling()) as service:
+        before = asked(service).forecast("DE", EVENING - HOUR / 60)
+    with FakeWebService(foretelling(**short)) as service:
+        late = asked(service).forecast("DE", EVENING)
+    with FakeWebService(foretelling(B16=short["B16"])) as service:
+        without_sun = asked(service).forecast("DE", EVENING)
+
+    assert before.issued_at == EVENING - DAY
+    assert late.issued_at == without_sun.issued_at == EVENING - DAY
+    assert late.end == EVENING + 6 * HOUR
+    with (
+        FakeWebService(foretelling(**short)) as service,
+        pytest.raises(DataMissing, match="GO0305"),
+    ):
+        asked(service).forecast("DE", EVENING + 8 * HOUR)
+
+
+@pytest.mark.network
+def test_a_step_of_which_a_part_is_not_foretold_is_a_gap():
+    hole = [None if i == 100 else 50.0 for i in range(WEEK)]
+
+    with FakeWebService(foretelling(B16=hole)) as service:
+        found = asked(service).forecast("DE", EVENING)
+
+    places = [i for i, value in enumerate(found.values) if value is None]
+    assert [found.start + i * HOUR for i in places] == [START + 100 * HOUR]
+
+
+@pytest.mark.network
+def test_there_is_no_forecast_where_the_day_before_is_not_known():
+    fake = FakeEntsoe({"B16": [5.0] * WEEK}, foretold=AHEAD, start=START)
+
+    with FakeWebService(fake) as service, pytest.raises(DataMissing, match="GO0305"):
+        asked(service).forecast("DE", EVENING)
 
 
 @pytest.mark.network

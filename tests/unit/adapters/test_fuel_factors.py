@@ -12,7 +12,15 @@ import pytest
 
 from greenops.adapters.fuel_factors import SHIPPED, read_factors, shipped_factors
 from greenops.adapters.shipped_grid import ShippedGrid
-from greenops.domain.fuels import Fuel, GenerationMix, make_mix, mix_intensity
+from greenops.domain.fuels import (
+    WEATHER,
+    Fuel,
+    GenerationMix,
+    foretold_intensity,
+    intensity_of_the_rest,
+    make_mix,
+    mix_intensity,
+)
 from greenops.domain.grid import Factors
 from greenops.errors import InvalidFile
 
@@ -106,6 +114,34 @@ def test_a_broken_table_is_refused_in_one_line(tmp_path, change, said):
 def test_a_table_that_is_not_there_is_refused(tmp_path):
     with pytest.raises(InvalidFile, match="GO0330"):
         read_factors(tmp_path / "none.json")
+
+
+@pytest.mark.parametrize(
+    ("zone", "most"), [("DE", 0.100), ("ES", 0.095), ("NL", 0.032), ("PL", 0.011), ("SE", 0.049)]
+)
+def test_the_rest_of_two_days_before_stands_in_for_tomorrows(zone, most):
+    """With wind, sun and the whole foretold without error, over 2020 and 2021."""
+    factors = shipped_factors().of(Factors.LIFECYCLE, zone)
+    mix = mix_of(zone, GRID.generation(zone, FIRST, LAST))
+    stated = GRID.actual(zone, FIRST, LAST).values
+    errors = []
+    for day in range(2, 731):
+        before = FIRST + (day - 2) * 24 * HOUR
+        rest = intensity_of_the_rest(mix.part(before, before + 24 * HOUR), factors)
+        for hour in range(24 * day, 24 * day + 24):
+            fuels = mix.fuels[hour]
+            weather = {fuel: fuels[fuel] for fuel in WEATHER if fuel in fuels}
+            said = foretold_intensity(sum(fuels.values()), weather, rest, factors)
+            errors.append(abs(said / stated[hour] - 1))
+
+    assert sum(errors) / len(errors) < most
+
+
+def test_wind_and_sun_above_the_whole_are_all_of_it():
+    factors = shipped_factors().of(Factors.LIFECYCLE, "Z")
+
+    assert foretold_intensity(10.0, {Fuel.WIND: 20.0}, 500, factors) == 11
+    assert foretold_intensity(0.0, {}, 500, factors) is None
 
 
 DAY = datetime(2026, 3, 1, tzinfo=UTC)

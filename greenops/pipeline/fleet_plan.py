@@ -21,7 +21,17 @@ from greenops.domain.workload import Job, WorkloadKind
 from greenops.errors import UsageError
 from greenops.pipeline.fleet_reasons import WHYS, whys
 from greenops.plan.candidates import BASELINE, LOCAL, SLOT, RegionOption
-from greenops.plan.fleet import INSTANT, MOVABLE, RUN_TIME, SCHEDULED, SPAN, Fleet, coded, instants
+from greenops.plan.fleet import (
+    INSTANT,
+    MOVABLE,
+    NOW,
+    RUN_TIME,
+    SCHEDULED,
+    SPAN,
+    Fleet,
+    coded,
+    instants,
+)
 from greenops.plan.fleet_cube import CELLS, Cube, Ids, cubes, figures_at
 from greenops.plan.fleet_figures import NUMBERS, TEXTS, TIMES, Figures
 from greenops.plan.fleet_intensity import EPOCH
@@ -39,7 +49,7 @@ JOBS: Final = 2**16
 """Runs that are looked at together; their own columns are small beside their ways."""
 SHOWN: Final = (
     *("region", "pool", "start", "end", "carbon_g", "carbon_low_g", "carbon_high_g"),
-    *("intensity", "cost_usd", "energy_kwh", "transfer_gb"),
+    *("intensity", "cost_usd", "energy_kwh", "transfer_gb", "forecast_age_s"),
 )
 """Figures of the choice and of the baseline that a plan tells."""
 
@@ -72,7 +82,8 @@ def plan_jobs(
 
     Args:
         jobs: Batch runs: `job.*`, `limits.*` (own numbers, the deadline as an instant), `run_time`,
-            and where they differ from submission and true, `scheduled` and `movable`.
+            and where they differ from submission and true, `scheduled` and `movable`; `now` where a
+            run is decided later than the others.
         options: Regions and their newest forecasts.
         policies: The policies in force; what the workloads say is in `jobs`.
         now: Instant of the decisions; a run that is submitted later is decided then.
@@ -136,8 +147,9 @@ class _Planner:
         now: datetime,
         slot: timedelta,
     ) -> _Planner:
-        decided = np.maximum(instants(jobs, "job.submitted"), (now - EPOCH) // TICK)
-        jobs = _put(jobs, "now", pa.array(decided).view(INSTANT))
+        given = np.maximum(instants(jobs, "job.submitted"), instants(jobs, NOW))
+        decided = np.maximum(given, (now - EPOCH) // TICK)
+        jobs = _put(jobs, NOW, pa.array(decided).view(INSTANT))
         jobs = _with_labels(jobs, policies)
         found = first_look(policies, jobs)
         jobs, policies = _put(jobs, "limits.deadline", found.deadlines), found.policies

@@ -1,8 +1,9 @@
 """Many runs to be planned at once: their times as arrays, and the places each may go to.
 
-The table of runs has the columns `job.*` of the tables between rooms and `limits.deadline`, and three that
-no rule names: `run_time`, the longest a run is expected to take; `scheduled`, when it would start without
-GreenOps (absent: when submitted); and `movable`, false where nothing can carry it to another place.
+The table of runs has the columns `job.*` of the tables between rooms, `limits.deadline`, `now` where a run is
+decided later than the others, and three that no rule names: `run_time`, the longest a run is expected to take;
+`scheduled`, when it would start without GreenOps (absent: when submitted); and `movable`, false where nothing
+can carry it to another place.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from greenops.plan.candidates import ON_DEMAND, SLOT, RegionOption
 from greenops.plan.fleet_intensity import EPOCH, Floats, Ints, Mask
 from greenops.plan.intensity import TICK
 
-RUN_TIME, SCHEDULED, MOVABLE = "run_time", "scheduled", "movable"
+RUN_TIME, SCHEDULED, MOVABLE, NOW = "run_time", "scheduled", "movable", "now"
 INSTANT: Final = pa.timestamp("us", "UTC")
 SPAN: Final = pa.duration("us")
 ABSENT: Final = -(2**63)
@@ -86,7 +87,7 @@ class Fleet:
     def of(
         cls, jobs: pa.Table, options: Sequence[RegionOption], now: datetime, slot: timedelta = SLOT
     ) -> Fleet:
-        """The runs of a table, decided now or when they are submitted, whichever is later.
+        """The runs of a table, decided now, when they are submitted, or at their own `now`: the latest.
 
         Raises:
             UsageError: A run has no run time, or its home region is not among the options.
@@ -95,7 +96,8 @@ class Fleet:
         submitted = instants(jobs, "job.submitted")
         longest, home = _longest(jobs), _home(jobs, options)
         reach, reaches = _reaches(jobs, options, every)
-        earliest = np.maximum(submitted, (now - EPOCH) // TICK)
+        then = np.maximum(submitted, (now - EPOCH) // TICK)
+        earliest = np.maximum(then, instants(jobs, NOW))
         told = instants(jobs, SCHEDULED)
         scheduled = np.where(told == ABSENT, submitted, told)
         ends = instants(jobs, "limits.deadline")

@@ -25,7 +25,12 @@ NOW = datetime(2021, 10, 8, 8, 7, 11, 123_456, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 KIND = SeriesKind(Signal.AVERAGE, Factors.LIFECYCLE, "made for this test", replay=True)
 NAMES = ("id", *TEXTS, *TIMES, *NUMBERS)
-PRICES = ({"ondemand": 2.0, "spot": 0.7}, {"ondemand": 1.9}, {"spot": 0.3}, {})
+PRICES: tuple[dict[str, float], ...] = (
+    {"ondemand": 2.0, "spot": 0.7},
+    {"ondemand": 1.9},
+    {"spot": 0.3},
+    {},
+)
 
 
 def series(rng, zone="Z", start=None, values=None):
@@ -115,10 +120,10 @@ def table(jobs):
     )
 
 
-def listed(cube: Cube):
+def listed(cube: Cube) -> dict[int, list[Candidate]]:
     """Run → its ways as the planner's records, the baseline first."""
     real, ways = cube.real().ravel(), cube.table(NAMES)
-    found = {int(job): [] for job in cube.jobs}
+    found: dict[int, list[Candidate]] = {int(job): [] for job in cube.jobs}
     for row in ways.filter(pa.array(real)).to_pylist():
         facts = {name: row[f"candidate.{name}"] for name in NAMES}
         found[int(cube.jobs[row["job"]])].append(Candidate(**facts))

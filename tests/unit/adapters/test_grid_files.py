@@ -9,6 +9,8 @@ from datetime import UTC, datetime, timedelta, timezone
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from greenops.adapters.grid_files import GridFiles, from_environment
 from greenops.domain.grid import Basis, Factors, Signal
@@ -371,3 +373,43 @@ def test_times_of_other_offsets_are_the_same_instants(tmp_path):
     text = HEAD + hours(300, 310, start=DAY.astimezone(india))
 
     assert files(tmp_path, text).actual("DE", DAY, DAY + HOUR).start == DAY
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """One for all examples of a law."""
+    return tmp_path_factory.mktemp("laws")
+
+
+@given(
+    values=st.lists(st.none() | st.floats(3, 2000), min_size=2, max_size=60),
+    minutes=st.sampled_from([5, 10, 15, 30, 60]),
+    offset=st.integers(-48, 56),
+    shift=st.integers(0, 3600),
+)
+def test_what_is_written_is_read_in_any_offset(folder, values, minutes, offset, shift):
+    step, there = timedelta(minutes=minutes), timezone(timedelta(minutes=15 * offset))
+    start = DAY + timedelta(seconds=shift)
+    lines = [
+        f"{(start + i * step).astimezone(there).isoformat()},DE,{'' if value is None else repr(value)}"
+        for i, value in enumerate(values)
+    ]
+
+    series = files(folder, HEAD + "\n".join(lines)).actual("DE", start, start + len(values) * step)
+
+    assert (series.start, series.step, series.values) == (start, step, tuple(values))
+
+
+@given(st.lists(st.sampled_from([*"09-+:TZe.,;\n\r\"'\t\0é", "2026-03-01T00:00Z", ",DE,300"])))
+def test_whatever_a_file_holds_is_taken_or_refused_in_one_line(folder, parts):
+    said = refusal(files(folder, HEAD + hours(300, 310) + "".join(parts)))
+
+    assert said is None or "\n" not in said
+
+
+def refusal(grid):
+    try:
+        grid.zones()
+    except DataMissing as error:
+        return str(error)
+    return None

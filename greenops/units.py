@@ -18,6 +18,7 @@ Usd = NewType("Usd", float)
 
 JOULES_PER_KWH: Final = 3.6e6
 """1 kWh = 1000 W x 3600 s. Source: SI brochure, 9th edition, table 8."""
+KWH_PER_MWH: Final = 1000.0
 NS_PER_S: Final = 1_000_000_000
 
 
@@ -37,11 +38,16 @@ def energy(power: Watts, duration: Seconds) -> Joules:
 
 
 def emissions(energy: Joules, intensity: GramsPerKwh, pue: float = 1.0) -> Grams:
-    """Operational emissions [gCO2e] of energy [J]; `pue` is applied here and nowhere else.
+    """Operational emissions [gCO2e] of energy [J]; `pue` is applied here and in `electricity_cost` alone.
 
     Source: Software Carbon Intensity specification (ISO/IEC 21031:2024), operational term O = E x I.
     """
     return Grams(energy / JOULES_PER_KWH * pue * intensity)
+
+
+def electricity_cost(energy: Joules, usd_per_mwh: float, pue: float = 1.0) -> Usd:
+    """Cost of energy [J] at a price [USD/MWh], which may be negative; at the meter of the site, so with its `pue`."""
+    return Usd(energy / JOULES_PER_KWH / KWH_PER_MWH * pue * usd_per_mwh)
 
 
 def total_joules(parts: Iterable[Joules]) -> Joules:

@@ -47,7 +47,8 @@ def test_windows_of_the_same_values_have_the_same_mean_to_the_bit(pattern, repea
     day = timedelta(hours=len(pattern))
     start = START + timedelta(microseconds=shift % (day // timedelta(microseconds=1)))
     length = timedelta(microseconds=data.draw(st.integers(1, day // timedelta(microseconds=1))))
-    last = max(0, (mean._end - start - length) // day)
+    end = START + day * (repeats + 1)
+    last = max(0, (end - start - length) // day)
 
     found = {mean(start + n * day, start + n * day + length) for n in range(last + 1)}
 

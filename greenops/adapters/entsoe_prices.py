@@ -115,7 +115,7 @@ class EntsoePrices:
                 f"{number or 'none'} in {currency}" for number, currency in sorted(left)
             )
             raise DataMissing(
-                "GO0324",
+                "GO0336",
                 f"`entsoe` has several auctions of `{zone}`: {said}",
                 fix=f"name one in `{SEQUENCE}`; the platform's page of the prices says which is which",
             )

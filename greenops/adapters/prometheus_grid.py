@@ -39,7 +39,7 @@ MOST_POINTS: Final = 2_000
 """Values of one question; Prometheus refuses more than 11,000 of one series."""
 LOOK_BACK: Final = timedelta(hours=1)
 """How far back a zone counts as known."""
-RANGE, INSTANT = "/api/v1/query_range", "/api/v1/query"
+RANGE: Final = "/api/v1/query_range"
 Word = TypeVar("Word", Signal, Factors)
 
 
@@ -50,7 +50,7 @@ class PrometheusGrid:
     """
 
     def __init__(self, environ: Mapping[str, str] = os.environ, now: Now = utc_now) -> None:
-        token = environ.get(TOKEN, "").strip()
+        token = required(environ, TOKEN, "a bearer token") if environ.get(TOKEN, "").strip() else ""
         self._source = WebSource(
             "prometheus",
             required(
@@ -126,7 +126,7 @@ class PrometheusGrid:
             laid = lay(points, self._step)
         except ValueError as error:
             raise DataMissing(
-                "GO0324",
+                "GO0336",
                 f"`{self._query}` gives several series of `{zone}` ({', '.join(sorted(sorts))}): {error}",
                 fix=f"put one together in `{QUERY}`, as `max by (location) (…)`",
             ) from error
@@ -175,7 +175,7 @@ class PrometheusGrid:
             if labels.get(label):
                 return str(labels[label])
         raise DataMissing(
-            "GO0324",
+            "GO0336",
             f"`{self._query}` gives a series whose labels name no grid zone: {_shown(row)}",
             fix=f"name the label in `{LABEL}`",
         )
@@ -184,7 +184,7 @@ class PrometheusGrid:
 def _check_unit(unit: str) -> None:
     if not UNITS.fullmatch(unit.strip()):
         raise DataMissing(
-            "GO0324",
+            "GO0336",
             f"`prometheus` has values in `{unit}`, not in g per kWh",
             fix=f"multiply in `{QUERY}`, and drop the label `units` there",
         )

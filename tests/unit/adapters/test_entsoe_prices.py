@@ -59,7 +59,7 @@ def test_several_auctions_are_refused_until_one_is_named():
 
     with FakeWebService(FakeEntsoe(prices=two, start=FIRST)) as service:
         with pytest.raises(
-            DataMissing, match=r"GO0324 .*1 in EUR and 2 in EUR; name one in `GREENOPS_ENTSOE_PRICE"
+            DataMissing, match=r"GO0336 .*1 in EUR and 2 in EUR; name one in `GREENOPS_ENTSOE_PRICE"
         ):
             asked(service).prices("DE", FIRST, FIRST + HOUR, NOON)
         named = asked(service, GREENOPS_ENTSOE_PRICE_SEQUENCE="2")

@@ -151,11 +151,11 @@ class Two(Prometheus):
 def test_series_that_cannot_be_told_apart_or_are_of_no_zone_are_said():
     with (
         FakeWebService(Two(DE | {"node": "a"}, DE | {"node": "b"})) as service,
-        pytest.raises(DataMissing, match=r"GO0324 .*node=.a.*node=.b.*as `max by \(location\)"),
+        pytest.raises(DataMissing, match=r"GO0336 .*node=.a.*node=.b.*as `max by \(location\)"),
     ):
         asked(service).actual("DE", NOON, NOW)
     with FakeWebService(Prometheus({"instance": "x"})) as service:
-        with pytest.raises(DataMissing, match=r"GO0324 .*name no grid zone: .*name the label in"):
+        with pytest.raises(DataMissing, match=r"GO0336 .*name no grid zone: .*name the label in"):
             asked(service).actual("DE", NOON, NOW)
         assert asked(service, LABEL="instance").actual("x", NOON, NOW).values == (300,)
 
@@ -165,7 +165,7 @@ def test_series_that_cannot_be_told_apart_or_are_of_no_zone_are_said():
 def test_other_units_are_refused(unit):
     with (
         FakeWebService(Prometheus(DE | {"units": unit})) as service,
-        pytest.raises(DataMissing, match=r"GO0324 .*not in g per kWh"),
+        pytest.raises(DataMissing, match=r"GO0336 .*not in g per kWh"),
     ):
         asked(service).actual("DE", NOON, NOW)
 

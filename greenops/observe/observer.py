@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 INTERVAL_S: Final = 0.1
 """Time between two looks [s]; RAPL and NVML give no more than this is worth."""
 QUIET_S: Final = 4.0
-"""The same while no span is open: the next start wakes the meter thread [s]. A look costs a third of a millisecond where
+"""The same while no span is open: the next start wakes the meter thread [s]. A look costs a fifth of a millisecond where
 caches are cold, and what it tells then is of nobody."""
 KEPT: Final = 8_192
 """Results kept for exporters at least; the oldest goes. Four queues of the SDK's batch processor at its default."""

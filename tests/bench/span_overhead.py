@@ -124,8 +124,9 @@ def low(times: list[float]) -> float:
 def meter() -> dict[str, float]:
     """The meter thread as a part of one core, at its own pace with a span open: ten looks a second.
 
-    Beside it: the same without an open span, when it looks less often; ten looks back to back, which find their caches
-    warm; and a thread that only sleeps 100 ms at a time, since on a virtual machine waking alone may take the bound.
+    Beside it: the same without an open span, when it looks less often; the same while another thread works in spans;
+    ten looks back to back, which find their caches warm; and a thread that only sleeps 100 ms at a time, since on a
+    virtual machine waking alone may take the bound.
     """
     observer = Observer(discover, clock=SystemClock())
     looks = []
@@ -141,12 +142,18 @@ def meter() -> dict[str, float]:
     idle.join()
     with provider(observer).get_tracer("bench").start_as_current_span("open"):
         (traced,) = watched("greenops-meter")
+    worker = threading.Thread(target=work, args=(provider(observer).get_tracer("bench"),))
+    worker.start()
+    (working,) = watched("greenops-meter")
+    worker.join()
     observer.close()
     return {
         "meter_core_share": traced,
         "meter_core_share_quiet": quiet,
         "meter_core_share_back_to_back": median(looks) / INTERVAL_S,
+        "meter_core_share_working": working,
         "waking_core_share": waking,
+        "meter_over_waking": traced / waking,
     }
 
 
@@ -166,6 +173,17 @@ def wait() -> None:
     until = time.perf_counter() + WATCHED_S + 0.5
     while time.perf_counter() < until:
         time.sleep(INTERVAL_S)
+
+
+def work(tracer: Tracer) -> None:
+    """A hundred spans a second of 2 ms of CPU time each."""
+    until = time.perf_counter() + WATCHED_S + 0.5
+    while time.perf_counter() < until:
+        with tracer.start_as_current_span("work"):
+            done = time.thread_time() + 0.002
+            while time.thread_time() < done:
+                pass
+        time.sleep(0.008)
 
 
 def encoding() -> dict[str, float]:

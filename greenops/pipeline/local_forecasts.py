@@ -78,7 +78,8 @@ class LocalForecasts:
         self._clock, self._run = clock, run
         self._lock, self._training = Lock(), Lock()
         self._made: dict[tuple[str, datetime], LocalIssue] = {}
-        self._failed: dict[tuple[str, datetime], tuple[GreenOpsError, datetime]] = {}
+        self._failed: dict[str, tuple[datetime, GreenOpsError, datetime]] = {}
+        """Zone → the day that failed last, why, and when."""
         self._open: set[tuple[str, datetime]] = set()
 
     @property
@@ -147,11 +148,12 @@ class LocalForecasts:
         with self._lock:
             days = [made for name, made in self._made if name == zone and made <= day]
             found = self._made[zone, max(days)].forecast if days else None
-            failed = self._failed.get((zone, day))
+            failed = self._failed.get(zone)
         if found is not None and found.issued_at <= at < found.end:
             return found
-        if failed is not None:
-            raise failed[0]
+        if failed is not None and failed[0] == day:
+            # Kept for the next who asks, so without the frames of whoever asked before.
+            raise failed[1].with_traceback(None)
         raise DataMissing(
             "GO0314",
             f"`{zone}` has no forecast from its own past for {at.astimezone(UTC):%Y-%m-%dT%H:%MZ}",
@@ -162,8 +164,8 @@ class LocalForecasts:
         """Have the forecast of a day made, unless it is there, under way, or failed a moment ago."""
         key = zone, day
         with self._lock:
-            failed = self._failed.get(key)
-            waits = failed is not None and now - failed[1] < AGAIN_AFTER
+            failed = self._failed.get(zone)
+            waits = failed is not None and failed[0] == day and now - failed[2] < AGAIN_AFTER
             if key in self._made or key in self._open or waits:
                 return
             self._open.add(key)
@@ -180,10 +182,10 @@ class LocalForecasts:
                 made = _issue(self.inner, zone, day)
         except GreenOpsError as error:
             with self._lock:
-                self._failed[key] = error, self._clock.now()
+                self._failed[zone] = day, error.with_traceback(None), self._clock.now()
         else:
             with self._lock:
-                self._failed.pop(key, None)
+                self._failed.pop(zone, None)
                 self._made[key] = made
                 while len(self._made) > MOST_KEPT:
                     del self._made[next(iter(self._made))]

@@ -179,6 +179,16 @@ def test_a_failure_is_not_tried_again_at_once_but_a_while_later():
     assert len(inner.asked) == 2 * asked
 
 
+def test_a_failure_that_is_kept_keeps_nothing_of_who_asked():
+    _, provider = grid(values=hours(50))
+
+    for _ in range(5):
+        with pytest.raises(DataMissing) as caught:
+            provider.local("Z", NOW)
+
+    assert len(caught.traceback) == 2
+
+
 def test_a_decision_does_not_wait_for_a_training_and_meanwhile_has_the_day_before():
     clock, work = FakeClock(NOW - DAY), []
     _, provider = grid(clock, run=work.append)

@@ -67,7 +67,7 @@ def _whole(of: ForecastQuality) -> dict[str, object]:
         "mae": of.mae,
         "mape": of.mape,
         **{f"captured_{hours}h": share for hours, share in shares},
-        "widened": of.widened,
+        "widening": of.widened,
     }
 
 
@@ -77,7 +77,7 @@ def _row(of: ForecastQuality) -> dict[str, object]:
     for name in shares:
         value = whole[name]
         whole[name] = f"{100 * value:.1f} %" if isinstance(value, float) else None
-    kept = ("zone", "source", "issues", "coverage_90", "mae", *shares[1:], "widened")
+    kept = ("zone", "source", "issues", "coverage_90", "mae", *shares[1:], "widening")
     return {name: whole[name] for name in kept}
 
 
@@ -87,7 +87,7 @@ def _tell_widened(found: list[ForecastQuality]) -> None:
 
     if any(each.widened for each in found):
         print(
-            f"\nwidened: fewer than {100 * TOO_FEW:.0f} % of the hours lay in the range; by this factor it "
+            f"\nwidening: fewer than {100 * TOO_FEW:.0f} % of the hours lay in the range; by this factor it "
             f"would have held {100 * PROMISED:.0f} %. Newer ranges of `{MODEL}` are widened by it; those of "
             "others stand as their source gives them"
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from threading import Lock
 from typing import TYPE_CHECKING, Final
 
@@ -35,7 +35,8 @@ Run = Callable[[Callable[[], None]], None]
 class ForecastWatch:
     """Remembers the forecasts that were in force, and compares them with what came.
 
-    Those that a provider keeps itself need no memory; of others only what was seen since the start is known.
+    Those that a provider keeps itself need no memory; of others only what was seen since the start is known,
+    the first issue of each day.
 
     Args:
         provider: Who foretells, and knows what came.
@@ -55,7 +56,7 @@ class ForecastWatch:
     ) -> None:
         self._provider, self._zones = provider, sorted(zones)
         self._clock, self._tell, self._run = clock, tell, run
-        self._seen: dict[str, dict[str, Forecast]] = {zone: {} for zone in self._zones}
+        self._seen: dict[str, dict[date, Forecast]] = {zone: {} for zone in self._zones}
         self._remembered: datetime | None = None
         self._told: datetime | None = None
         self._next_ns = clock.monotonic_ns() + SETTLES_NS
@@ -94,9 +95,9 @@ class ForecastWatch:
             found = self._provider.forecast(zone, now)
         except GreenOpsError:
             return
-        seen[found.id] = found
-        for name in [key for key, each in seen.items() if each.issued_at < now - LOOKED_BACK]:
-            del seen[name]
+        seen.setdefault(found.issued_at.date(), found)
+        for day in [day for day, each in seen.items() if each.issued_at < now - LOOKED_BACK]:
+            del seen[day]
 
     def _reckon(self, zone: str, now: datetime) -> None:
         try:

@@ -56,7 +56,7 @@ def test_ranges_that_were_too_narrow_are_told_with_what_becomes_of_them(run):
 
     ours = found["quality"][-1]
     assert ours["coverage_90"] < 0.85
-    assert ours["widened"] > 1
+    assert ours["widening"] > 1
     assert "Newer ranges of `local-1` are widened by it" in table
 
 

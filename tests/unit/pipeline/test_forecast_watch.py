@@ -74,10 +74,23 @@ def test_of_what_was_seen_only_four_weeks_count():
     assert told[-1].issues == 28
 
 
+def test_of_a_source_that_issues_by_the_hour_the_first_of_each_day_is_remembered():
+    clock = FakeClock(START + HOUR / 2)
+    provider = FakeGrid({"Z": [100.0] * 24 * 9}, every=HOUR)
+    looking, _ = watch(provider, clock)
+
+    for _ in range(3 * 24):
+        looking.look()
+        clock.advance(HOUR)
+
+    kept = looking._seen["Z"].values()
+    assert [each.issued_at for each in kept] == [START + day * DAY for day in range(3)]
+
+
 def test_a_start_is_left_alone_and_a_fast_replay_reckons_by_the_wall():
     clock = FakeClock(START + 5 * DAY)
     looking, told = watch(Forgets(), clock)
-    looking._seen["Z"] = {"old": Forgets().forecast("Z", START)}
+    looking._seen["Z"] = {START.date(): Forgets().forecast("Z", START)}
 
     looking.look()
     assert told == []

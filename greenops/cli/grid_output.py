@@ -26,7 +26,7 @@ def opened() -> tuple[GridContext, Clock]:
     from greenops.pipeline.grid import load_grid
 
     clock = SystemClock.from_environment()
-    return load_grid(load_settings(), clock), clock
+    return load_grid(load_settings(), clock, patient=True), clock
 
 
 def instant(text: str) -> datetime:

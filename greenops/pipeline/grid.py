@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Final, cast
 
@@ -14,8 +14,14 @@ from greenops.errors import AdapterUnavailable, DataMissing, UsageError
 from greenops.grid.factors import build_factor_table
 from greenops.grid.regions import RegionTable
 from greenops.pipeline.grid_assembly import chained
+from greenops.pipeline.grid_chain import GridChain
 from greenops.pipeline.grid_context import GridContext
-from greenops.pipeline.local_forecasts import Run, at_once, with_local_forecasts
+from greenops.pipeline.local_forecasts import (
+    LocalForecasts,
+    Run,
+    at_once,
+    with_local_forecasts,
+)
 from greenops.pipeline.savings_by_day import DaySaving, demo_day, median_day, saving_by_day
 from greenops.plugins import PROVIDERS, load
 from greenops.ports import Clock, GridProvider
@@ -25,6 +31,7 @@ __all__ = [
     "GridContext",
     "demo_day",
     "fresh_factors",
+    "last_successes",
     "load_grid",
     "median_day",
     "provider_names",
@@ -43,7 +50,9 @@ def provider_names(settings: Settings) -> list[str]:
     return [each.strip() for each in settings.provider.split(",") if each.strip()]
 
 
-def load_grid(settings: Settings, clock: Clock, train: Run = at_once) -> GridContext:
+def load_grid(
+    settings: Settings, clock: Clock, train: Run = at_once, *, patient: bool = False
+) -> GridContext:
     """The grid as the settings name it.
 
     The shipped provider alone is asked as it is; any other, or several in a row, through a `GridChain`. Where
@@ -53,6 +62,7 @@ def load_grid(settings: Settings, clock: Clock, train: Run = at_once) -> GridCon
         settings: `provider` names it, or several with commas between.
         clock: Time, for all that is kept, limited or waited for.
         train: How a forecast from the past is made: at once, or beside where decisions must not wait.
+        patient: Whoever asks may wait a minute for the past that is learned from; no decision may.
 
     Raises:
         UsageError: No provider of that name, or what is registered is not one.
@@ -64,7 +74,10 @@ def load_grid(settings: Settings, clock: Clock, train: Run = at_once) -> GridCon
     if names == [SHIPPED]:
         shipped = with_local_forecasts(ShippedGrid(), clock, train)
         return GridContext(shipped, RegionTable.of(shipped_regions()), shipped_annual())
-    chain, regions = chained(names, [provider_of(each) for each in names], settings, clock)
+    providers = [provider_of(each) for each in names]
+    # What is learned beside keeps no decision waiting.
+    patient = patient or train is not at_once
+    chain, regions = chained(names, providers, settings, clock, patient=patient)
     foretelling = with_local_forecasts(chain, clock, train)
     return GridContext(foretelling, RegionTable.of(regions), shipped_annual())
 
@@ -86,6 +99,21 @@ def provider_of(name: str) -> GridProvider:
             fix="it must offer name, zones, actual and forecast",
         )
     return provider
+
+
+def last_successes(context: GridContext, clock: Clock, *, answered: bool) -> Mapping[str, datetime]:
+    """Provider → when it last gave data (wall time); one that never did is absent.
+
+    Args:
+        context: The grid.
+        clock: For a provider that is asked as it is, and keeps nothing.
+        answered: Such a provider gave data just now.
+    """
+    provider = context.provider
+    inner = provider.inner if isinstance(provider, LocalForecasts) else provider
+    if isinstance(inner, GridChain):
+        return inner.successes()
+    return {inner.name: clock.wall()} if answered else {}
 
 
 def fresh_factors(context: GridContext, clock: Clock, horizon_h: float = 30) -> FactorTable:

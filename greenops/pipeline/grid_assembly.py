@@ -26,6 +26,8 @@ def chained(
     settings: Settings,
     clock: Clock,
     run: Run = in_background,
+    *,
+    patient: bool = False,
 ) -> tuple[GridChain, list[Region]]:
     """A chain, and the regions with their grid zones as its first provider calls them.
 
@@ -35,6 +37,7 @@ def chained(
         settings: Limits, and the state folder.
         clock: Time.
         run: How providers are asked; tests do it at once.
+        patient: Whoever asks for a long past may wait for it.
 
     Raises:
         UsageError: No provider is named, or one twice.
@@ -73,7 +76,8 @@ def chained(
     shipped = shipped_regions()
     regions = as_listed(shipped, listed[0])
     of_zones = ZoneNames.of(shipped, regions)
-    return GridChain(sources, of_zones, kinds, clock, settings.grid_wait_s), regions
+    chain = GridChain(sources, of_zones, kinds, clock, settings.grid_wait_s, patient)
+    return chain, regions
 
 
 def _stated(provider: GridProvider) -> SeriesKind | None:

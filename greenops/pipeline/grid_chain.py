@@ -15,7 +15,7 @@ from greenops.domain.grid import Forecast, GridZone, IntensitySeries, SeriesKind
 from greenops.errors import DataMissing, GreenOpsError, MixedQuantities
 from greenops.grid.climatology import climatology
 from greenops.pipeline.grid_limits import Patience
-from greenops.pipeline.grid_source import Found, Source
+from greenops.pipeline.grid_source import LONG, Found, Source
 from greenops.pipeline.grid_zones import ZoneNames
 from greenops.ports import Clock
 
@@ -23,6 +23,10 @@ PRESENT: Final = timedelta(hours=1)
 """How far back an instant still asks for what is in force; what was in force before that is looked up as such."""
 YESTERDAYS: Final = timedelta(hours=24)
 """Age from which a forecast is called old, whoever gives it: the slowest sources issue once a day."""
+FOR_ACTUAL: Final = 1 / 3
+"""Part of the bound that is waited for what was recorded; the rest is waited for forecasts."""
+HISTORY_WAIT_S: Final = 60.0
+"""How long is waited for long pasts by whoever may, all together [s]."""
 LISTED: Final = "`greenops grid zones` lists those it has"
 WHY: Final = 200
 """Most characters of a reason that a forecast carries."""
@@ -79,6 +83,7 @@ class GridChain:
         kinds: What may stand in.
         clock: Simulated time for forecasts, monotonic for waiting.
         bound_s: Longest that a decision waits for all of them together [s].
+        patient: Whoever asks for a long past may wait for it: no decision does.
     """
 
     sources: Sequence[Source]
@@ -86,12 +91,16 @@ class GridChain:
     kinds: Kinds
     clock: Clock
     bound_s: float
+    patient: bool = False
     _for_forecasts: Patience = field(init=False)
     _for_actual: Patience = field(init=False)
+    _for_history: Patience = field(init=False)
 
     def __post_init__(self) -> None:
         """Begin rested; what services account for does not use up what decisions may wait."""
-        self._for_forecasts, self._for_actual = Patience(self.bound_s), Patience(self.bound_s)
+        self._for_actual = Patience(self.bound_s * FOR_ACTUAL)
+        self._for_forecasts = Patience(self.bound_s * (1 - FOR_ACTUAL))
+        self._for_history = Patience(HISTORY_WAIT_S)
 
     @property
     def name(self) -> str:
@@ -133,11 +142,14 @@ class GridChain:
         """
         start, end = start.astimezone(UTC), end.astimezone(UTC)
         errors: list[GreenOpsError] = []
+        patience = self._for_actual
+        if end - start > LONG:
+            patience = self._for_history if self.patient else self._for_forecasts
         for place, source in enumerate(self._usable()):
-            wait_s = self._share(self._for_actual, place)
+            wait_s = self._share(patience, place)
             try:
                 called = self._called(source, zone)
-                found = source.actual(called, start, end, wait_s, self._for_actual)
+                found = source.actual(called, start, end, wait_s, patience)
             except GreenOpsError as error:
                 errors.append(error)
             else:
@@ -253,9 +265,10 @@ class GridChain:
 
 
 def _missing(what: str, zone: str, errors: Sequence[GreenOpsError]) -> DataMissing:
-    """One error for all; that of a source alone stays as it is where it says that there is no data."""
-    if len(errors) == 1 and isinstance(errors[0], DataMissing):
-        return errors[0]
+    """One error for all; that of a source alone keeps its code and its words."""
+    if len(errors) == 1:
+        only = errors[0]
+        return DataMissing(only.code, only.message, at=only.at, fix=only.fix)
     whys = "; ".join(dict.fromkeys(str(each) for each in errors)) or "no provider can be used"
     return DataMissing(
         "GO0340",

@@ -26,9 +26,7 @@ STALE_FOR: Final = timedelta(hours=6)
 SETTLED: Final = timedelta(days=2)
 """Age from which recorded hours are taken as final."""
 LONG: Final = timedelta(days=29)
-"""Longest time of which a decision asks for what was recorded."""
-HISTORY_WAIT_S: Final = 30.0
-"""How long whoever asks for a longer one waits [s]."""
+"""Longest time of which what was recorded is kept as it was answered."""
 MISSED_FOR_S: Final = 60.0
 """How long a question that was not answered is not put again [s]."""
 MISSES: Final = 1024
@@ -92,6 +90,7 @@ class Source:
         """
         kept = self._in_force(zone, at)
         if kept is not None and self._is_fresh(zone, at, kept.step):
+            self._ask_for_past(zone)
             return Found(kept, fresh=True, error=None)
         question = self._put(("forecast", zone), lambda: self._foretell(zone, at))
         if kept is None or not self._is_fresh(zone, at, STALE_FOR):
@@ -166,7 +165,7 @@ class Source:
         """
         now = self.clock.now()
         if end - start > LONG:
-            return self._history(zone, start, end)
+            return self._history(zone, start, end, wait_s, patience)
         kept = self.kept.covering(zone, start, end)
         if kept is not None:
             age = now - kept.asked_at
@@ -186,8 +185,10 @@ class Source:
             return found.series
         raise question.error or self._too_slow()
 
-    def _history(self, zone: str, start: datetime, end: datetime) -> IntensitySeries:
-        """So much of the past as no decision waits for: whoever learns from it waits, and keeps it."""
+    def _history(
+        self, zone: str, start: datetime, end: datetime, wait_s: float, patience: Patience
+    ) -> IntensitySeries:
+        """So much of the past that whoever learns from it keeps it."""
         found: list[IntensitySeries] = []
 
         def ask() -> None:
@@ -195,7 +196,7 @@ class Source:
             self._check(found[0], zone)
 
         question = self._put(("history", zone, start, end), ask)
-        waited_s(question, HISTORY_WAIT_S, self.clock)
+        patience.spent(waited_s(question, wait_s, self.clock))
         if found and question.over.is_set() and question.error is None:
             return found[0]
         raise question.error or self._too_slow()

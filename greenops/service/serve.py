@@ -14,7 +14,7 @@ from greenops.config import Settings
 from greenops.pipeline.assemble import assemble, intensities
 from greenops.pipeline.footprint import Footprint
 from greenops.pipeline.forecast_watch import ForecastWatch
-from greenops.pipeline.grid import load_grid
+from greenops.pipeline.grid import GridContext, last_successes
 from greenops.pipeline.lake_packing import Packing
 from greenops.pipeline.local_forecasts import in_background
 from greenops.ports import Clock
@@ -57,7 +57,7 @@ def serve(settings: Settings, clock: Clock, tell: Callable[[str], None]) -> None
             f"OTLP gRPC {doors.ports.otlp_grpc}, OTLP HTTP {doors.ports.otlp_http}"
         )
         packing.start()
-        observe = _observer(settings, clock, telemetry)
+        observe = _observer(settings, clock, telemetry, control.grid)
         watch = ForecastWatch(
             control.grid.provider,
             control.zones,
@@ -76,8 +76,9 @@ def serve(settings: Settings, clock: Clock, tell: Callable[[str], None]) -> None
         control.close()
 
 
-def _observer(settings: Settings, clock: Clock, telemetry: Telemetry) -> Callable[[], None]:
-    grid = load_grid(settings, clock)
+def _observer(
+    settings: Settings, clock: Clock, telemetry: Telemetry, grid: GridContext
+) -> Callable[[], None]:
     checkpoints = settings.state / "ledger" / "checkpoints"
     zones = {region.id: region.zone or "" for region in grid.regions}
 
@@ -88,8 +89,8 @@ def _observer(settings: Settings, clock: Clock, telemetry: Telemetry) -> Callabl
         signed = [path.stat().st_mtime for path in checkpoints.glob("*.txt")]
         if signed:
             telemetry.checkpoint(datetime.fromtimestamp(max(signed), UTC))
-        if found:
-            telemetry.provider_success(grid.provider.name, clock.wall())
+        for provider, at in last_successes(grid, clock, answered=bool(found)).items():
+            telemetry.provider_success(provider, at)
 
     return observe
 

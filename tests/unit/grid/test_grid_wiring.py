@@ -14,7 +14,7 @@ from greenops.errors import DataMissing, UsageError
 from greenops.grid.factors import intensity_at
 from greenops.grid.regions import RegionTable
 from greenops.pipeline import grid as wiring
-from greenops.pipeline.grid import GridContext, fresh_factors, load_grid
+from greenops.pipeline.grid import GridContext, fresh_factors, last_successes, load_grid
 from greenops.ports import GridProvider
 from greenops.testing.clock import FakeClock
 from greenops.testing.grid import START, FakeGrid
@@ -134,3 +134,15 @@ def test_where_no_provider_has_a_forecast_the_zone_s_past_tells_one():
         beside.forecast("PL", may)
     work.pop()()
     assert beside.forecast("PL", may) == at_once.forecast("PL", may)
+
+
+def test_the_last_success_is_told_by_provider_and_only_of_data(monkeypatch, tmp_path):
+    clock = FakeClock(NOW)
+    shipped = load_grid(Settings(), clock)
+    monkeypatch.setattr(wiring, "load", lambda group, name: lambda: FakeGrid({"Z": range(96)}))
+    chained = load_grid(Settings(provider="mine,shipped", state=tmp_path, grid_wait_s=30), clock)
+
+    assert last_successes(shipped, clock, answered=False) == {}
+    assert last_successes(shipped, clock, answered=True) == {"shipped": clock.wall()}
+    chained.provider.actual("Z", NOW, NOW + HOUR)
+    assert last_successes(chained, clock, answered=False)["fake"] == clock.wall()

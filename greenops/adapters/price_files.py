@@ -132,7 +132,7 @@ def _check(declared: Declared) -> None:
             "GO0331",
             "`time_zone` is missing: a day's prices are known from 12:45 of the day before, in the market's time",
             at=declared.at,
-            fix="write `time_zone: Europe/Berlin`, or as it is",
+            fix="write `time_zone: Europe/Berlin`, or what it is",
         )
 
 

@@ -119,7 +119,7 @@ def _check_whole(found: Mapping[Key, Series]) -> None:
             raise Fault(
                 "the only row of its series, so nothing says how long its value holds",
                 "time",
-                "declare `step: 1h`, or as it is",
+                "declare `step: 1h`, or what it is",
                 line=series.line,
             )
 

@@ -150,7 +150,7 @@ class _ParquetTable:
                 number = 0
                 for batch in file.iter_batches(columns=names):
                     table = {
-                        ours: batch.column(name).to_pylist()
+                        ours: _plain(batch.column(name))
                         for ours, name in zip(places, names, strict=True)
                     }
                     for cells in zip(*table.values(), strict=True):
@@ -166,6 +166,16 @@ class _ParquetTable:
             where = f"row {line}, column `{self._declared.theirs(fault.column)}`: "
         at = Location(str(self._declared.path))
         return DataMissing("GO0332", where + fault.what, at=at, fix=fault.fix)
+
+
+def _plain(column: Any) -> list[Any]:
+    """Values of a column; times in microseconds, since nanoseconds would come as pandas' own where it is installed."""
+    import pyarrow as pa
+
+    if pa.types.is_timestamp(column.type):
+        column = column.cast(pa.timestamp("us", column.type.tz), safe=False)
+    values: list[Any] = column.to_pylist()
+    return values
 
 
 def _places(

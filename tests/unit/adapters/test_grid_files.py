@@ -119,10 +119,12 @@ def test_a_forecast_is_the_newest_issued_by_then(tmp_path):
         grid.forecast("DE", DAY + 12 * HOUR)
 
 
-def test_parquet_is_taken_with_nulls_as_gaps(tmp_path):
+@pytest.mark.parametrize("unit", ["s", "ms", "ns"])
+@pytest.mark.parametrize("place", ["UTC", "Europe/Berlin"])
+def test_parquet_is_taken_with_nulls_as_gaps(tmp_path, unit, place):
     table = pa.table(
         {
-            "time": pa.array([DAY, DAY + HOUR, DAY + 2 * HOUR], pa.timestamp("ms", "UTC")),
+            "time": pa.array([DAY, DAY + HOUR, DAY + 2 * HOUR], pa.timestamp(unit, place)),
             "zone": pa.array(["DE"] * 3).dictionary_encode(),
             "value": pa.array([300.0, None, 310.0]),
         }
@@ -133,6 +135,7 @@ def test_parquet_is_taken_with_nulls_as_gaps(tmp_path):
 
     series = grid.actual("DE", DAY, DAY + 3 * HOUR)
     assert series.values == (300, None, 310)
+    assert type(series.start) is datetime
     assert series.kind.basis is Basis.MARKET
 
 

@@ -22,10 +22,8 @@ from greenops.plan.intensity import TICK
 
 CELLS: Final = 2**19
 """Ways that are made at once: some 80 bytes each under the shipped policies, 40 MB in all."""
-FEW: Final = 2**14
-"""Cells that are made in one go even where most of them only fill the lines."""
-FULL: Final = 0.5
-"""Least share of a larger part that must be real ways."""
+FILLED: Final = 2**16
+"""Cells that may only fill lines for a run to come into a part: another part would cost as much."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -195,10 +193,11 @@ def _words(figures: Figures, name: str) -> tuple[Any, Any]:
 def cubes(figures: Figures, cells: int = CELLS) -> Iterator[Cube]:
     """The whole fleet in parts of at most so many cells, or one run's own where those are more.
 
-    Runs of the same places and number of starts come together, so that little only fills lines.
+    Runs of about as many starts and the same places come together, so that little only fills lines.
     """
     fleet = figures.fleet
-    order = np.lexsort((fleet.starts, fleet.reach))
+    about = np.frexp(fleet.starts.astype(np.float64))[1]
+    order = np.lexsort((fleet.starts, fleet.reach, about))
     part = _Part(fleet)
     for run in _alike(fleet, order):
         rest = run
@@ -232,31 +231,33 @@ class _Part:
     places: frozenset[int] = frozenset()
     count: int = 0
     size: int = 0
-    real: int = 0
 
     def room(self, run: Ints, cells: int) -> int:
         """How many of these like runs may come in too; the first may always."""
-        first = int(run[0])
-        own = self.fleet.reaches[int(self.fleet.reach[first])]
-        places, count = self.places | set(own), max(self.count, int(self.fleet.starts[first]))
-        width = 1 + len(places) * count
-        most = cells // width - self.size
-        if not self.jobs:
+        own, width = self._width(run), 1 + len(self.places) * self.count
+        places, count = self.places | self._reach(run), self._count(run)
+        wider = 1 + len(places) * count
+        most = cells // wider - self.size
+        if not self.size:
             return min(len(run), max(1, most))
         fits = min(len(run), most)
-        real = self.real + fits * (1 + len(own) * int(self.fleet.starts[first]))
-        whole = width * (self.size + fits)
-        return fits if fits > 0 and (whole <= FEW or real >= FULL * whole) else 0
+        filled = (wider - width) * self.size + (wider - own) * fits
+        return fits if fits > 0 and filled <= FILLED else 0
 
     def take(self, run: Ints) -> None:
         """Take in like runs."""
-        first = int(run[0])
-        own = self.fleet.reaches[int(self.fleet.reach[first])]
         self.jobs.append(run)
-        self.places |= set(own)
-        self.count = max(self.count, int(self.fleet.starts[first]))
+        self.places, self.count = self.places | self._reach(run), self._count(run)
         self.size += len(run)
-        self.real += len(run) * (1 + len(own) * int(self.fleet.starts[first]))
+
+    def _reach(self, run: Ints) -> frozenset[int]:
+        return frozenset(self.fleet.reaches[int(self.fleet.reach[run[0]])])
+
+    def _count(self, run: Ints) -> int:
+        return max(self.count, int(self.fleet.starts[run[0]]))
+
+    def _width(self, run: Ints) -> int:
+        return 1 + len(self._reach(run)) * int(self.fleet.starts[run[0]])
 
     def cube(self, figures: Figures) -> Cube:
         """What was put together."""

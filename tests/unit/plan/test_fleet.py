@@ -163,17 +163,18 @@ def test_a_part_of_the_cube_never_has_more_cells_than_it_may_but_for_one_run_alo
     assert len(parts) > 5
 
 
-def test_like_runs_come_together_and_little_only_fills_the_lines():
+def test_like_runs_come_together_in_few_parts_and_most_cells_are_ways():
     rng = random.Random(6)
     among = options(rng)
-    jobs = [a_job(rng, [e.region.id for e in among], at) for at in range(3_000)]
+    jobs = [a_job(rng, [e.region.id for e in among], at) for at in range(6_000)]
 
     parts = list(cubes(Figures(Fleet.of(table(jobs), among, NOW)), 2**16))
 
     real = [each.real() for each in parts]
-    large = [each for each in real if each.size > 2**14]
-    assert large
-    assert all(each.mean() >= 0.5 for each in large)
+    ways, cells = sum(each.sum() for each in real), sum(each.size for each in real)
+    assert ways > 2**16
+    assert ways > 0.5 * cells
+    assert len(parts) < 3 * ways / 2**16 + 5
 
 
 @pytest.mark.parametrize("unit", [1, 1000, 10**6, 60 * 10**6, 1800 * 10**6])

@@ -8,8 +8,10 @@ import json
 
 import pytest
 
+from greenops.adapters.eia930 import ZONES as EIA_ZONES
+from greenops.adapters.electricity_maps import ElectricityMaps
 from greenops.adapters.shipped_grid import DATA, shipped_annual, shipped_regions
-from greenops.pipeline.grid_zones import ZoneNames
+from greenops.pipeline.grid_zones import ZoneNames, as_listed
 
 REGIONS = {each.id: each for each in shipped_regions()}
 
@@ -100,3 +102,23 @@ def test_one_zone_is_found_under_the_name_of_another_source():
 
     assert names.groups["US-CAL-CISO"][0] == "CISO"
     assert "US-CAL-CISO" in names.groups["CISO"]
+
+
+def test_every_region_can_be_asked_for_at_the_source_with_most_zones(monkeypatch):
+    monkeypatch.setenv("GREENOPS_ELECTRICITYMAPS_TOKEN", "none")
+    listed = ElectricityMaps().zones()
+
+    found = as_listed(REGIONS.values(), listed)
+
+    known = {each.id for each in listed}
+    assert [each.id for each in found if each.zone not in known] == []
+    assert next(each for each in found if each.id == "us-west-1").zone == "CISO"
+    assert next(each for each in found if each.id == "norwayeast").zone == "NO-NO1"
+
+
+def test_an_american_region_has_its_zone_by_the_name_of_the_form():
+    found = {each.id: each.zone for each in as_listed(REGIONS.values(), EIA_ZONES)}
+
+    assert (found["us-central1"], found["us-central2"]) == ("MISO", "SWPP")
+    assert (found["us-west-1"], found["westus3"]) == ("CISO", "AZPS")
+    assert found["eu-west-3"] is None

@@ -22,8 +22,8 @@ from greenops.plan.intensity import TICK
 
 CELLS: Final = 2**19
 """Ways that are made at once: some 80 bytes each under the shipped policies, 40 MB in all."""
-FILLED: Final = 2**16
-"""Cells that may only fill lines for a run to come into a part: another part would cost as much."""
+FILLED: Final = 2**17
+"""Cells of a part that may only fill its lines: one or two parts more would cost as much."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -231,17 +231,17 @@ class _Part:
     places: frozenset[int] = frozenset()
     count: int = 0
     size: int = 0
+    real: int = 0
 
     def room(self, run: Ints, cells: int) -> int:
         """How many of these like runs may come in too; the first may always."""
-        own, width = self._width(run), 1 + len(self.places) * self.count
         places, count = self.places | self._reach(run), self._count(run)
         wider = 1 + len(places) * count
         most = cells // wider - self.size
         if not self.size:
             return min(len(run), max(1, most))
         fits = min(len(run), most)
-        filled = (wider - width) * self.size + (wider - own) * fits
+        filled = wider * (self.size + fits) - self.real - self._width(run) * fits
         return fits if fits > 0 and filled <= FILLED else 0
 
     def take(self, run: Ints) -> None:
@@ -249,6 +249,7 @@ class _Part:
         self.jobs.append(run)
         self.places, self.count = self.places | self._reach(run), self._count(run)
         self.size += len(run)
+        self.real += self._width(run) * len(run)
 
     def _reach(self, run: Ints) -> frozenset[int]:
         return frozenset(self.fleet.reaches[int(self.fleet.reach[run[0]])])

@@ -54,8 +54,6 @@ MARGINAL = {
     ("azure", "westus2"): "BPA",
 }
 """Marginal regions of places that the table takes for one another."""
-EIA = {"US-CENT-SWPP": "SWPP", "US-MIDW-MISO": "MISO"}
-"""What Form EIA-930 calls a zone, where neither our name nor that of its marginal region is the same."""
 AWS_MEAN_WUE = 0.18
 """AWS's mean of all its sites in 2023 [L/kWh]; the table puts it wherever it has no own figure."""
 
@@ -115,7 +113,7 @@ def zone_names(zones: dict[Key, str], marginal: dict[Key, str]) -> dict[Key, lis
     for key, zone in zones.items():
         alike = of_zone[zone]
         own = marginal.get(key) or (next(iter(alike)) if len(alike) == 1 else None)
-        found[key] = list(dict.fromkeys(each for each in (zone, own, EIA.get(zone)) if each))
+        found[key] = list(dict.fromkeys(each for each in (zone, own) if each))
     return found
 
 

@@ -153,6 +153,9 @@ def _grid() -> Finding:
         forecast = grid.provider.forecast(zone, clock.now())
     except DataMissing as error:
         return Finding("grid", "warn", f"{error}; until then jobs run now, carbon is annual")
+    if forecast.degraded:
+        said = f"{forecast.id}, degraded: {forecast.degraded}; look with `greenops grid check`"
+        return Finding("grid", "warn", said)
     return Finding("grid", "ok", f"{grid.provider.name}: {forecast.id}")
 
 

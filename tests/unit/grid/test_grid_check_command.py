@@ -2,10 +2,12 @@
 
 import argparse
 import json
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
+from greenops.cli import doctor
 from greenops.cli import grid as commands
 from greenops.domain.grid import Factors, SeriesKind, Signal
 from greenops.errors import (
@@ -15,8 +17,10 @@ from greenops.errors import (
     ExitCode,
     UsageError,
 )
+from greenops.grid.regions import RegionTable
 from greenops.pipeline import grid as wiring
 from greenops.pipeline.grid_check import State, look_at_all
+from greenops.pipeline.grid_context import GridContext
 from greenops.testing.clock import FakeClock
 from greenops.testing.grid import START, FakeGrid
 from greenops.testing.grid_faults import FaultyGrid
@@ -186,3 +190,19 @@ def test_prices_of_an_unknown_zone_or_provider_are_told(run):
         run("prices", "ATLANTIS")
     with pytest.raises(UsageError, match="GO0802"):
         run("prices", "DE", "--provider", "nobody")
+
+
+def test_doctor_warns_of_a_forecast_that_only_stands_in(monkeypatch, tmp_path):
+    class Degraded(FakeGrid):
+        def forecast(self, zone, at):
+            return replace(super().forecast(zone, at), degraded="usual course: away")
+
+    monkeypatch.chdir(tmp_path)
+    context = GridContext(Degraded(DAYS), RegionTable.of([]), {})
+    monkeypatch.setattr(wiring, "load_grid", lambda *_: context)
+    monkeypatch.setenv("GREENOPS_REPLAY", f"{NOW:%Y-%m-%dT%H:%M:%SZ}@2026-11-23T00:00:00Z@0.000001")
+
+    found = doctor._grid()
+
+    assert found.state == "warn"
+    assert "usual course: away; look with `greenops grid check`" in found.detail

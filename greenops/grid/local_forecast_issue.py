@@ -59,24 +59,21 @@ def issue(past: IntensitySeries, at: datetime, drivers: Floats | None = None) ->
         ValueError: The past is shorter than 60 days, has too many gaps, or its steps do not make
             whole hours.
     """
-    values, start = hourly(past)
-    known = max(0, (at - start) // HOUR)
-    values = values[: 1 + max(np.flatnonzero(np.isfinite(values[:known])), default=-1)]
+    values, start = _known(past, at)
     beside = None if drivers is None else drivers[: len(values)]
     quality = _tried(past, values, start, beside)
     foretold = _foretell(values, start, beside)
     issued = start + len(values) * HOUR
-    model = MODEL if drivers is None else f"{MODEL}+drivers"
     saw = hashlib.sha256(values.tobytes() + (b"" if beside is None else beside.tobytes()))
     mean, low, high = (_grams(each[0]) for each in (foretold.mean, foretold.low, foretold.high))
     forecast = Forecast(
         past.zone,
-        replace(past.kind, source=f"{model}/{past.kind.source}"),
+        replace(past.kind, source=f"{_model(drivers)}/{past.kind.source}"),
         issued,
         HOUR,
         mean,
         issued_at=issued,
-        id=f"{model}/{past.zone}/{issued:%Y-%m-%dT%H:%MZ}/{saw.hexdigest()[:8]}",
+        id=f"{_model(drivers)}/{past.zone}/{issued:%Y-%m-%dT%H:%MZ}/{saw.hexdigest()[:8]}",
         low=tuple(map(min, low, mean)),
         high=tuple(map(max, high, mean)),
     )
@@ -92,9 +89,19 @@ def trial(
     Raises:
         ValueError: The steps of the past do not make whole hours.
     """
+    values, start = _known(past, at)
+    return _tried(past, values, start, None if drivers is None else drivers[: len(values)])
+
+
+def _model(drivers: Floats | None) -> str:
+    return MODEL if drivers is None else f"{MODEL}+drivers"
+
+
+def _known(past: IntensitySeries, at: datetime) -> tuple[Floats, datetime]:
+    """Whole hours that were over at an instant, up to the last one that is known."""
     values, start = hourly(past)
     values = values[: max(0, (at - start) // HOUR)]
-    return _tried(past, values, start, None if drivers is None else drivers[: len(values)])
+    return values[: 1 + max(np.flatnonzero(np.isfinite(values)), default=-1)], start
 
 
 def _foretell(values: Floats, start: datetime, drivers: Floats | None) -> Foretold:
@@ -123,7 +130,6 @@ def _tried(
     found = model.foretell(values, origins, drivers=drivers)
     longer = np.concatenate([values, np.full(HORIZON, np.nan)])
     came = longer[origins[:, None] + np.arange(HORIZON)]
-    model_name = MODEL if drivers is None else f"{MODEL}+drivers"
     return measured(
         Compared(
             found.mean,
@@ -132,7 +138,7 @@ def _tried(
             came,
         ),
         zone=past.zone,
-        source=f"{model_name}/{past.kind.source}",
+        source=f"{_model(drivers)}/{past.kind.source}",
         since=start + cut * HOUR,
         until=start + end * HOUR,
     )

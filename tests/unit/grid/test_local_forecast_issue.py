@@ -55,9 +55,11 @@ def test_it_starts_where_what_is_known_ends_and_names_model_and_last_hour():
 def test_hours_that_are_not_known_yet_move_the_issue_back():
     late = [*PAST[:-3], None, None, None]
 
-    found = issue(series(late), START + 120 * DAY).forecast
+    found = issue(series(late), START + 120 * DAY)
 
-    assert found.issued_at == START + 120 * DAY - 3 * HOUR
+    assert found.forecast.issued_at == START + 120 * DAY - 3 * HOUR
+    assert found.quality.until == found.forecast.issued_at
+    assert found.quality == trial(series(late), START + 120 * DAY)
 
 
 @pytest.mark.feature("A3")

@@ -39,6 +39,11 @@ class Run:
     rows: int | None = None
 
 
+STAGES: Final = "stages"
+"""Column of decisions that files of earlier versions lack: absent there, and null once packed; what it
+says stands in the record too."""
+
+
 @dataclass(frozen=True, slots=True)
 class Part:
     """A file and those of its rows that count.

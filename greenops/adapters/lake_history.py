@@ -14,8 +14,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from greenops.adapters.lake_files import Part, parts
+from greenops.adapters.lake_files import STAGES, Part, parts
 from greenops.adapters.lake_pieces import Piece, mapped, pieces_of, read_all, rows_of, sound
+from greenops.domain.budget import stages_among
 from greenops.domain.record import canonical
 
 NAME: Final = "decision_id"
@@ -32,6 +33,8 @@ DECISION: Final = pa.schema(
     ]
 )
 """What is read of each decision; see `parquet_lake`."""
+STAGED: Final = DECISION.append(pa.field(STAGES, WORD))
+"""The same with the stages of budgets that were in force, as JSON; null where nothing tells them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,23 +95,37 @@ class LakeHistory:
         return tuple(sorted(date.fromisoformat(each) for each in found))
 
     def batches(
-        self, days: Iterable[date], columns: Sequence[str], rows: int = BATCH
+        self,
+        days: Iterable[date],
+        columns: Sequence[str],
+        rows: int = BATCH,
+        *,
+        staged: bool = False,
     ) -> Iterator[RecordedBatch]:
         """Decisions of some days; the next batch is read while one is looked at.
+
+        Args:
+            days: Simulated days.
+            columns: Of the candidates.
+            rows: Candidates that are read together, about.
+            staged: Tell the stages of budgets that were in force, too.
 
         Raises:
             DataMissing: A file is damaged; names it.
         """
-        batches = (each for day in days for each in self._of_day(day, columns, rows))
+        schema = STAGED if staged else DECISION
+        batches = (each for day in days for each in self._of_day(day, columns, rows, schema))
         with ThreadPoolExecutor(1, "lake") as reader:
             coming: Future[RecordedBatch | None] = reader.submit(next, batches, None)
             while (batch := coming.result()) is not None:
                 coming = reader.submit(next, batches, None)
                 yield batch
 
-    def _of_day(self, day: date, columns: Sequence[str], rows: int) -> Iterator[RecordedBatch]:
+    def _of_day(
+        self, day: date, columns: Sequence[str], rows: int, schema: pa.Schema
+    ) -> Iterator[RecordedBatch]:
         name = f"day={day.isoformat()}"
-        decisions = self._decisions(self._folder / "decisions" / name)
+        decisions = _decisions(self._folder / "decisions" / name, schema)
         places = {each: at for at, each in enumerate(decisions.column("id").to_pylist())}
         tables: list[pa.Table] = []
         pieces: list[Piece] = []
@@ -121,9 +138,10 @@ class LakeHistory:
         if tables:
             yield _batch(decisions, places, tables, pieces)
 
-    def _decisions(self, folder: Path) -> pa.Table:
-        tables = [_decided(part) for part in parts(folder, mapped)]
-        return pa.concat_tables([DECISION.empty_table(), *tables]).unify_dictionaries()
+
+def _decisions(folder: Path, schema: pa.Schema) -> pa.Table:
+    tables = [_decided(part, schema) for part in parts(folder, mapped)]
+    return pa.concat_tables([schema.empty_table(), *tables]).unify_dictionaries()
 
 
 def _whole_jobs(folder: Path, columns: Sequence[str]) -> Iterator[list[tuple[pa.Table, Piece]]]:
@@ -189,24 +207,48 @@ def _batch(
     )
 
 
-def _decided(part: Part) -> pa.Table:
+def _decided(part: Part, schema: pa.Schema) -> pa.Table:
     with sound(part.path):
         file = pq.ParquetFile(part.source)
-        names, pieces = DECISION.names, pieces_of(part, file)
-        old = not set(names) <= set(file.schema_arrow.names)
-        columns = ["record"] if old else names
+        pieces, there = pieces_of(part, file), set(file.schema_arrow.names)
+        old = not set(DECISION.names) <= there
+        columns = ["record"] if old else [each for each in schema.names if each in there]
         tables = [rows_of(file, each, columns) for each in pieces]
         if not tables:
-            return DECISION.empty_table()
-        if not old:
-            return pa.concat_tables([each.cast(DECISION) for each in tables])
-        return _from_records(pa.concat_tables(tables).column("record").to_pylist())
+            return schema.empty_table()
+        if old:
+            records = pa.concat_tables(tables).column("record").to_pylist()
+            return _from_records(records, schema)
+        found = [
+            each if STAGES in columns or schema is DECISION else _unstaged(each) for each in tables
+        ]
+        if schema is STAGED and "record" in there:
+            found = [_staged(t, file, p) for t, p in zip(found, pieces, strict=True)]
+        return pa.concat_tables([each.cast(schema) for each in found])
 
 
-def _from_records(records: Sequence[str]) -> pa.Table:
+def _unstaged(table: pa.Table) -> pa.Table:
+    return table.append_column(STAGES, pa.nulls(len(table), pa.string()))
+
+
+def _staged(table: pa.Table, file: pq.ParquetFile, piece: Piece) -> pa.Table:
+    """The stages from whole records where an earlier version did not keep them in a column."""
+    if not table.column(STAGES).null_count:
+        return table
+    told = table.column(STAGES).to_pylist()
+    records = rows_of(file, piece, ["record"]).column("record").to_pylist()
+    whole = [_stages(json.loads(r)) if t is None else t for t, r in zip(told, records, strict=True)]
+    return table.drop_columns([STAGES]).append_column(STAGES, pa.array(whole, pa.string()))
+
+
+def _stages(record: dict[str, Any]) -> str:
+    return canonical(list(stages_among(record["policies"]))).decode()
+
+
+def _from_records(records: Sequence[str], schema: pa.Schema) -> pa.Table:
     """The same from whole records: files of earlier versions have nothing else."""
     rows = [_from_record(json.loads(each)) for each in records]
-    return pa.Table.from_pylist(rows, schema=DECISION)
+    return pa.Table.from_pylist(rows, schema=schema)
 
 
 def _from_record(record: dict[str, Any]) -> dict[str, Any]:
@@ -223,6 +265,7 @@ def _from_record(record: dict[str, Any]) -> dict[str, Any]:
         "held_out": made["held_out"],
         "workload_record": canonical(job["workload"]).decode() if job else None,
         "limits_record": canonical(made["limits"]).decode(),
+        STAGES: _stages(record),
     }
 
 

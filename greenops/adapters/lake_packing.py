@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 from greenops.adapters.disk import sync
 from greenops.adapters.lake_files import (
     PACK,
+    STAGES,
     Day,
     Part,
     Run,
@@ -254,6 +255,8 @@ def _opened(path: Path) -> pq.ParquetFile:
 def _rows(path: Path, file: pq.ParquetFile, group: int, schema: pa.Schema) -> pa.Table:
     try:
         table = file.read_row_group(group, columns=schema.names, use_threads=False)
+        if STAGES in schema.names and STAGES not in table.column_names:
+            table = table.append_column(STAGES, pa.nulls(len(table), schema.field(STAGES).type))
         return table.select(schema.names).cast(schema)
     except (OSError, KeyError, pa.ArrowException) as error:
         raise _Damaged(path, group) from error

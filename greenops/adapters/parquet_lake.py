@@ -17,7 +17,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from greenops.adapters.disk import sync
-from greenops.adapters.lake_files import Part, parts
+from greenops.adapters.lake_files import STAGES, Part, parts
+from greenops.domain.budget import stages_among
 from greenops.domain.console import DecisionRecord
 from greenops.domain.decision import Candidate
 from greenops.domain.record import canonical
@@ -53,9 +54,11 @@ ACCOUNTS: Final = pa.schema(
 OF_A_REPLAY: Final = (
     *(("submitted", INSTANT), ("deadline", INSTANT), ("chosen", pa.int32())),
     *(("mode", WORD), ("held_out", pa.bool_()), ("workload_record", WORD), ("limits_record", WORD)),
+    (STAGES, WORD),
 )
 """What a replay asks of a decision, so that it need not read the whole record: the place of the choice
-among the candidates, and, as canonical JSON, the workload and the limits that were in force."""
+among the candidates, and, as canonical JSON, the workload, the limits and the stages of budgets that were
+in force."""
 LATER: Final = frozenset({"start", *(name for name, _ in OF_A_REPLAY)})
 """Columns that files of earlier versions lack; absent there."""
 CANDIDATES: Final = pa.schema(
@@ -275,6 +278,8 @@ def _of_decision(row: DecisionRecord, name: str) -> object:
             return canonical(job.workload).decode() if job else None
         case "limits_record":
             return canonical(made.limits).decode()
+        case "stages":
+            return canonical(list(stages_among(row.policies))).decode()
         case _:
             return getattr(made, name)
 

@@ -78,6 +78,7 @@ def _head(report: Report) -> list[str]:
     lines = [
         f"{total.changed:,} of {total.decisions:,} decisions would change",
         f"{report.after} against {report.before}, {days}, {report.rows:,} candidates",
+        *report.assumed,
     ]
     moved = f"in effect {effect.changed:,} change"
     if effect.changed and effect.carbon_g is not None:

@@ -92,4 +92,4 @@ def _table(found: Sweep) -> str:
         f" carbon known under every value for {found.counted:,}"
     )
     end = "* no other value is as good in carbon and cost and better in one"
-    return "\n".join([told, "", *grid([head, *rows]), "", end])
+    return "\n".join([told, *found.assumed, "", *grid([head, *rows]), "", end])

@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import Final
 
 from greenops.domain.workload import Limits, Urgency
 from greenops.errors import Location
 from greenops.units import Grams, Usd
+
+OF_STAGES: Final = re.compile(r"budget/[^/]+/.+")
+"""Names of the policies that stages of budgets put in force: `budget/<name>/<percent>…`."""
+
+
+def stages_among(names: Iterable[str]) -> tuple[str, ...]:
+    """Which of the policies that were in force come from stages of budgets."""
+    return tuple(sorted(each for each in names if OF_STAGES.fullmatch(each)))
 
 
 class Every(StrEnum):

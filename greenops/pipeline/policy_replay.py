@@ -17,10 +17,11 @@ import pyarrow as pa
 from greenops.adapters.lake_history import LakeHistory, RecordedBatch
 from greenops.domain.decision import Mode
 from greenops.errors import DataMissing
+from greenops.pipeline.policy_replay_asked import Asked, AskedPart
 from greenops.pipeline.policy_replay_jobs import JobTables
+from greenops.pipeline.policy_replay_stages import Stages
 from greenops.policy import PolicySet
-from greenops.policy.choose_columns import ChoiceColumns, choose_columns, fields_of
-from greenops.policy.tables import INDEX
+from greenops.policy.choose_columns import ChoiceColumns, choose_columns
 
 FIGURES: Final = (
     "region",
@@ -60,7 +61,8 @@ class Chosen:
         rows: Row of the candidates per job.
         moves: It is enforced and not held out.
         ends: Deadline in force [us]; `NEVER` where there is none.
-        ruler: Policy whose objectives count, by its place; -1 where none does, or not known.
+        ruler: Policy whose objectives count, by its place in `Stages.rulers`; -1 where none does, or
+            not known.
     """
 
     rows: Any
@@ -71,14 +73,27 @@ class Chosen:
 
 @dataclass(slots=True)
 class Checks:
-    """What was read, and how it is known that the columns mean what the rows mean."""
+    """What was read, and how it is known that the columns mean what the rows mean.
+
+    Attributes:
+        staged: Decisions that were made under a stage of a budget, where that was asked.
+        untold: Decisions that do not tell their stages.
+    """
 
     decisions: int = 0
     rows: int = 0
     orphans: int = 0
+    staged: int = 0
+    untold: int = 0
     sampled: int = 0
     mismatches: dict[str, int] = field(default_factory=dict)
     slow: set[str] = field(default_factory=set)
+
+    def count_stages(self, stages: Any) -> None:
+        """Take in the stages that some decisions tell."""
+        told = stages.to_pylist()
+        self.untold += told.count(None)
+        self.staged += sum(each not in {None, "[]"} for each in told)
 
     def add(self, found: ChoiceColumns) -> None:
         """Take in what one batch of one side said of itself."""
@@ -86,37 +101,6 @@ class Checks:
         self.slow |= found.slow
         for text, count in found.mismatches.items():
             self.mismatches[text] = self.mismatches.get(text, 0) + count
-
-
-@dataclass(frozen=True, slots=True)
-class _Asked:
-    """A batch as every side is asked about it.
-
-    Attributes:
-        named: Its candidates under the names that rules use.
-        starts: Row of each decision's baseline.
-        fields: Fields that some rule names.
-    """
-
-    batch: RecordedBatch
-    named: pa.Table
-    starts: Any
-    fields: frozenset[str]
-    sample: int
-
-    @classmethod
-    def of(cls, batch: RecordedBatch, fields: frozenset[str], sample: int) -> _Asked:
-        names = batch.candidates.column_names
-        job = batch.candidates.column(INDEX).to_numpy()
-        return cls(
-            batch,
-            batch.candidates.rename_columns(
-                [each if each == INDEX else f"candidate.{each}" for each in names]
-            ),
-            np.searchsorted(job, np.arange(batch.decisions.num_rows, dtype=job.dtype)),
-            fields,
-            sample,
-        )
 
 
 @dataclass(slots=True)
@@ -135,6 +119,7 @@ class Replayer:
     last: date | None = None
     checks: Checks = field(default_factory=Checks)
     tables: dict[int, JobTables] = field(default_factory=dict)
+    stages: dict[int, Stages] = field(default_factory=dict)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def days(self) -> list[date]:
@@ -176,44 +161,62 @@ class Replayer:
             | {each[9:] for each in fields if each.startswith("baseline.")}
         )
         with ThreadPoolExecutor(len(os.sched_getaffinity(0)), "replay") as workers:
-            for batch in history.batches(days, columns):
+            for batch in history.batches(days, columns, staged=self.staged):
                 self.checks.orphans += batch.orphans
                 if not batch.decisions.num_rows:
                     continue
                 day = batch.decisions.column("decided_at")[0].as_py().date()
-                asked = _Asked.of(batch, fields, SAMPLE if day in sampled else 0)
+                asked = Asked.of(batch, fields, SAMPLE if day in sampled else 0)
                 sampled.discard(day)
                 self.checks.decisions += batch.decisions.num_rows
                 self.checks.rows += batch.candidates.num_rows
+                if self.staged:
+                    self.checks.count_stages(batch.decisions.column("stages"))
                 sides = range(len(self.sides))
                 chosen = list(workers.map(lambda at, asked=asked: self._chosen(at, asked), sides))
                 yield batch, asked.starts, chosen
 
     def _fields(self) -> frozenset[str]:
-        given = [fields_of(each.policies) for each in self.sides if each.policies is not None]
-        return frozenset().union(*given)
+        asked = [at for at, each in enumerate(self.sides) if each.policies is not None]
+        return frozenset().union(*(self.of_stages(at).fields() for at in asked))
 
-    def _chosen(self, at: int, asked: _Asked) -> Chosen:
-        policies, batch = self.sides[at].policies, asked.batch
-        if policies is None:
-            return _recorded(batch, asked.starts)
-        jobs = self.job_tables(at).table(batch, asked.starts, asked.fields)
+    @property
+    def staged(self) -> bool:
+        """Can stages of budgets bind a decision of some side?"""
+        sides = range(len(self.sides))
+        return any(self.of_stages(at).binds for at in sides)
+
+    def _chosen(self, at: int, asked: Asked) -> Chosen:
+        if self.sides[at].policies is None:
+            return _recorded(asked.batch, asked.starts)
+        jobs = self.job_tables(at).table(asked.batch, asked.starts, asked.fields)
+        groups = self.of_stages(at).groups(asked.batch.decisions)
+        found = [
+            self._of_group(at, policies, asked.part(places), jobs) for policies, places in groups
+        ]
+        return found[0] if len(found) == 1 else _joined(found, [places for _, places in groups])
+
+    def _of_group(self, at: int, policies: PolicySet, asked: AskedPart, jobs: pa.Table) -> Chosen:
+        """What decisions choose that were made under the same stages of budgets."""
         found = choose_columns(
-            policies,
-            jobs,
-            asked.named,
-            lambda: batch.source.column("id"),
-            sample=asked.sample,
+            policies, asked.jobs(jobs), asked.named, asked.ids, sample=asked.sample
         )
         with self.lock:
             self.checks.add(found)
         ends, known = found.ends.values.ravel(), found.ends.ok
         return Chosen(
-            found.rows,
+            asked.rows(found.rows),
             found.moves,
             ends if known is None else np.where(known.ravel(), ends, NEVER),
-            found.ruler,
+            self.of_stages(at).ruler(policies, found.ruler),
         )
+
+    def of_stages(self, at: int) -> Stages:
+        """The policies of a side under the stages of their budgets."""
+        policies = self.sides[at].policies
+        if at not in self.stages:
+            self.stages[at] = Stages(policies or PolicySet((), {}))
+        return self.stages[at]
 
     def job_tables(self, at: int) -> JobTables:
         """What makes the jobs of a side's policies."""
@@ -221,6 +224,14 @@ class Replayer:
         if at not in self.tables:
             self.tables[at] = JobTables(policies or PolicySet((), {}))
         return self.tables[at]
+
+
+def _joined(found: Sequence[Chosen], places: Sequence[Any]) -> Chosen:
+    """The choices of all decisions of a batch, in its order."""
+    order = np.argsort(np.concatenate(places))
+    names = ("rows", "moves", "ends", "ruler")
+    whole = {n: np.concatenate([getattr(e, n) for e in found])[order] for n in names}
+    return Chosen(**whole)
 
 
 def _recorded(batch: RecordedBatch, starts: Any) -> Chosen:

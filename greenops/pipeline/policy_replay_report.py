@@ -13,7 +13,7 @@ from greenops.adapters.lake_history import RecordedBatch
 from greenops.errors import DataMissing
 from greenops.pipeline.policy_replay import NEVER, Chosen, Replayer
 from greenops.pipeline.policy_replay_sums import NO_FIGURE, Figures, Sums, Two
-from greenops.pipeline.policy_replay_words import MostChanged, Seen, told
+from greenops.pipeline.policy_replay_words import MostChanged, Seen, assumed, told
 
 MOST: Final = 10
 """Decisions that are told one by one."""
@@ -84,6 +84,7 @@ class Report:
         rows: Candidates that were looked at.
         orphans: Candidates left out: their decision is not in the lake, or lacks its job.
         differ: Rule, or `choice` → answers on which the two evaluators differ; empty is as it should be.
+        assumed: Sentences on what the comparison takes as it was.
     """
 
     before: str
@@ -98,6 +99,7 @@ class Report:
     orphans: int = 0
     sampled: int = 0
     differ: dict[str, int] = field(default_factory=dict)
+    assumed: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -127,7 +129,7 @@ class _Book:
     def _groups(self, batch: RecordedBatch, after: Chosen) -> tuple[Any, Any]:
         """Workload and owner of each job: its team, else who owns the policy that rules it."""
         at = next(i for i in (1, 0) if self.replayer.sides[i].policies is not None)
-        tables, policies = self.replayer.job_tables(at), self.replayer.sides[at].policies
+        tables, rulers = self.replayer.job_tables(at), self.replayer.of_stages(at).rulers
         column = batch.decisions.column("workload_record").combine_chunks()
         codes = column.indices.to_numpy(zero_copy_only=False)
         known = [tables.workload(each) for each in column.dictionary.to_pylist()]
@@ -136,7 +138,7 @@ class _Book:
         owners = []
         for code, ruler in pairs.T.tolist():
             team = known[code].team
-            rules = policies.policies[ruler] if policies and ruler >= 0 else None
+            rules = rulers[ruler] if ruler >= 0 else None
             owners.append(team or (rules.owners[0] if rules and rules.owners else "no owner"))
         owner_names, owner_places = _distinct(owners)
         return (names, places[codes]), (owner_names, owner_places[inverse.ravel()])
@@ -193,6 +195,7 @@ def compare(replayer: Replayer) -> Report:
         orphans=replayer.checks.orphans,
         sampled=replayer.checks.sampled,
         differ=differ,
+        assumed=assumed(replayer),
     )
 
 

@@ -13,6 +13,7 @@ import numpy as np
 from greenops.errors import UsageError, nearest
 from greenops.pipeline.policy_replay import NEVER, Replayer, Side
 from greenops.pipeline.policy_replay_sums import Figures
+from greenops.pipeline.policy_replay_words import assumed
 from greenops.policy import compile_policies
 from greenops.policy.document import Node, documents
 
@@ -52,6 +53,7 @@ class Sweep:
     Attributes:
         now: The value in the file.
         counted: Decisions whose carbon is known under every value.
+        assumed: Sentences on what the comparison takes as it was.
     """
 
     policy: str
@@ -62,6 +64,7 @@ class Sweep:
     points: tuple[Point, ...]
     rows: int
     differ: dict[str, int]
+    assumed: tuple[str, ...] = ()
 
 
 def values_between(first: float, last: float, steps: int) -> list[float]:
@@ -172,6 +175,7 @@ def sweep(
         points=tuple(replace(each, pareto=_best(each, known[1:])) for each in known[1:]),
         rows=checks.rows,
         differ=dict(checks.mismatches),
+        assumed=assumed(replayer),
     )
 
 

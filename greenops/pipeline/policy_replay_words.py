@@ -58,6 +58,22 @@ class MostChanged:
     cost_usd: float | None = None
 
 
+def assumed(replayer: Replayer) -> tuple[str, ...]:
+    """What a replay takes as it was, in sentences; to be asked once all is replayed."""
+    if not replayer.staged:
+        return ()
+    checks = replayer.checks
+    held = f"{checks.staged:,} decision{'' if checks.staged == 1 else 's'} under one"
+    said = f"budget stages as they were recorded, {held}: a changed spend does not change them,"
+    kept = f"{said} and a budget that was not kept then counts as unspent"
+    if not checks.untold:
+        return (kept,)
+    return (
+        kept,
+        f"no stages are told by {checks.untold:,} of the decisions: judged as if none held",
+    )
+
+
 def told(seen: Seen, replayer: Replayer, *, whole: bool = False) -> tuple[MostChanged, bool]:
     """The decision in words.
 
@@ -101,9 +117,9 @@ def _said(
     at: int, seen: Seen, replayer: Replayer, places: Sequence[Candidate], *, whole: bool
 ) -> _Said | None:
     """What a side's policies say of the run; none of what was decided then."""
-    policies = replayer.sides[at].policies
-    if policies is None:
+    if replayer.sides[at].policies is None:
         return None
+    policies = replayer.of_stages(at).in_force(seen.decision)
     now: datetime = seen.decision["decided_at"]
     job = replayer.job_tables(at).job(seen.decision)
     asked = range(1, len(places)) if whole else sorted({seen.before, seen.after} - {0})

@@ -13,7 +13,16 @@ from datetime import UTC, datetime
 from functools import cache, partial
 from typing import Final
 
-from greenops.domain.budget import Block, Budget, BudgetMode, BudgetState, Stage, Tighten
+from greenops.domain.budget import (
+    Block,
+    Budget,
+    BudgetMode,
+    BudgetState,
+    Stage,
+    Tighten,
+    Warn,
+    stages_among,
+)
 from greenops.domain.decision import Mode
 from greenops.domain.workload import Limits
 from greenops.errors import Location
@@ -74,23 +83,48 @@ def under(policies: PolicySet, states: Iterable[BudgetState]) -> PolicySet:
 
 
 def as_recorded(policies: PolicySet, documents: Iterable[str], decided_at: datetime) -> PolicySet:
-    """The policies as they held for a decision, by the names of the documents that it kept."""
-    names, states = set(documents), []
+    """The policies as they held for a decision, by the names of the documents that it kept.
+
+    Other policies than those that decided are taken as far as the same budget was spent then: a stage
+    at 50 % holds where the record has one at 80 %.
+    """
+    return under(policies, as_spent(policies, stages_among(documents), decided_at))
+
+
+def as_spent(
+    policies: PolicySet, stages: Iterable[str], decided_at: datetime
+) -> tuple[BudgetState, ...]:
+    """Where budgets stood at a decision, as far as the names of its stages' policies tell."""
+    reached: dict[str, float] = {}
+    for each in stages:
+        _, name, share, *_ = each.split("/")
+        reached[name] = max(float(share), reached.get(name, 0.0))
+    found = []
     for budget in policies.budgets:
-        left = [each.at for each in budget.stages if _left(budget, each, names)]
-        if left:
+        spent = reached.get(budget.name, 0.0)
+        held = [each.at for each in budget.stages if float(_percent(each)) <= spent]
+        if held:
             begins, ends = period(budget.every, budget.time_zone, decided_at)
-            states.append(BudgetState(budget.name, begins, ends, share=max(left)))
-    return under(policies, states)
+            found.append(BudgetState(budget.name, begins, ends, share=max(held)))
+    return tuple(found)
 
 
-def _left(budget: Budget, stage: Stage, names: Iterable[str]) -> bool:
-    made = _name(budget, stage)
-    return any(each == made or each.startswith(f"{made}/") for each in names)
+def binding(policies: PolicySet) -> tuple[Budget, ...]:
+    """Budgets whose stages can bind a decision."""
+    return tuple(
+        each
+        for each in policies.budgets
+        if each.mode is BudgetMode.ENFORCE
+        and not all(isinstance(stage.action, Warn) for stage in each.stages)
+    )
+
+
+def _percent(stage: Stage) -> str:
+    return f"{stage.at * 100:g}"
 
 
 def _name(budget: Budget, stage: Stage) -> str:
-    return f"budget/{budget.name}/{stage.at * 100:g}"
+    return f"budget/{budget.name}/{_percent(stage)}"
 
 
 def _policy(budget: Budget, stage: Stage, more: str = "") -> Policy:

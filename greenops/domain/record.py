@@ -7,7 +7,7 @@ import json
 import types
 import typing
 from collections.abc import Mapping
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from enum import Enum
 from functools import cache
 from typing import Any, TypeVar, cast
@@ -26,7 +26,7 @@ def plain(value: object) -> Any:
             return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
         case timedelta():
             return value.total_seconds()
-        case time():
+        case date() | time():
             return value.isoformat()
         case Mapping():
             return {str(key): plain(each) for key, each in value.items()}
@@ -135,8 +135,8 @@ def _restore_scalar(kind: Any, value: Any, where: str) -> Any:
         return timedelta(seconds=value)
     if kind is datetime:
         return _instant(value, where)
-    if kind is time:
-        return time.fromisoformat(value)
+    if kind in (date, time):
+        return kind.fromisoformat(value)
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     if isinstance(kind, type) and issubclass(kind, Enum):

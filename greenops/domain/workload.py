@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, time, timedelta
+from datetime import date, datetime, time, timedelta
 from enum import StrEnum
 
 from greenops.errors import Location
@@ -30,10 +30,48 @@ class Urgency(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ClockTime:
-    """A time of day on a wall clock in a named time zone."""
+    """A time of day on a wall clock in a named time zone.
+
+    Attributes:
+        days: Days of the week that count, Monday is 0; none: all do.
+        closed: Dates that do not count; none: all do.
+    """
 
     at: time
     time_zone: str
+    days: tuple[int, ...] | None = None
+    closed: tuple[date, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Blackout:
+    """When nothing may start, as a wall clock reads: an hour that comes twice is in it twice.
+
+    Attributes:
+        begins, ends: From a time of day up to another; up to one that is not later: of the next day.
+        days: Days of the week on which it begins, Monday is 0; none: on all that are no holidays.
+        dates: Dates on which it begins, whatever else; none: `days` say.
+    """
+
+    begins: time = time()
+    ends: time = time()
+    days: tuple[int, ...] | None = None
+    dates: tuple[date, ...] | None = None
+    name: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Calendar:
+    """Dates that do not count, and when nothing may start.
+
+    Attributes:
+        holidays: No schedule, deadline or blackout by days of the week falls on them; none: no date.
+    """
+
+    time_zone: str
+    holidays: tuple[date, ...] | None = None
+    blackouts: tuple[Blackout, ...] = ()
+    name: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +106,7 @@ class Workload:
         schedule: When it would run without GreenOps; none: when submitted.
         target: Name of the target (actuator) that carries decisions out.
         source: Where the file says so.
+        calendar: When it may start; none: at any time.
     """
 
     name: str
@@ -89,6 +128,7 @@ class Workload:
     target: str | None = None
     labels: Mapping[str, str] = field(default_factory=dict)
     source: Location | None = None
+    calendar: Calendar | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,8 +14,9 @@ import pyarrow as pa
 
 from greenops.adapters.lake_history import RecordedBatch
 from greenops.domain.record import restore
+from greenops.domain.wall_clock import next_local
 from greenops.domain.workload import ClockTime, Job, Limits, Workload
-from greenops.plan.guard import deadline_of, next_local, run_time
+from greenops.plan.guard import deadline_of, run_time
 from greenops.policy import PolicySet
 from greenops.policy.choose_columns import RUN_TIME
 from greenops.policy.record_tables import ARROW

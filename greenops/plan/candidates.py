@@ -10,6 +10,7 @@ from greenops.domain.decision import Candidate
 from greenops.domain.grid import Forecast, Region
 from greenops.domain.workload import Job
 from greenops.errors import UsageError
+from greenops.plan.calendar import may_start, next_open
 from greenops.plan.guard import latest_safe_start, run_time, scheduled_start
 from greenops.plan.intensity import MeanIntensity, MeanRange
 from greenops.units import Grams, GramsPerKwh, Seconds, Usd, emissions, to_joules
@@ -58,7 +59,7 @@ def batch_candidates(
     latest = latest_safe_start(job) or scheduled
     if latest < earliest:
         # Slack is gone: waiting for the schedule would only make a late run later.
-        scheduled = earliest
+        scheduled = next_open(job.workload.calendar, earliest)
     baseline = _Place(job, home, usual, now).candidate(scheduled, ON_DEMAND, BASELINE)
     found = [
         place.candidate(start, pool)
@@ -66,6 +67,7 @@ def batch_candidates(
         for place in (_Place(job, option, usual, now),)
         for pool in _pools(job, option)
         for start in _starts(earliest, latest, slot)
+        if may_start(job.workload.calendar, start)
         if not _same(option, pool, start, baseline)
     ]
     return baseline, tuple(found)

@@ -12,6 +12,7 @@ from types import MappingProxyType
 from greenops.domain.decision import Candidate, Decision, Judgement, Mode, Verdict
 from greenops.domain.record import canonical
 from greenops.domain.workload import Job
+from greenops.plan.calendar import may_start
 from greenops.plan.guard import latest_safe_start
 from greenops.plan.threshold import QUEUED
 from greenops.plan.wording import reason
@@ -63,6 +64,8 @@ def choose(
     own = verdicts.get(baseline.id)
     noncompliant = own is not None and not own.allowed
     late = latest is not None and baseline.start is not None and baseline.start > latest
+    # Nothing may start yet: its calendar, not its holder, says when a run without slack goes.
+    held_by_calendar = late and not may_start(job.workload.calendar, now)
     # There only where nothing is foretold, and the grid of now is what the rules refuse.
     stands = next((each for each in candidates if each.id == QUEUED), stands)
     chosen, runner_up = ranked[0] if ranked else stands, _second(ranked, baseline)
@@ -89,7 +92,7 @@ def choose(
         objective=judgement.objective,
         limits=judgement.limits,
         deadline=job.deadline,
-        latest_safe_start=latest,
+        latest_safe_start=baseline.start if held_by_calendar else latest,
         forecast_ids=dict(forecast_ids),
         replay=replay,
         # Law: break-glass is never held back to measure something.

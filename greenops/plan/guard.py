@@ -2,26 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Final
-from zoneinfo import ZoneInfo
 
-from greenops.domain.workload import ClockTime, Job, Workload
-
-
-def next_local(clock: ClockTime, after: datetime) -> datetime:
-    """First instant after `after` at which a wall clock shows a time of day; aware UTC.
-
-    A time that a change to daylight saving skips is read with the offset before the change (02:30
-    becomes 03:30); a time that happens twice counts the first time. Source: RFC 5545, 3.3.5.
-    """
-    zone = ZoneInfo(clock.time_zone)
-    day = after.astimezone(zone).date()
-    while True:
-        instant = datetime.combine(day, clock.at, tzinfo=zone).astimezone(UTC)
-        if instant > after:
-            return instant
-        day += timedelta(days=1)
+from greenops.domain.wall_clock import next_local
+from greenops.domain.workload import Job, Workload
+from greenops.plan.calendar import last_open, next_open
 
 
 def deadline_of(workload: Workload, submitted: datetime) -> datetime | None:
@@ -36,10 +22,14 @@ def deadline_of(workload: Workload, submitted: datetime) -> datetime | None:
 
 
 def scheduled_start(workload: Workload, submitted: datetime) -> datetime:
-    """When a run would start without GreenOps: at its schedule's next time, else when submitted."""
-    if workload.schedule is None:
-        return submitted
-    return next_local(workload.schedule, submitted - timedelta(microseconds=1))
+    """When a run would start without GreenOps: at its schedule's next time, else when submitted.
+
+    Not before a blackout of its calendar ends.
+    """
+    at = submitted
+    if workload.schedule is not None:
+        at = next_local(workload.schedule, submitted - timedelta(microseconds=1))
+    return next_open(workload.calendar, at)
 
 
 LATE: Final = timedelta(hours=1)
@@ -65,8 +55,16 @@ def run_time(workload: Workload) -> timedelta | None:
 
 
 def latest_safe_start(job: Job) -> datetime | None:
-    """Start after which the P95 run would miss the deadline; none without a deadline."""
+    """Start after which the P95 run would miss the deadline; none without a deadline.
+
+    No start may be in a blackout: the last one before it counts, or, where none is after the
+    submission, the first one after it: then its calendar alone makes the run late.
+    """
     longest = run_time(job.workload)
     if job.deadline is None or longest is None:
         return None
-    return job.deadline - longest
+    latest, calendar = job.deadline - longest, job.workload.calendar
+    if calendar is None:
+        return latest
+    opens = next_open(calendar, job.submitted)
+    return last_open(calendar, latest) if opens <= latest else max(latest, opens)

@@ -8,11 +8,12 @@ from typing import Final
 
 import numpy as np
 
+from greenops.domain.wall_clock import next_local
 from greenops.domain.workload import ClockTime, Limits
 from greenops.policy.columns import Column, Mask, Values
 from greenops.policy.frames import JOB
 from greenops.policy.kernel_numbers import EPOCH, FIRST, MICROSECOND
-from greenops.policy.schema import LIMITS, next_clock_time
+from greenops.policy.schema import LIMITS
 from greenops.policy.tables import Tables
 
 LIMIT_NAMES: Final = tuple(f"limits.{name}" for name in LIMITS)
@@ -72,7 +73,7 @@ def _known(submitted: Column, ends: Values) -> Values:
 def _clock_times(submitted: Values, clock: ClockTime) -> Values:
     found, places = np.unique(submitted, return_inverse=True)
     ends = [
-        (next_clock_time(EPOCH + timedelta(microseconds=int(each)), clock) - EPOCH) // MICROSECOND
+        (next_local(clock, EPOCH + timedelta(microseconds=int(each))) - EPOCH) // MICROSECOND
         for each in found
     ]
     return np.array(ends, np.int64)[places.reshape(submitted.shape)]

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import z3
 
+from greenops.domain.wall_clock import longest_wait
 from greenops.domain.workload import Limits, Urgency
 from greenops.policy import builtin
 from greenops.policy.evaluate import Expression, compile_node
@@ -24,8 +25,6 @@ from greenops.policy.prove_encode import Encoder
 from greenops.policy.prove_terms import Items, Term, in_range
 from greenops.policy.schema import FIELDS, LIMITS
 
-LONGEST_WAIT: Final = 3 * 86_400_000_000
-"""A time of day comes again within this [us]."""
 REGIONS: Final = "job.allowed_regions"
 """The one list among the fields."""
 MOST_ITEMS: Final = 12
@@ -189,7 +188,10 @@ def _limits(encoder: Encoder, limits: Limits) -> Any:
     if limits.deadline_within is not None:
         parts += [deadline.ok, deadline.value <= submitted + microseconds(limits.deadline_within)]
     if limits.deadline_at is not None:
-        parts += [deadline.ok, deadline.value <= submitted + LONGEST_WAIT]
+        parts += [
+            deadline.ok,
+            deadline.value <= submitted + microseconds(longest_wait(limits.deadline_at)),
+        ]
     return z3.And(parts)
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Final
-from zoneinfo import ZoneInfo
 
 from greenops.domain.decision import Candidate
-from greenops.domain.workload import ClockTime, Job, Limits, Workload
+from greenops.domain.wall_clock import next_local
+from greenops.domain.workload import Job, Limits, Workload
 from greenops.policy.evaluate import to_cel
 
 TEXT, NUMBER, TIME = "string", "double", "timestamp"
@@ -92,20 +92,8 @@ def deadline_of(job: Job, limits: Limits) -> datetime | None:
     if limits.deadline_within is not None:
         found.append(job.submitted + limits.deadline_within)
     if limits.deadline_at is not None:
-        found.append(next_clock_time(job.submitted, limits.deadline_at))
+        found.append(next_local(limits.deadline_at, job.submitted))
     return min(found, default=None)
-
-
-def next_clock_time(after: datetime, clock: ClockTime) -> datetime:
-    """The first instant after `after` at which the wall clock there shows the time."""
-    zone = ZoneInfo(clock.time_zone)
-    day = after.astimezone(zone).date()
-    for days in range(3):
-        local = datetime.combine(day + timedelta(days=days), clock.at, tzinfo=zone)
-        instant = local.astimezone(after.tzinfo)
-        if instant > after:
-            return instant
-    raise AssertionError("a wall clock shows each time within two days")
 
 
 def tightest(limits: Iterable[Limits], submitted: datetime) -> Limits:
@@ -121,7 +109,7 @@ def tightest(limits: Iterable[Limits], submitted: datetime) -> Limits:
     ]
     return Limits(
         deadline_within=least("deadline_within"),
-        deadline_at=min(clocks, key=lambda c: next_clock_time(submitted, c), default=None),
+        deadline_at=min(clocks, key=lambda c: next_local(c, submitted), default=None),
         max_cost_usd=least("max_cost_usd"),
         max_cost_increase=least("max_cost_increase"),
         max_carbon_reduction=max(reductions, default=None),

@@ -5,8 +5,13 @@ from __future__ import annotations
 from greenops.domain.budget import BudgetMode, Every, Measure
 from greenops.domain.workload import Urgency, WorkloadKind
 from greenops.policy.budget_file import MOST_STAGES, NEVER_BLOCKED, Do
+from greenops.policy.calendar_file import MOST_BLACKOUTS
 from greenops.policy.schema_parts import (
+    AT,
+    CLOCK,
     CLOCK_TIME,
+    DATE,
+    DAYS,
     IDENTIFIER,
     LIMITS,
     MAX_CARBON,
@@ -34,6 +39,38 @@ from greenops.policy.schema_parts import (
 from greenops.policy.service_plan_file import MOST_TIERS
 
 
+def calendar() -> Schema:
+    """`calendar` of a `Workload`."""
+    blackout = mapping(
+        {
+            "name": text("what it is for"),
+            "from": text('time of day at which it begins, in quotes: "17:00"', CLOCK),
+            "to": text(
+                "time of day at which it ends; one that is not later is of the next day", CLOCK
+            ),
+            "days": DAYS,
+            "dates": texts(
+                'dates on which it begins, in quotes: "2026-12-24"', least=1, pattern=DATE
+            ),
+        },
+        "nothing starts then",
+        least=1,
+    )
+    blackout["dependencies"] = {"from": ["to"], "to": ["from"], "dates": without("days")}
+    keys = {
+        "name": text("what it is called"),
+        "timeZone": CLOCK_TIME["timeZone"],
+        "holidays": texts(
+            'dates that do not count, in quotes: "2026-12-25"', least=1, pattern=DATE
+        ),
+        "blackouts": rows(blackout, "when nothing of it may start", most=MOST_BLACKOUTS),
+    }
+    made = mapping(
+        keys, "dates that do not count, and when nothing may start", required=["timeZone"]
+    )
+    return {**made, "anyOf": [{"required": ["holidays"]}, {"required": ["blackouts"]}]}
+
+
 def workload_spec() -> Schema:
     """`spec` of a `Workload`."""
     keys = {
@@ -41,7 +78,8 @@ def workload_spec() -> Schema:
         "urgency": word(Urgency, "how long it may wait"),
         "homeRegion": text("where it runs without GreenOps"),
         "allowedRegions": texts("where it may run; home always may", least=1),
-        "schedule": mapping(CLOCK_TIME, "when it runs without GreenOps", required=CLOCK_TIME),
+        "schedule": mapping(AT, "when it runs without GreenOps", required=CLOCK_TIME),
+        "calendar": calendar(),
         "duration": duration("usual run time"),
         "durationP95": duration("run time that 95 % of runs keep"),
         "energyKwh": number("usual energy of a run, of an hour for inference [kWh]"),
@@ -57,12 +95,12 @@ def workload_spec() -> Schema:
     }
     batch = where(says(kind="batch"), {"required": ["maxCost", "maxCarbon"]})
     waits = {
-        **where(says(urgency="interactive"), without("deadline", "schedule")),
+        **where(says(urgency="interactive"), without("deadline", "schedule", "calendar")),
         "else": where(says(kind="batch"), {"required": ["deadline"]}),
     }
     serves = where(
         {**says(kind="inference"), "not": {"required": ["urgency"]}},
-        without("deadline", "schedule"),
+        without("deadline", "schedule", "calendar"),
     )
     personal = without_false("dataClass", "containsPersonalData")
     made = mapping(keys, "what is to run", required=["kind", "homeRegion"])

@@ -24,6 +24,8 @@ INSTANT: Final = (
     r"^[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]"
     r"(\.[0-9]{1,9})?(Z|[+-][0-9]{2}:[0-9]{2})$"
 )
+DATE: Final = "^[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])$"
+DAY: Final = "^((mon|tue|wed|thu|fri|sat|sun)(-(mon|tue|wed|thu|fri|sat|sun))?|weekdays|weekends)$"
 PACKED: Final = "^[^/]+/[^/]+$"
 
 
@@ -146,7 +148,13 @@ CLOCK_TIME: Final = {
     "at": text('time of day, in quotes: "06:00"', CLOCK),
     "timeZone": text("name of a time zone, such as Europe/Paris"),
 }
-BOTH: Final = {"dependencies": {"at": ["timeZone"], "timeZone": ["at"]}}
+DAYS: Final = texts(
+    "days of the week that count, such as [mon-fri] or [weekdays, sun]; default: every day",
+    least=1,
+    pattern=DAY,
+)
+AT: Final = {**CLOCK_TIME, "days": DAYS}
+BOTH: Final = {"dependencies": {"at": ["timeZone"], "timeZone": ["at"], "days": ["at"]}}
 
 MAX_COST: Final = mapping(
     {"usd": number("most for one run [USD]"), "increase": percent("most above the baseline's")},
@@ -162,9 +170,7 @@ MAX_CARBON: Final = mapping(
     least=1,
 )
 DEADLINE: Final = {
-    **mapping(
-        {"within": duration("this long after submission"), **CLOCK_TIME}, "latest end", least=1
-    ),
+    **mapping({"within": duration("this long after submission"), **AT}, "latest end", least=1),
     **BOTH,
 }
 LIMITS: Final = {"deadline": DEADLINE, "maxCost": MAX_COST, "maxCarbon": MAX_CARBON}

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from dataclasses import replace
+from datetime import date, timedelta
 
 from greenops.domain.workload import ClockTime, Limits, Urgency, Workload, WorkloadKind
+from greenops.policy.calendar_file import read_calendar, read_days, read_zone
 from greenops.policy.fields import Fields
 from greenops.policy.quantity import clock
 from greenops.units import GramsPerKwh, Kwh, Seconds, Usd
@@ -26,7 +27,8 @@ def read_workload(name: str, spec: Fields) -> Workload | None:
     usual, p95 = spec.duration("duration"), spec.duration("durationP95")
     data_class = spec.text("dataClass")
     personal = personal_data(spec, "containsPersonalData", data_class)
-    schedule = spec.map("schedule")
+    schedule, calendar = spec.map("schedule"), read_calendar(spec)
+    closed = calendar.holidays if calendar else None
     fields = {
         "allowed_regions": regions(spec, "allowedRegions"),
         "team": spec.text("team"),
@@ -34,7 +36,7 @@ def read_workload(name: str, spec: Fields) -> Workload | None:
         "interruptible": spec.flag("interruptible") or False,
         "energy_kwh": _kwh(spec.number("energyKwh", "energy in kWh, such as 2.4")),
         "transfer_gb": spec.number("transferGb"),
-        "schedule": clock_time(schedule) if schedule else None,
+        "schedule": _open(clock_time(schedule) if schedule else None, closed),
         "target": spec.text("target"),
         "labels": _labels(spec),
     }
@@ -56,10 +58,16 @@ def read_workload(name: str, spec: Fields) -> Workload | None:
         contains_personal_data=personal,
         duration_s=_seconds(usual or p95),
         duration_p95_s=_seconds(p95),
-        limits=limits,
+        limits=replace(limits, deadline_at=_open(limits.deadline_at, closed)),
+        calendar=calendar,
         source=spec.node.at,
         **fields,  # type: ignore[arg-type]
     )
+
+
+def _open(clock: ClockTime | None, closed: tuple[date, ...] | None) -> ClockTime | None:
+    """A time of day that does not count on dates that are closed."""
+    return clock if clock is None or closed is None else replace(clock, closed=closed)
 
 
 def personal_data(fields: Fields, name: str, data_class: str | None) -> bool | None:
@@ -100,7 +108,7 @@ def _labels(spec: Fields) -> dict[str, str]:
 
 def _check_waiting(spec: Fields, urgency: Urgency) -> None:
     """Law: interactive work is never delayed, so nothing in its file may say that it can be."""
-    for name in ("schedule", "deadline"):
+    for name in ("schedule", "deadline", "calendar"):
         if urgency is Urgency.INTERACTIVE and spec.get(name) is not None:
             spec.bad(
                 name,
@@ -140,7 +148,9 @@ def read_limits(fields: Fields) -> Limits:
     usd = cost.number("usd", "dollars as a number, such as 40.0") if cost else None
     most = carbon.number("intensity", "gCO2e/kWh as a number, such as 250") if carbon else None
     within = deadline.duration("within") if deadline else None
-    by_clock = deadline is not None and {"at", "timeZone"} & set(deadline.node.entries or {})
+    by_clock = deadline is not None and {"at", "timeZone", "days"} & set(
+        deadline.node.entries or {}
+    )
     at = clock_time(deadline) if deadline and by_clock else None
     limits = Limits(
         deadline_within=within,
@@ -151,7 +161,7 @@ def read_limits(fields: Fields) -> Limits:
         max_intensity=None if most is None else GramsPerKwh(most),
     )
     if deadline:
-        deadline.asked |= {"at", "timeZone"}
+        deadline.asked |= {"at", "timeZone", "days"}
     for each in (deadline, cost, carbon):
         if each is not None:
             not_empty(each)
@@ -171,8 +181,9 @@ def not_empty(fields: Fields) -> None:
 
 
 def clock_time(fields: Fields) -> ClockTime | None:
-    """`{at: "06:00", timeZone: Europe/Paris}`; none with a problem noted where it is wrong."""
-    at, zone = fields.get("at", required=True), fields.text("timeZone", required=True)
+    """`{at: "06:00", timeZone: Europe/Paris, days: [mon-fri]}`; none with a problem noted where it is wrong."""
+    at, zone = fields.get("at", required=True), read_zone(fields)
+    days = read_days(fields)
     if fields.what.endswith("schedule"):
         fields.done()
     if at is None or zone is None:
@@ -181,9 +192,4 @@ def clock_time(fields: Fields) -> ClockTime | None:
     if found is None:
         fields.wrong("at", 'a time of day, such as "06:00"')
         return None
-    try:
-        ZoneInfo(zone)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        fields.wrong("timeZone", "a time zone's name, such as Europe/Paris")
-        return None
-    return ClockTime(found, zone)
+    return ClockTime(found, zone, days)

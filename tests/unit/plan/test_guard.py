@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from greenops.domain.wall_clock import next_local
 from greenops.domain.workload import ClockTime, Job, Limits, Urgency, Workload, WorkloadKind
-from greenops.plan.guard import deadline_of, latest_safe_start, next_local, scheduled_start
+from greenops.plan.guard import deadline_of, latest_safe_start, scheduled_start
 from greenops.units import Seconds
 
 BERLIN, CHICAGO = "Europe/Berlin", "America/Chicago"

@@ -8,11 +8,11 @@ from datetime import UTC, datetime, time, timedelta
 
 import pytest
 
+from greenops.domain.wall_clock import next_local
 from greenops.domain.workload import ClockTime, Job, Limits, Urgency, Workload, WorkloadKind
 from greenops.plan.guard import (
     deadline_of,
     latest_safe_start,
-    next_local,
     run_time,
     scheduled_start,
 )

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from greenops.domain.grid import Factors, IntensitySeries, SeriesKind, Signal
+from greenops.domain.wall_clock import next_local
 from greenops.domain.workload import ClockTime
-from greenops.plan.guard import next_local
 from greenops.plan.slot_table import QUANTA, BatchJobs, SlotTable
 from greenops.plan.windows import Starts, best_windows
 

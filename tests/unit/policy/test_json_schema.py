@@ -63,7 +63,7 @@ TEST = {
     },
 }
 LIMITS = {
-    "deadline": {"within": "8h", "at": "06:00", "timeZone": "Europe/Paris"},
+    "deadline": {"within": "8h", "at": "06:00", "timeZone": "Europe/Paris", "days": ["sun"]},
     "maxCost": {"usd": 40.0, "increase": "10%"},
     "maxCarbon": {"intensity": 250.0, "reduction": "15%"},
 }
@@ -148,6 +148,23 @@ BATCH = document(
         **LIMITS,
     },
 )
+CALENDAR = document(
+    "Workload",
+    {
+        **BATCH["spec"],
+        "schedule": {"at": "06:00", "timeZone": "Europe/Paris", "days": ["mon-fri"]},
+        "deadline": {"at": "18:00", "timeZone": "Europe/Paris", "days": ["weekdays", "sat"]},
+        "calendar": {
+            "name": "france",
+            "timeZone": "Europe/Paris",
+            "holidays": ["2026-12-25"],
+            "blackouts": [
+                {"name": "peak", "from": "17:00", "to": "21:00", "days": ["mon-fri"]},
+                {"dates": ["2026-12-24"]},
+            ],
+        },
+    },
+)
 SERVICE = document("Workload", {"kind": "inference", "homeRegion": "eu"})
 CONTEXT = [
     document("Workload", {**BATCH["spec"]}),
@@ -214,6 +231,7 @@ SAMPLES = {
     "tested-run": TESTED_RUN,
     "pack": BASE,
     "batch": BATCH,
+    "calendar": CALENDAR,
     "service": SERVICE,
     "budget": BUDGET,
     "target": TARGET,

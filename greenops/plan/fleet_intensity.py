@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
@@ -24,6 +24,13 @@ WHOLE: Final = 2**53
 """Whole numbers below it are exact as floats, and so is the rounding of their quotient."""
 MOST: Final = 2**62
 """Beyond it an area might wrap."""
+SHIFT: Final = 20
+"""Bits that a long number is split at, so that each part of an area fits one of 64."""
+LONG: Final = 2**40
+HIGH: Final = 2**42
+"""Longest run or step [ticks] and highest value [quanta] of which that is so."""
+UNSURE: Final = 2.0**-48
+"""What the errors of a few roundings of numbers about one stay well below."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -90,7 +97,7 @@ class MeanColumns:
     """Time-weighted means of one series over many runs.
 
     Whole numbers throughout, as in `MeanIntensity`. Sums may wrap at 64 bits; differences that are
-    divided do not, or else are worked out one by one.
+    divided do not: areas that might are kept in two parts.
     """
 
     def __init__(
@@ -120,14 +127,48 @@ class MeanColumns:
             ends = laid.last + (laid.after > 0)
             known = known & (self._gaps[ends] == self._gaps[laid.first])
         longest = int(laid.length.max(initial=0))
+        length = laid.length if known.all() else np.where(known, laid.length, 1)
         bound = self._most * longest
         if bound >= MOST or longest * QUANTA >= WHOLE:
-            return self._each(runs, known)
-        area = self._until(laid.last, laid.after, laid.step)
-        area -= self._until(laid.first, laid.before, laid.step)
-        over = np.where(known, laid.length, 1) * QUANTA if not known.all() else laid.length * QUANTA
-        means = area / over if bound < WHOLE else _quotient(area, over)
+            means = self._in_parts(runs, laid, length, longest)
+        else:
+            area = self._until(laid.last, laid.after, laid.step)
+            area -= self._until(laid.first, laid.before, laid.step)
+            over = length * QUANTA
+            means = area / over if bound < WHOLE else _quotient(area, over)
         return means if known.all() else np.where(known, means, np.nan)
+
+    def _in_parts(self, runs: Runs, laid: Laid, length: Ints, longest: int) -> Floats:
+        """Quotients of areas that do not fit 64 bits; those near the middle of two floats one by one."""
+        wide = self._most * (longest + 2 * laid.step) >= MOST << SHIFT
+        if max(longest, laid.step) >= LONG or self._most >= HIGH or wide:
+            return self._each(runs, laid.inside)
+        upper, lower = self._area_parts(laid)
+        whole = upper // length
+        rest = ((upper - whole * length) << SHIFT) + lower
+        more = rest // length
+        # The mean is (quanta + fraction) / QUANTA; shifted once more, so that its whole part is large.
+        fraction = (rest - more * length) / length
+        scaled = ((whole << SHIFT) + more) << SHIFT
+        whole = scaled // QUANTA
+        part = ((scaled - whole * QUANTA) + fraction * 2**SHIFT) / QUANTA
+        found = whole + part
+        lost, place = np.abs(part - (found - whole)), np.spacing(np.abs(found))
+        near = (np.abs(lost * 2 - place) < UNSURE) | (np.abs(lost * 4 - place) < UNSURE)
+        found /= 2**SHIFT
+        if near.any():
+            found[near] = self._each(runs, near & laid.inside)[near]
+        return found
+
+    def _area_parts(self, laid: Laid) -> tuple[Ints, Ints]:
+        """Areas as an upper part, which counts 2**SHIFT, and a lower."""
+
+        def of(take: Callable[[Ints], Ints]) -> Ints:
+            steps = take(self._sums[laid.last] - self._sums[laid.first]) * laid.step
+            ends = take(self._values[laid.last]) * laid.after
+            return np.asarray(steps + ends - take(self._values[laid.first]) * laid.before)
+
+        return of(lambda each: each >> SHIFT), of(lambda each: each & (2**SHIFT - 1))
 
     def _until(self, whole: Ints, part: Ints, step: int) -> Ints:
         found: Ints = self._sums[whole]

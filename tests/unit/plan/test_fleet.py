@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from datetime import UTC, datetime, time, timedelta
 
 import numpy as np
@@ -179,7 +180,7 @@ def test_like_runs_come_together_in_few_parts_with_little_that_only_fills_lines(
 
 @pytest.mark.parametrize("unit", [1, 1000, 10**6, 60 * 10**6, 1800 * 10**6])
 def test_means_in_columns_are_those_one_by_one_to_the_last_bit(unit):
-    """From whole half hours to microseconds, so with exact floats, whole numbers, and one by one."""
+    """From whole half hours to microseconds, so with exact floats, with whole numbers, and in parts."""
     rng = random.Random(unit)
     known = 0
 
@@ -202,6 +203,35 @@ def test_means_in_columns_are_those_one_by_one_to_the_last_bit(unit):
             assert np.isnan(found[job, at]) if mean is None else found[job, at] == mean
             known += mean is not None
     assert known > 200
+
+
+@pytest.mark.parametrize(
+    ("values", "days"),
+    [
+        ([4_000.0, 0.0, 3_999.999999999], 12),
+        ([1e-6, 2e-6, 0.0], 3),
+        ([-40.0, 10.1, 0.3], 3),
+        ([5e5, 1.0], 3),
+        ([100.0], 3),
+        ([300.123456789, 0.000000001], 40),
+    ],
+    ids=["high", "next to nothing", "below zero", "beyond all", "even", "long"],
+)
+def test_means_over_any_microsecond_are_those_one_by_one_at_the_edges(values, days):
+    draw = np.random.default_rng(days)
+    told = tuple(float(each) for each in draw.choice(values, 24 * 2 * days))
+    forecast = replace(series(random.Random(1)), values=told, step=HOUR, start=NOW)
+    means, one = MeanColumns(forecast), MeanIntensity(forecast)
+    lengths = draw.integers(1, days * 24 * 3600 * 10**6, 60)
+    begins = (NOW - EPOCH) // TICK + draw.integers(0, days * 24 * 3600 * 10**6, 60)
+    runs = Runs(begins, lengths, 3, 1_800_000_007)
+
+    found = means(runs, Laid.of(runs, means.start, means.step, means.count))
+
+    for (job, at), start in np.ndenumerate(runs.starts()):
+        since = EPOCH + int(start) * TICK
+        mean = one(since, since + int(lengths[job]) * TICK)
+        assert np.isnan(found[job, at]) if mean is None else found[job, at] == mean
 
 
 def test_quotients_of_large_whole_numbers_are_rounded_once():

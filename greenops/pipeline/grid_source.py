@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final, TypeVar
@@ -23,6 +24,8 @@ LEAST_FRESH: Final = timedelta(minutes=15)
 """How long an answer is taken as the newest where the step is shorter."""
 STALE_FOR: Final = timedelta(hours=6)
 """Age up to which an answer is served at once while it is asked for again; for an older one the caller waits first."""
+AROUND: Final = timedelta(hours=6)
+"""How far back services ask for what was recorded."""
 SETTLED: Final = timedelta(days=2)
 """Age from which recorded hours are taken as final."""
 LONG: Final = timedelta(days=29)
@@ -202,7 +205,7 @@ class Source:
         raise question.error or self._too_slow()
 
     def _record(self, zone: str, start: datetime, end: datetime, now: datetime) -> None:
-        found = self.provider.actual(zone, start, end)
+        found = self._answer(zone, start, end, now)
         self._check(found, zone)
         if covering(found, start, end) is None:
             raise DataMissing(
@@ -210,6 +213,14 @@ class Source:
                 f"`{self.name}` has `{zone}` from {iso(found.start)} to {iso(found.end)} only",
             )
         self.kept.recorded(zone, found, now)
+
+    def _answer(self, zone: str, start: datetime, end: datetime, now: datetime) -> IntensitySeries:
+        """What is asked of now takes the hours before along: services ask for them in the same hour."""
+        earlier = now.replace(minute=0, second=0, microsecond=0) - AROUND
+        if start > earlier:
+            with suppress(DataMissing):
+                return self.provider.actual(zone, earlier, end)
+        return self.provider.actual(zone, start, end)
 
     def past(self, zone: str) -> IntensitySeries | None:
         """Whole hours of the zone that are known; none where none are."""

@@ -444,6 +444,25 @@ def test_recorded_hours_are_asked_for_once_and_given_in_any_part(tmp_path):
     assert [what for what, _ in provider.asked].count("actual") == 1
 
 
+def test_what_services_and_gauges_ask_in_one_hour_is_one_call(tmp_path):
+    provider, clock = grid(), FakeClock(NOW + timedelta(minutes=10))
+    made = chain(tmp_path, provider, clock=clock)
+
+    for _ in range(20):
+        made.actual("DE", clock.now(), clock.now() + timedelta(seconds=1))
+        made.actual("DE", NOW - 6 * HOUR, NOW + HOUR)
+        clock.advance(timedelta(minutes=2))
+
+    assert [what for what, _ in provider.asked].count("actual") == 1
+
+
+def test_where_earlier_hours_are_not_known_what_was_asked_for_is(tmp_path):
+    provider = grid(start=NOW)
+    made = chain(tmp_path, provider)
+
+    assert made.actual("DE", NOW, NOW + timedelta(seconds=1)).values == (220.0,)
+
+
 def test_a_disk_that_is_full_costs_the_memory_of_a_restart_only(tmp_path, caplog):
     (tmp_path / "grid").write_text("no folder")
     made = chain(tmp_path, grid())

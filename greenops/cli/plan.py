@@ -1,10 +1,12 @@
-"""`greenops plan WORKLOAD` and `greenops plan --all`: what would be decided now, sending nothing."""
+"""`greenops plan WORKLOAD`, `--all` and `--replay`: what would be decided, or would have been, sending nothing."""
 
 from __future__ import annotations
 
 import argparse
 import sys
 from typing import TYPE_CHECKING, Any
+
+from greenops.cli import plan_replay
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -23,16 +25,25 @@ def add_parser(subparsers: Any) -> None:
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("workload", nargs="?", help="name of a declared workload")
     what.add_argument("--all", action="store_true", help="every declared batch workload at once")
+    what.add_argument(
+        "--replay",
+        action="store_true",
+        help="every run of a period, as it was known and as it came",
+    )
     parser.add_argument(
         "--at", help="submission, RFC 3339; its next scheduled time, or now, where not given"
     )
     parser.add_argument("--policies", help="folder or bundle of policy and workload files")
     parser.add_argument("-o", "--output", choices=("table", "json"), default="table")
+    plan_replay.offer(parser)
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
     """Decide and print."""
+    if args.replay:
+        return plan_replay.run(args)
+    plan_replay.refuse(args)
     decider, at = _decider(args), _instant(args.at) if args.at else None
     return _all(decider, at, args.output) if args.all else _one(decider, args, at)
 

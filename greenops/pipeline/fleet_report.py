@@ -9,6 +9,7 @@ from typing import Any
 import pyarrow as pa
 
 from greenops.pipeline.fleet_replay import COUNTS, KEYS, PARTS, SUMS
+from greenops.pipeline.policy_replay_words import grams
 from greenops.units import Grams, Usd
 
 ALL = "all"
@@ -86,18 +87,17 @@ class FleetReport:
 
     def notes(self) -> list[str]:
         """What the sums mean, and what they leave out."""
-        whole, lines = self.total, []
-        lines.append(
-            "Decided on the forecast known at each submission, counted with the intensity that came; "
-            "carbon is location-based and before any marginal effect."
-        )
+        whole = self.total
+        lines = [
+            ("Decided on the forecast known at each submission, counted with the average intensity that "
+            "came, by location; submissions and prices are those of the files.")
+        ]
         if whole.captured is not None:
-            lines.append(
-                f"Right forecasts would have saved more: {100 * whole.captured:.1f} % was reached."
-            )
-        kept = whole.baseline_g - whole.enforced_g
+            share = f"{100 * whole.captured:.1f} %"
+            lines.append(f"That is {share} of what right forecasts would have saved.")
+        kept = grams(whole.baseline_g - whole.enforced_g)
         lines.append(
-            f"As enforced (modes, hold-out): {kept / 1000:,.1f} kg less than the baseline."
+            f"With the modes and the hold-out of the policies {kept} would have been saved."
         )
         if whole.unknown:
             lines.append(f"{whole.unknown:,} runs lack a figure and are in no sum.")
@@ -120,7 +120,7 @@ def report_of(
 
 
 def _row(sums: dict[str, Any], *, best: bool) -> FleetRow:
-    def grams(name: str) -> Grams:
+    def mass(name: str) -> Grams:
         return Grams(sums[f"{name}_ug"] / PARTS)
 
     def usd(name: str) -> Usd:
@@ -130,11 +130,11 @@ def _row(sums: dict[str, Any], *, best: bool) -> FleetRow:
     reached = sums["baseline_ug"] - sums["planned_ug"]
     return FleetRow(
         **{name: sums[name] for name in (*KEYS, *COUNTS)},
-        baseline_g=grams("baseline"),
-        planned_g=grams("planned"),
-        foretold_g=grams("foretold"),
-        enforced_g=grams("enforced"),
-        best_g=grams("best") if best else None,
+        baseline_g=mass("baseline"),
+        planned_g=mass("planned"),
+        foretold_g=mass("foretold"),
+        enforced_g=mass("enforced"),
+        best_g=mass("best") if best else None,
         baseline_usd=usd("baseline"),
         planned_usd=usd("planned"),
         enforced_usd=usd("enforced"),

@@ -28,15 +28,23 @@ def add_parser(commands: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print a line by zone and source."""
+    from greenops.adapters.grid_cache_files import GridCacheFiles
+    from greenops.config import load_settings
     from greenops.errors import DataMissing
     from greenops.pipeline.forecast_quality import qualities
+    from greenops.pipeline.forecast_watch import remembered
 
     context, clock = opened()
     now = clock.now()
     at = min(instant(args.at), now) if args.at else now
     provider = context.provider
     zones = [args.zone] if args.zone else [each.id for each in provider.zones()]
-    found = [quality for zone in zones for quality in qualities(provider, zone, at)]
+    files = GridCacheFiles(load_settings().state / "grid")
+    found = [
+        quality
+        for zone in zones
+        for quality in qualities(provider, zone, at, remembered(files, zone))
+    ]
     if not found:
         raise DataMissing(
             "GO0315",

@@ -76,19 +76,31 @@ def _provider_s_own(
         ) from error
 
 
+def keeps_forecasts(provider: GridProvider, zone: str) -> bool:
+    """Whether a provider knows the forecasts that it gave of a zone.
+
+    Raises:
+        DataMissing: It does not know the zone.
+    """
+    return _issues(provider, zone) is not None
+
+
+def _issues(provider: GridProvider, zone: str) -> Sequence[datetime] | None:
+    if not isinstance(provider, ForecastArchive):
+        return None
+    try:
+        return provider.issues(zone)
+    except DataMissing as error:
+        if error.code == KEEPS_NONE:
+            return None
+        raise
+
+
 def _kept(
     provider: GridProvider, zone: str, since: datetime, until: datetime
 ) -> Iterator[Forecast]:
     """Forecasts of the 28 days that a provider keeps; none where it keeps none."""
-    if not isinstance(provider, ForecastArchive):
-        return
-    try:
-        issues = provider.issues(zone)
-    except DataMissing as error:
-        if error.code == KEEPS_NONE:
-            return
-        raise
-    for at in issues:
+    for at in _issues(provider, zone) or ():
         if since <= at < until:
             with suppress(DataMissing, AdapterUnavailable):
                 yield provider.forecast(zone, at)

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable
 from datetime import UTC, datetime
 
+from greenops.adapters.grid_cache_files import GridCacheFiles
 from greenops.adapters.parquet_lake import ParquetLake
 from greenops.adapters.wal import Wal
 from greenops.config import Settings
@@ -63,6 +64,7 @@ def serve(settings: Settings, clock: Clock, tell: Callable[[str], None]) -> None
             control.zones,
             clock,
             telemetry.forecast_quality,
+            GridCacheFiles(settings.state / "grid"),
             in_background,
         )
         while not stop.wait(settings.tick_s):

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import argparse
 import json
+from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 
+from greenops.adapters.grid_cache_files import GridCacheFiles
+from greenops.adapters.shipped_grid import ShippedGrid
 from greenops.cli import grid
+from greenops.domain.record import canonical
 from greenops.errors import DataMissing, UsageError
+from greenops.pipeline.forecast_watch import FOLDER, Seen
 
 
 @pytest.fixture
@@ -40,6 +46,18 @@ def test_a_zone_s_forecasts_are_told_by_source_over_four_weeks(run):
         assert 0 < each["mape"] < 0.3
         assert 0.4 < each["captured_48h"] <= each["captured_24h"] <= 1
     assert found["unit"] == "gCO2e/kWh"
+
+
+def test_forecasts_that_a_server_remembered_are_told_too(run, tmp_path):
+    given = ShippedGrid().forecast("CISO", datetime(2021, 10, 2, tzinfo=UTC))
+    other = replace(given, id="live/1", kind=replace(given.kind, source="live"))
+    files = GridCacheFiles(tmp_path / ".greenops" / "grid")
+    files.write(FOLDER, "CISO", canonical(Seen((other,))))
+
+    found = json.loads(run("quality", "CISO", "-o", "json"))["quality"]
+
+    (live,) = (each for each in found if each["source"] == "live")
+    assert (live["issues"], live["hours"]) == (1, 96)
 
 
 def test_the_table_gives_percent_and_says_what_is_captured(run):

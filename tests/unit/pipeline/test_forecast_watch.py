@@ -10,11 +10,12 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from greenops.adapters.grid_cache_files import GridCacheFiles
 from greenops.adapters.shipped_grid import ShippedGrid
 from greenops.domain.grid import Signal
 from greenops.errors import AdapterUnavailable, DataMissing, MixedQuantities
 from greenops.pipeline.forecast_quality import qualities
-from greenops.pipeline.forecast_watch import SETTLES_NS, ForecastWatch
+from greenops.pipeline.forecast_watch import FOLDER, SETTLES_NS, ForecastWatch
 from greenops.pipeline.local_forecasts import at_once
 from greenops.testing.clock import FakeClock
 from greenops.testing.grid import START, FakeGrid
@@ -26,9 +27,9 @@ FIRST = timedelta(microseconds=SETTLES_NS / 1000)
 class Forgets(FakeGrid):
     """Says on each day that all hours have 100 g/kWh; keeps no forecast that it gave."""
 
-    def __init__(self, days=40, error=None):
+    def __init__(self, days=40, error=None, every=DAY):
         values = [100.0 + 10 * (hour // 24 % 2) for hour in range(24 * days)]
-        super().__init__({"Z": values}, {"Z": [100.0] * len(values)})
+        super().__init__({"Z": values}, {"Z": [100.0] * len(values)}, every=every)
         self.error, self.asked = error, 0
 
     def issues(self, zone):
@@ -41,12 +42,17 @@ class Forgets(FakeGrid):
         return super().forecast(zone, at)
 
 
-def watch(provider, clock, run=at_once, zones=("Z",)):
-    told = []
-    return ForecastWatch(provider, zones, clock, told.append, run), told
+@pytest.fixture
+def watch(tmp_path):
+    def begin(provider, clock, run=at_once, zones=("Z",), state=tmp_path):
+        told = []
+        files = GridCacheFiles(state)
+        return ForecastWatch(provider, zones, clock, told.append, files, run), told
+
+    return begin
 
 
-def test_forecasts_that_their_provider_does_not_keep_are_told_once_they_have_come():
+def test_forecasts_that_their_provider_does_not_keep_are_told_once_they_have_come(watch):
     clock, provider = FakeClock(START), Forgets()
     looking, told = watch(provider, clock)
 
@@ -63,7 +69,7 @@ def test_forecasts_that_their_provider_does_not_keep_are_told_once_they_have_com
     assert len(told) == 9
 
 
-def test_of_what_was_seen_only_four_weeks_count():
+def test_of_what_was_seen_only_four_weeks_count(watch):
     clock = FakeClock(START)
     looking, told = watch(Forgets(days=60), clock)
 
@@ -74,9 +80,9 @@ def test_of_what_was_seen_only_four_weeks_count():
     assert told[-1].issues == 28
 
 
-def test_of_a_source_that_issues_by_the_hour_the_first_of_each_day_is_remembered():
+def test_of_a_source_that_issues_by_the_hour_the_first_of_each_day_is_remembered(watch):
     clock = FakeClock(START + HOUR / 2)
-    provider = FakeGrid({"Z": [100.0] * 24 * 9}, every=HOUR)
+    provider = Forgets(every=HOUR)
     looking, _ = watch(provider, clock)
 
     for _ in range(3 * 24):
@@ -87,7 +93,7 @@ def test_of_a_source_that_issues_by_the_hour_the_first_of_each_day_is_remembered
     assert [each.issued_at for each in kept] == [START + day * DAY for day in range(3)]
 
 
-def test_a_start_is_left_alone_and_a_fast_replay_reckons_by_the_wall():
+def test_a_start_is_left_alone_and_a_fast_replay_reckons_by_the_wall(watch):
     clock = FakeClock(START + 5 * DAY)
     looking, told = watch(Forgets(), clock)
     looking._seen["Z"] = {START.date(): Forgets().forecast("Z", START)}
@@ -102,7 +108,7 @@ def test_a_start_is_left_alone_and_a_fast_replay_reckons_by_the_wall():
     assert len(told) == 1
 
 
-def test_one_look_at_a_time():
+def test_one_look_at_a_time(watch):
     clock, work = FakeClock(START), []
     provider = Forgets()
     looking, _ = watch(provider, clock, work.append)
@@ -117,11 +123,60 @@ def test_one_look_at_a_time():
     assert len(work) == 1
 
 
+def test_what_was_seen_outlasts_the_process(watch):
+    clock, provider = FakeClock(START), Forgets()
+    before, _ = watch(provider, clock)
+    for _ in range(5):
+        before.look()
+        clock.advance(DAY)
+
+    after, told = watch(provider, clock)
+    after.look()
+    clock.advance(FIRST)
+    after.look()
+
+    assert told[-1].issues == 5
+
+
+def test_what_a_later_replay_left_behind_goes(watch):
+    later, _ = watch(Forgets(), FakeClock(START + 30 * DAY))
+    later.look()
+
+    earlier, _ = watch(Forgets(), FakeClock(START))
+    earlier.look()
+
+    assert [each.issued_at for each in earlier._seen["Z"].values()] == [START]
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b'{"forecasts": 7}', b'{"forecasts": [{}]}'])
+def test_a_damaged_memory_is_begun_anew(watch, tmp_path, content):
+    GridCacheFiles(tmp_path).write(FOLDER, "Z", content)
+    looking, _ = watch(Forgets(), FakeClock(START))
+
+    looking.look()
+
+    assert len(looking._seen["Z"]) == 1
+    assert GridCacheFiles(tmp_path).read(FOLDER, "Z").startswith(b'{"forecasts":[{')
+
+
+def test_a_full_disk_is_told_and_memory_goes_on(watch, tmp_path, caplog):
+    (tmp_path / "file").write_text("no folder")
+    clock = FakeClock(START)
+    looking, _ = watch(Forgets(), clock, state=tmp_path / "file")
+
+    for _ in range(3):
+        looking.look()
+        clock.advance(DAY)
+
+    assert "forecasts of Z are not kept: GO0346" in caplog.text
+    assert len(looking._seen["Z"]) == 3
+
+
 @pytest.mark.parametrize(
     "error",
     [DataMissing("GO0305", "-"), AdapterUnavailable("GO0320", "-"), ZeroDivisionError("ours")],
 )
-def test_what_fails_is_looked_at_again_and_no_tick_hears_of_it(error, caplog):
+def test_what_fails_is_looked_at_again_and_no_tick_hears_of_it(watch, error, caplog):
     clock, provider = FakeClock(START), Forgets(error=error)
     looking, told = watch(provider, clock)
 
@@ -134,7 +189,7 @@ def test_what_fails_is_looked_at_again_and_no_tick_hears_of_it(error, caplog):
     assert ("unexpected" in caplog.text) is isinstance(error, ZeroDivisionError)
 
 
-def test_where_no_thread_can_be_had_the_next_tick_tries_again():
+def test_where_no_thread_can_be_had_the_next_tick_tries_again(watch):
     clock, calls = FakeClock(START), []
 
     def refuses(work):
@@ -150,7 +205,7 @@ def test_where_no_thread_can_be_had_the_next_tick_tries_again():
     assert len(calls) == 2
 
 
-def test_what_was_foretold_and_what_came_must_be_of_one_kind():
+def test_what_was_foretold_and_what_came_must_be_of_one_kind(watch):
     provider = Forgets()
     found = provider.forecast("Z", START + DAY)
     marginal = replace(found, kind=replace(found.kind, signal=Signal.MARGINAL))
@@ -159,7 +214,15 @@ def test_what_was_foretold_and_what_came_must_be_of_one_kind():
         qualities(provider, "Z", START + 20 * DAY, [marginal])
 
 
-def test_forecasts_that_were_both_kept_and_seen_count_once():
+def test_forecasts_that_the_provider_keeps_are_not_kept_twice(watch, tmp_path):
+    looking, _ = watch(ShippedGrid(), FakeClock(datetime(2021, 9, 1, tzinfo=UTC)), zones=("PL",))
+
+    looking.look()
+
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_forecasts_that_were_both_kept_and_seen_count_once(watch):
     now = datetime(2021, 10, 8, 8, tzinfo=UTC)
     grid = ShippedGrid()
 

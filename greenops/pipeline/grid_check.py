@@ -10,7 +10,7 @@ from functools import partial
 from typing import Final, TypeVar
 
 from greenops.domain.grid import Forecast, GridZone, SeriesKind
-from greenops.errors import DataMissing, GreenOpsError, MixedQuantities, one_line
+from greenops.errors import DataMissing, GreenOpsError, MixedQuantities, UsageError, one_line
 from greenops.pipeline.grid_answers import refuse_nonsense, refuse_untimely
 from greenops.pipeline.grid_chain import YESTERDAYS, refuse_mixed
 from greenops.ports import Clock, GridProvider, KindStated
@@ -151,9 +151,15 @@ def _first(zones: Sequence[GridZone], needed: Sequence[str]) -> str | None:
 
 
 def _tried(ask: Callable[[], A]) -> tuple[A | None, GreenOpsError | None]:
-    """What comes of a question; an adapter from elsewhere may raise anything."""
+    """What comes of a question; an adapter from elsewhere may raise anything.
+
+    Raises:
+        UsageError: The setting is wrong, not the provider.
+    """
     try:
         return ask(), None
+    except UsageError:
+        raise
     except GreenOpsError as error:
         return None, error
     except Exception as error:  # noqa: BLE001 - it is told, and the next provider is asked

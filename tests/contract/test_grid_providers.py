@@ -8,7 +8,11 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from greenops.adapters.shipped_grid import ShippedGrid
+from greenops.config import Settings
 from greenops.errors import DataMissing
+from greenops.pipeline.grid_assembly import chained
+from greenops.pipeline.grid_worker import at_once
+from greenops.testing.clock import FakeClock
 from greenops.testing.grid import START, FakeGrid, check_grid_provider
 
 DAY = timedelta(days=1)
@@ -21,6 +25,18 @@ def test_the_shipped_grid_keeps_the_promises(zone, offset):
     before = datetime(2021, 6, 30, tzinfo=UTC)
 
     check_grid_provider(ShippedGrid(), zone, start, start + 4 * DAY, before=before)
+
+
+@pytest.mark.parametrize("zone", ["CISO", "SE"])
+def test_a_chain_of_providers_keeps_the_promises(zone, tmp_path):
+    start = datetime(2021, 10, 8, 0, 17, tzinfo=UTC)
+    chosen = Settings(state=tmp_path, provider="shipped,files", grid_calls_per_minute=1000)
+    providers = [ShippedGrid(), FakeGrid({})]
+    chain, _ = chained(["shipped", "files"], providers, chosen, FakeClock(start), at_once)
+
+    check_grid_provider(
+        chain, zone, start, start + 4 * DAY, before=datetime(2021, 6, 30, tzinfo=UTC)
+    )
 
 
 def test_the_fake_keeps_the_promises():

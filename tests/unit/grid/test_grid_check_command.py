@@ -154,6 +154,13 @@ def test_a_setting_without_a_provider_is_usage(run, monkeypatch):
         run("check")
 
 
+def test_a_provider_that_is_not_known_is_usage_and_names_the_nearest(run, monkeypatch):
+    monkeypatch.setenv("GREENOPS_PROVIDER", "electricitymap")
+
+    with pytest.raises(UsageError, match="did you mean `electricitymaps`"):
+        run("check")
+
+
 @pytest.mark.feature("B15")
 def test_zones_list_places_and_carbon_free_energy_of_regions(run):
     code, text = run("zones", "--regions")

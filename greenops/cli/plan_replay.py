@@ -170,7 +170,7 @@ def _instant(flag: str, text: str | None) -> datetime | None:
 def _table(report: FleetReport) -> str:
     from greenops.pipeline.policy_replay_words import grams
 
-    head = ("workload", "region", "runs", "moved", "late", "baseline", "planned", "saved", "USD")]
+    head = ("workload", "region", "runs", "moved", "late", "baseline", "planned", "saved", "USD")
     rows: list[tuple[str, ...]] = [head]
     for each in (*report.rows, report.total):
         counts = (f"{count:,}" for count in (each.runs, each.moved, each.late))

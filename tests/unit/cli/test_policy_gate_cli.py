@@ -77,6 +77,15 @@ def test_a_warning_passes_and_fails_where_check_is_strict(folder, capsys):
     assert run("check", at, "--strict") == 1
 
 
+@pytest.mark.feature("C13")
+def test_a_policy_without_tests_fails_the_gate(folder, capsys):
+    at = folder(HEAD)
+
+    assert run("check", at, "--strict") == 1
+    assert "GO0156" in capsys.readouterr().out
+    assert run("check", folder(HEAD + TESTS), "--strict") == 0
+
+
 def test_rules_that_cannot_hold_fail_without_being_strict(folder, capsys):
     at = folder(HEAD + CLASH + TESTS)
 

@@ -478,3 +478,48 @@ def test_values_are_evenly_spaced_with_both_ends():
 def test_too_few_or_too_many_steps_are_refused(steps):
     with pytest.raises(UsageError, match="GO0455"):
         values_between(0.0, 1.0, steps)
+
+
+TEMPLATES = Path(__file__).parents[3] / "policies" / "templates"
+
+
+def random_lake(folder, team, count=150):
+    """Runs of a team, each with ways at random figures, some above every bound."""
+    draw, lake = random.Random(3), ParquetLake(folder)
+    for at in range(count):
+        ways = [place("baseline", 100.0, 1.0, 0)]
+        ways += [
+            place(f"c{n}", draw.choice((20.0, 60.0, 120.0)), draw.choice((0.8, 1.0, 1.1, 1.101)), n)
+            for n in range(1, 6)
+        ]
+        ways = [replace(each, intensity=draw.choice((300.0, 400.0, 400.1, 700.0))) for each in ways]
+        decided(lake, policies(), f"w{at}", ways, team=team)
+
+
+def replayed_ways(folder, template):
+    """(baseline, choice) of each recorded decision under a template's rules."""
+    replayer = Replayer(folder, (Side(template, read_policies(TEMPLATES / f"{template}.yaml")),))
+    for batch, starts, (chosen,) in replayer.batches():
+        for first, row in zip(starts.tolist(), chosen.rows.tolist(), strict=True):
+            yield tuple(Candidate(**batch.source.rows(at, 1)[0]) for at in (first, row))
+
+
+@pytest.mark.feature("C2")
+def test_no_replayed_decision_of_cleaner_within_costs_over_a_tenth_more(tmp_path):
+    random_lake(tmp_path, "template-cleaner-within")
+
+    ways = list(replayed_ways(tmp_path, "cleaner-within"))
+
+    assert sum(base.id != way.id for base, way in ways) > 50
+    assert all(way.cost_usd <= 1.10 * base.cost_usd for base, way in ways)
+    assert all(way.carbon_g < base.carbon_g for base, way in ways if way.id != base.id)
+
+
+@pytest.mark.feature("C3")
+def test_no_replayed_decision_of_cheaper_unless_moves_above_the_line(tmp_path):
+    random_lake(tmp_path, "template-cheaper-unless")
+
+    ways = list(replayed_ways(tmp_path, "cheaper-unless"))
+
+    assert sum(base.id != way.id for base, way in ways) > 50
+    assert all(way.intensity <= 400 for base, way in ways if way.id != base.id)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from greenops.cli.main import main
 from greenops.domain.decision import Mode
 from greenops.errors import InvalidFile
 from greenops.pipeline.policies import read_policies
@@ -62,6 +63,17 @@ def test_a_class_gives_its_workload_three_numbers_and_one_policy(path):
     assert workload.labels == {"class": path.stem}
     assert [each.name for each in policies.matching(workload)] == [f"class-{path.stem}"]
     assert policies.rivals(workload)[0].objectives
+
+
+@pytest.mark.feature("B3", "B4")
+@each_class
+def test_a_class_passes_the_gate_and_is_explained(path, capsys):
+    assert main(["policy", "check", "--strict", str(path)]) == 0
+    assert main(["policy", "explain", f"class-{path.stem}", "--path", str(path)]) == 0
+
+    out = capsys.readouterr().out
+    assert f"class-{path.stem}: " in out
+    assert "chosen" in out
 
 
 @each_template

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
@@ -149,3 +150,100 @@ def test_a_result_without_a_class_is_never_moved_beyond_the_shortest_age(base, o
     way = chosen("freshness", base, others)
 
     assert way is base or way.end - NOW <= HOUR
+
+
+AGES = {"hourly": HOUR, "daily": 24 * HOUR, "weekly": 168 * HOUR, "yearly": HOUR, None: HOUR}
+"""Class → oldest that a result may get; of a class that is not listed, the shortest."""
+
+
+@pytest.mark.feature("F3")
+@ANY
+@given(of=st.sampled_from(list(AGES)), hours=st.lists(st.integers(0, 400), max_size=6, unique=True))
+def test_an_age_above_the_limit_of_its_class_is_refused_and_never_chosen(of, hours):
+    base = Candidate("now", start=NOW, end=NOW + HOUR, carbon_g=100.0, cost_usd=1.0)
+    others = [
+        replace(base, id=str(each), end=NOW + each * HOUR, carbon_g=90.0 - each / 10)
+        for each in hours
+    ]
+    labels = {"freshness": of} if of else {}
+    workload = Workload(
+        *("w", WorkloadKind.BATCH, Urgency.DEFERRABLE, "eu"),
+        team="template-freshness",
+        labels=labels,
+    )
+    job = Job("w/1", workload, NOW)
+
+    said = read("freshness").judge(job, base, others, NOW)
+
+    for verdict, way in zip(said.verdicts[1:], others, strict=True):
+        assert verdict.allowed == (way.end - NOW <= AGES[of])
+        assert verdict.reasons == (() if verdict.allowed else ("fresh-enough",))
+    assert choose(job, base, others, said, NOW).chosen.end - NOW <= AGES[of]
+
+
+@pytest.mark.feature("C8")
+@pytest.mark.parametrize("urgency", list(Urgency))
+def test_what_is_pinned_stays_under_failover_unless_its_policy_says_otherwise(urgency):
+    full = Candidate(
+        "now",
+        "eu",
+        pool="spot",
+        start=NOW,
+        end=NOW + HOUR,
+        carbon_g=9.0,
+        cost_usd=1.0,
+        capacity_free=0.0,
+    )
+    away = replace(full, id="away", region="us", carbon_g=1.0, capacity_free=100.0)
+    job = Job("w/1", Workload("template-pinned", WorkloadKind.INFERENCE, urgency, "eu"), NOW)
+    (text,) = (text for _, text in policy_sources(TEMPLATES / "pinning.yaml"))
+    freed = text.replace("waive: [same-pool]", "waive: [same-region]").replace("2100-11", "2026-11")
+    freed = freed.replace('job.urgency == "break-glass"', "'true'")
+    level = "- name: same-region\n    level: "
+
+    def place(rules):
+        said = compile_policies([("p.yaml", rules)]).judge(job, full, [away], NOW)
+        return choose(job, full, [away], said, NOW).chosen.id
+
+    assert place(text) == "now"
+    assert place(freed.replace(level + "hard", level + "soft")) == "away"
+
+
+def tiers(ids):
+    return st.builds(
+        lambda name, **figures: Candidate(name, "eu", start=NOW, end=NOW + HOUR, **figures),
+        name=ids,
+        tier=some("large", "small"),
+        quality=some(0.5),
+        quality_low=some(0.47, 0.48, 0.5),
+        intensity=some(50.0, 400.0, 400.1, 900.0),
+        carbon_g=some(10.0, 90.0, 100.0),
+        cost_usd=some(0.5, 1.0),
+    )
+
+
+@pytest.mark.feature("M1")
+@ANY
+@given(
+    plan=st.sampled_from(["eco", "protected", "other", None]),
+    base=tiers(st.just("now")),
+    others=st.lists(tiers(st.sampled_from("abcdef")), max_size=5, unique_by=lambda each: each.id),
+)
+def test_only_the_eco_plan_is_degraded_and_only_above_the_line_within_its_contract(
+    plan, base, others
+):
+    labels = {"plan": plan} if plan else {}
+    workload = Workload(
+        *("w", WorkloadKind.BATCH, Urgency.DEFERRABLE, "eu"),
+        team="template-two-tier",
+        labels=labels,
+    )
+    job = Job("w/1", workload, NOW)
+
+    said = read("two-tier").judge(job, base, others, NOW)
+    way = choose(job, base, others, said, NOW).chosen
+
+    if way is not base and way.tier != base.tier:
+        assert plan == "eco"
+        assert base.intensity > 400
+        assert way.quality_low >= base.quality - 0.02

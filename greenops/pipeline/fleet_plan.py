@@ -22,6 +22,7 @@ from greenops.errors import UsageError
 from greenops.pipeline.fleet_reasons import WHYS, whys
 from greenops.plan.candidates import BASELINE, LOCAL, SLOT, RegionOption
 from greenops.plan.fleet import (
+    ABSENT,
     INSTANT,
     MOVABLE,
     NOW,
@@ -32,6 +33,7 @@ from greenops.plan.fleet import (
     coded,
     instants,
 )
+from greenops.plan.fleet_calendar import CALENDAR, calendar_text
 from greenops.plan.fleet_cube import CELLS, Cube, Ids, cubes, figures_at
 from greenops.plan.fleet_figures import NUMBERS, TEXTS, TIMES, Figures
 from greenops.plan.fleet_intensity import EPOCH
@@ -66,6 +68,9 @@ def fleet_jobs(jobs: Sequence[Job]) -> pa.Table:
         .append_column(RUN_TIME, pa.array([run_time(each) for each in workloads], SPAN))
         .append_column(SCHEDULED, pa.array(scheduled, INSTANT))
         .append_column(MOVABLE, pa.array([each.target != LOCAL for each in workloads], pa.bool_()))
+        .append_column(
+            CALENDAR, pa.array([calendar_text(each.calendar) for each in workloads], pa.string())
+        )
     )
 
 
@@ -82,8 +87,8 @@ def plan_jobs(
 
     Args:
         jobs: Batch runs: `job.*`, `limits.*` (own numbers, the deadline as an instant), `run_time`,
-            and where they differ from submission and true, `scheduled` and `movable`; `now` where a
-            run is decided later than the others.
+            and where they differ from submission, true and none, `scheduled`, `movable` and `calendar`;
+            `now` where a run is decided later than the others.
         options: Regions and their newest forecasts.
         policies: The policies in force; what the workloads say is in `jobs`.
         now: Instant of the decisions; a run that is submitted later is decided then.
@@ -158,7 +163,8 @@ class _Planner:
             frozenset(name for root, name in fields if root == of)
             for of in ("baseline", "candidate")
         )
-        return cls(jobs, policies, Figures(Fleet.of(jobs, options, now, slot)), base, ways)
+        fleet = Fleet.of(jobs, options, now, slot)
+        return cls(_safe(jobs, fleet), policies, Figures(fleet), base, ways)
 
     def plan(self, cells: int) -> pa.Table:
         """The runs' rows, in their order."""
@@ -219,6 +225,15 @@ class _Planner:
             "run_now": pa.array(by_job.run_now),
             "moves": pa.array(found.moves),
         }
+
+
+def _safe(jobs: pa.Table, fleet: Fleet) -> pa.Table:
+    """With a run time that leads from each deadline to the latest safe start, calendars and all."""
+    if not fleet.calendars.every:
+        return jobs
+    ends = instants(jobs, "limits.deadline")
+    spans = pa.array(np.where(ends == ABSENT, 0, ends - fleet.latest)).view(SPAN)
+    return _put(jobs, RUN_TIME, spans)
 
 
 def _with_labels(jobs: pa.Table, policies: PolicySet) -> pa.Table:

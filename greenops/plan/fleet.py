@@ -1,9 +1,9 @@
 """Many runs to be planned at once: their times as arrays, and the places each may go to.
 
 The table of runs has the columns `job.*` of the tables between rooms, `limits.deadline`, `now` where a run is
-decided later than the others, and three that no rule names: `run_time`, the longest a run is expected to take;
-`scheduled`, when it would start without GreenOps (absent: when submitted); and `movable`, false where nothing
-can carry it to another place.
+decided later than the others, and four that no rule names: `run_time`, the longest a run is expected to take;
+`scheduled`, when it would start without GreenOps (absent: when submitted); `movable`, false where nothing can
+carry it to another place; and `calendar` (see `fleet_calendar`).
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import pyarrow as pa
 
 from greenops.errors import UsageError
 from greenops.plan.candidates import ON_DEMAND, SLOT, RegionOption
+from greenops.plan.fleet_calendar import Calendars
 from greenops.plan.fleet_intensity import EPOCH, Floats, Ints, Mask
 from greenops.plan.intensity import TICK
 
@@ -55,6 +56,7 @@ class Fleet:
         energy: Usual energy of a run [kWh]; NaN where absent.
         moved: Data that a run in another region needs [GB]; NaN where absent.
         starts: How many starts each may have; none where its slack is gone.
+        calendars: When each may start.
         slot: From one start to the next.
     """
 
@@ -72,6 +74,7 @@ class Fleet:
     energy: Floats
     moved: Floats
     starts: Ints
+    calendars: Calendars
     slot: int
 
     def __len__(self) -> int:
@@ -101,11 +104,13 @@ class Fleet:
         told = instants(jobs, SCHEDULED)
         scheduled = np.where(told == ABSENT, submitted, told)
         ends = instants(jobs, "limits.deadline")
-        latest = np.where(ends == ABSENT, scheduled, ends - longest)
+        calendars, bounded = Calendars.read(jobs), ends != ABSENT
+        safe = calendars.latest(submitted, np.where(bounded, ends - longest, scheduled))
+        latest = np.where(bounded, safe, scheduled)
         step = slot // TICK
         aligned = (latest - (earliest // step + 1) * step) // step + 1
         # Slack is gone: waiting for the schedule would only make a late run later.
-        scheduled = np.where(latest < earliest, earliest, scheduled)
+        scheduled = np.where(latest < earliest, calendars.next_open(earliest), scheduled)
         starts = np.where(latest < earliest, 0, 1 + np.maximum(aligned, 0))
         return cls(
             options=tuple(options),
@@ -116,12 +121,13 @@ class Fleet:
             now=earliest,
             earliest=earliest,
             latest=latest,
-            late=(ends != ABSENT) & (scheduled > latest),
+            late=bounded & (scheduled > latest),
             scheduled=scheduled,
             usual=_usual(jobs, longest),
             energy=numbers(jobs, "job.energy_kwh"),
             moved=numbers(jobs, "job.transfer_gb"),
             starts=starts,
+            calendars=calendars,
             slot=step,
         )
 

@@ -61,10 +61,13 @@ class Cube:
         if not self.count:
             return found
         cells = found[:, 1:].reshape(len(jobs), len(self.places), self.count)
+        starts = self.starts.at()
         in_time = np.arange(self.count) < fleet.starts[jobs][:, None]
+        if fleet.calendars.every:
+            in_time &= fleet.calendars.may_start(jobs, starts)
         open_to = np.array([[e in way for e in self.places] for way in fleet.reaches], np.bool_)
         cells[:] = in_time[:, None, :] & open_to[fleet.reach[jobs]][:, :, None]
-        again = self.starts.at() == fleet.scheduled[jobs][:, None]
+        again = starts == fleet.scheduled[jobs][:, None]
         home = np.array(self.places) == fleet.home[jobs][:, None]
         cells &= ~(again[:, None, :] & home[:, :, None])
         return found

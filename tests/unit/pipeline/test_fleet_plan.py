@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tracemalloc
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from functools import cache
 from pathlib import Path
 
@@ -16,7 +16,16 @@ from greenops.config import Settings
 from greenops.domain.console import JobRequest
 from greenops.domain.decision import Mode
 from greenops.domain.grid import Factors, Forecast, Region, SeriesKind, Signal
-from greenops.domain.workload import ClockTime, Job, Limits, Urgency, Workload, WorkloadKind
+from greenops.domain.workload import (
+    Blackout,
+    Calendar,
+    ClockTime,
+    Job,
+    Limits,
+    Urgency,
+    Workload,
+    WorkloadKind,
+)
 from greenops.errors import DataMissing, UsageError
 from greenops.grid.regions import RegionTable
 from greenops.pipeline import fleet_plan
@@ -213,6 +222,15 @@ LIMITS = st.builds(
     max_carbon_reduction=st.sampled_from([None, None, 0.05]),
     max_intensity=st.sampled_from([None, None, 350.0]),
 )
+CALENDARS = (
+    Calendar(
+        "Europe/Berlin",
+        holidays=(date(2026, 11, 24),),
+        blackouts=(Blackout(time(20), time(22, 15)), Blackout(time(1), time(3), days=(1, 2))),
+    ),
+    Calendar("UTC", blackouts=(Blackout(time(12), time(19)), Blackout(time(23), time(2)))),
+    Calendar("UTC", blackouts=(Blackout(time(17), time(17)),)),
+)
 NAMES = [each.id for each in REGIONS]
 LONGER = (1800.0, 3600.0, 5400.0, 1234.5, 4 * 3600.0)
 WORKLOADS = st.builds(
@@ -233,6 +251,7 @@ WORKLOADS = st.builds(
     schedule=some(ClockTime(time(19, 30), "Europe/Berlin")),
     target=st.sampled_from([None, None, LOCAL, "airflow"]),
     labels=st.sampled_from([{}, {"tier": "gold"}]),
+    calendar=st.sampled_from([None, None, *CALENDARS]),
 )
 SUBMITTED = st.sampled_from(
     [timedelta(0), timedelta(0), -HOUR, -4 * HOUR, HOUR / 2, timedelta(minutes=7, seconds=3)]

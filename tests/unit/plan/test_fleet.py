@@ -12,10 +12,19 @@ import pytest
 
 from greenops.domain.decision import Candidate
 from greenops.domain.grid import Factors, Forecast, Region, SeriesKind, Signal
-from greenops.domain.workload import ClockTime, Job, Urgency, Workload, WorkloadKind
+from greenops.domain.workload import (
+    Blackout,
+    Calendar,
+    ClockTime,
+    Job,
+    Urgency,
+    Workload,
+    WorkloadKind,
+)
 from greenops.errors import UsageError
 from greenops.plan.candidates import LOCAL, RegionOption, batch_candidates
 from greenops.plan.fleet import INSTANT, SPAN, Fleet
+from greenops.plan.fleet_calendar import calendar_text
 from greenops.plan.fleet_cube import FILLED, Cube, cubes
 from greenops.plan.fleet_figures import NUMBERS, TEXTS, TIMES, Figures
 from greenops.plan.fleet_intensity import EPOCH, Laid, MeanColumns, Runs, _quotient
@@ -31,6 +40,12 @@ PRICES: tuple[dict[str, float], ...] = (
     {"ondemand": 1.9},
     {"spot": 0.3},
     {},
+)
+
+
+CALENDARS = (
+    Calendar("UTC", blackouts=(Blackout(time(8), time(9, 30)), Blackout(time(12), time(13)))),
+    Calendar("Europe/Berlin", blackouts=(Blackout(time(10, 45), time(10, 15)),)),
 )
 
 
@@ -87,6 +102,7 @@ def a_job(rng, names, at=0):
         transfer_gb=rng.choice([None, 0.0, 12.5]),
         schedule=rng.choice([None, None, ClockTime(time(11, 30), "Europe/Berlin")]),
         target=rng.choice([None, None, LOCAL]),
+        calendar=rng.choice([None, None, *CALENDARS]),
     )
     submitted = NOW - rng.choice([timedelta(0), HOUR, 3 * HOUR, timedelta(seconds=1)])
     deadline = rng.choice([None, NOW + HOUR / 2, NOW + 4 * HOUR, NOW + 11 * HOUR])
@@ -116,6 +132,7 @@ def table(jobs):
             **{name: pa.array(each, INSTANT) for name, each in instants.items()},
             "job.allowed_regions": lists,
             "run_time": pa.array([run_time(each) for each in works], SPAN),
+            "calendar": pa.array([calendar_text(each.calendar) for each in works], pa.string()),
             "movable": pa.array([each.target != LOCAL for each in works], pa.bool_()),
         }
     )
@@ -149,7 +166,7 @@ def test_the_cube_holds_the_very_candidates_that_the_planner_lists(cells):
             baseline, others = batch_candidates(job, among, NOW)
             assert found[at] == [baseline, *others]
             ways += len(others)
-    assert ways > 3_000
+    assert ways > 2_000
 
 
 def test_a_part_of_the_cube_never_has_more_cells_than_it_may_but_for_one_run_alone():
@@ -173,7 +190,7 @@ def test_like_runs_come_together_in_few_parts_with_little_that_only_fills_lines(
 
     real = [each.real() for each in parts]
     ways, cells = sum(each.sum() for each in real), sum(each.size for each in real)
-    assert ways > 90_000
+    assert ways > 50_000
     assert len(parts) < 6
     assert cells - ways < 1.1 * FILLED * len(parts)
 

@@ -77,7 +77,7 @@ def run(args: argparse.Namespace) -> int:
     from greenops.pipeline.fleet_history import history_of
     from greenops.pipeline.fleet_replay import FleetReplay, replay_fleet
     from greenops.pipeline.fleet_report import report_of
-    from greenops.pipeline.fleet_runs import runs_of_file, scheduled_runs, some_of
+    from greenops.pipeline.fleet_runs import regions_of, runs_of_file, scheduled_runs, some_of
     from greenops.pipeline.grid import load_grid
     from greenops.pipeline.policies import policy_sources
     from greenops.policy import compile_policies
@@ -101,7 +101,7 @@ def run(args: argparse.Namespace) -> int:
     grid = load_grid(settings, SystemClock.from_environment())
     history = history_of(
         grid.provider,
-        grid.regions,
+        [grid.regions[each] for each in regions_of(runs, policies.workloads)],
         start,
         end,
         beyond=BEYOND,

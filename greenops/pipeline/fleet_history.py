@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
@@ -120,7 +122,9 @@ def history_of(
             last = error
     if not actual:
         raise last
-    forecasts = {zone: tuple(_issued(provider, zone, start - max_age, end)) for zone in actual}
+    forecasts = {
+        zone: tuple(_issued(provider, zone, start - max_age, end, max_age)) for zone in actual
+    }
     return FleetHistory(kept, forecasts, actual, max_age)
 
 
@@ -139,10 +143,10 @@ def _longest(
 
 
 def _issued(
-    provider: GridProvider, zone: str, start: datetime, end: datetime
+    provider: GridProvider, zone: str, start: datetime, end: datetime, max_age: timedelta
 ) -> Iterator[Forecast]:
     seen: set[str] = set()
-    for at in _asked(provider, zone, start, end):
+    for at in _asked(provider, zone, start, end, max_age):
         try:
             found = provider.forecast(zone, at)
         except DataMissing:
@@ -152,9 +156,22 @@ def _issued(
             yield found
 
 
-def _asked(provider: GridProvider, zone: str, start: datetime, end: datetime) -> Sequence[datetime]:
-    """Instants at which a forecast may be new."""
-    issues = getattr(provider, "issues", None)
-    if issues is not None:
-        return [start, *(each for each in issues(zone) if start < each < end)]
-    return [start + at * HOUR for at in range(-((start - end) // HOUR))]
+def _asked(
+    provider: GridProvider, zone: str, start: datetime, end: datetime, max_age: timedelta
+) -> Sequence[datetime]:
+    """Instants at which a forecast may be new: the issues that are listed, and hours that none of them serves."""
+    known: list[datetime] = []
+    with suppress(DataMissing):
+        listed = getattr(provider, "issues", None)
+        known = sorted(each for each in listed(zone) if each < end) if listed else []
+    hours = [start + at * HOUR for at in range(-((start - end) // HOUR))]
+    return sorted({*(each for each in known if each > start), *_unserved(hours, known, max_age)})
+
+
+def _unserved(
+    hours: Sequence[datetime], issues: Sequence[datetime], max_age: timedelta
+) -> Iterator[datetime]:
+    for at in hours:
+        newest = bisect_right(issues, at) - 1
+        if newest < 0 or at - issues[newest] > max_age:
+            yield at

@@ -89,8 +89,10 @@ class FleetReport:
         """What the sums mean, and what they leave out."""
         whole = self.total
         lines = [
-            ("Decided on the forecast known at each submission, counted with the average intensity that "
-            "came, by location; submissions and prices are those of the files.")
+            (
+                "Decided on the forecast known at each submission, counted with the average intensity that "
+                "came, by location; submissions and prices are those of the files."
+            )
         ]
         if whole.captured is not None:
             share = f"{100 * whole.captured:.1f} %"

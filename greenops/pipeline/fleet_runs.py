@@ -74,6 +74,12 @@ def runs_of_file(path: Path, workloads: Mapping[str, Workload]) -> pa.Table:
     return pa.table(kept).sort_by([(SUBMITTED, "ascending"), (NAME, "ascending")])
 
 
+def regions_of(runs: pa.Table, workloads: Mapping[str, Workload]) -> list[str]:
+    """Every region that some run may go to."""
+    declared = (workloads[each] for each in runs.column(NAME).unique().to_pylist())
+    return sorted({name for each in declared for name in (each.home_region, *each.allowed_regions)})
+
+
 def parts_of(runs: pa.Table, rows: int = PART) -> Iterator[pa.Table]:
     """Some runs at a time."""
     for first in range(0, runs.num_rows, rows):

@@ -323,6 +323,21 @@ def test_a_period_without_a_run_is_an_error():
         some_of(fleet(5).filter(pa.array([False] * 5)), START, None, "train")
 
 
+def test_where_a_listed_issue_is_too_old_the_provider_is_asked_each_hour():
+    class Later(FakeGrid):
+        """Lists the issues of its first day only, and has others."""
+
+        def issues(self, zone):
+            return super().issues(zone)[:1]
+
+    grid = Later({"A": values(1)})
+    kept = history_of(
+        grid, REGIONS[:1], START, START + 4 * DAY, beyond=4 * DAY, max_age=timedelta(hours=12)
+    )
+
+    assert [each.issued_at for each in kept.forecasts["A"]] == [START + at * DAY for at in range(4)]
+
+
 def test_a_provider_that_cannot_list_its_issues_is_asked_each_hour():
     asked = SimpleNamespace(
         name="fake", zones=GRID.zones, actual=GRID.actual, forecast=GRID.forecast

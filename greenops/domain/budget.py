@@ -13,7 +13,7 @@ from greenops.domain.workload import Limits, Urgency
 from greenops.errors import Location
 from greenops.units import Grams, Usd
 
-OF_STAGES: Final = re.compile(r"budget/[^/]+/.+")
+OF_STAGES: Final = re.compile(r"budget/[^/]+/[0-9]+(\.[0-9]+)?(e[+-][0-9]+)?(/.+)?")
 """Names of the policies that stages of budgets put in force: `budget/<name>/<percent>…`."""
 
 

@@ -120,8 +120,11 @@ def trusted_keys(settings: Settings) -> tuple[PublicKey, ...]:
         DataMissing: There is none, or a file holds something else.
     """
     place = settings.policies_key or settings.state / KEYS / f"{NAME}.pub"
-    files = sorted(place.glob("*.pub")) if place.is_dir() else [place]
-    if not files or not all(each.exists() for each in files):
+    files: list[Path] = []
+    with suppress(OSError):  # a folder that this user may not look into
+        among = sorted(place.glob("*.pub")) if place.is_dir() else [place]
+        files = [each for each in among if each.exists()]
+    if not files:
         raise DataMissing(
             "GO0405",
             "no public key to check bundles of policies with",

@@ -283,6 +283,14 @@ def test_decisions_that_tell_no_stage_are_counted(lake, tmp_path):
     assert report.assumed[1] == "no stages are told by 1 of the decisions: judged as if none held"
 
 
+@pytest.mark.parametrize("name", ["budget/ml/all", "budget/ml/", "budget/ml/1e", "budget/ml/-8/x"])
+def test_a_record_that_names_no_share_was_made_under_no_stage(lake, tmp_path, name):
+    record = decided(lake, 0.3)
+    odd = replace(record, policies={**record.policies, name: "{}"})
+
+    assert decide_again(odd, policies()) == record.decision
+
+
 def test_the_lake_keeps_the_names_of_stages_alone(lake, tmp_path):
     record = decided(lake, 0.95)
 

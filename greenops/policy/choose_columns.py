@@ -27,6 +27,7 @@ from greenops.policy.policy_set import PolicySet
 from greenops.policy.rule_columns import NEEDED, Rule, expressions, rules_of
 from greenops.policy.schema import FIELDS, with_labels
 from greenops.policy.tables import Tables
+from greenops.policy.told import Told
 from greenops.policy.verdict_columns import broken_by
 
 RUN_TIME: Final = "run_time"
@@ -38,31 +39,6 @@ Scores = tuple[Mask, Values, Values, Mask]
 """Rows that may win, what they are ranked by first and then, and rows that have both numbers."""
 Ids = Callable[[], Any]
 """Gives `candidate.id` of all rows; asked only where all else is equal."""
-
-
-@dataclass(frozen=True, slots=True)
-class Told:
-    """What a choice rests on, one value per job.
-
-    Attributes:
-        allowed: Ways beside the baseline that no rule refuses.
-        able: Ways that might have been chosen, what stays among them.
-        compliant: No rule refuses the baseline.
-        objective: Objective that counts, by its place in the ruling policy; -1 where none does.
-        score: What the choice was ranked by, the least first; NaN where there is no such number.
-    """
-
-    allowed: Values
-    able: Values
-    compliant: Mask
-    objective: Values
-    score: Values
-
-    @classmethod
-    def of(cls, jobs: int) -> Told:
-        """Nothing is known of so many jobs yet."""
-        none = np.full(jobs, NONE)
-        return cls(none, none.copy(), np.zeros(jobs, np.bool_), none.copy(), np.full(jobs, np.nan))
 
 
 @dataclass(frozen=True, slots=True)

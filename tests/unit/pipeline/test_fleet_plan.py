@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import tracemalloc
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
@@ -452,6 +453,39 @@ def test_a_run_that_cannot_be_planned_is_named(facts, why):
 
     with pytest.raises(UsageError, match=f"`b` cannot be planned: {why}"):
         plan_jobs(fleet_jobs(jobs), options, own_rules(), NOW)
+
+
+@pytest.mark.feature("B1", "B2", "C6")
+def test_of_ten_thousand_runs_none_is_late_and_no_personal_data_leaves_where_it_may_be():
+    rng = random.Random(11)
+    abroad = tuple(NAMES[:4])
+    jobs = []
+    for at in range(10_000):
+        length = float(rng.choice([600, 3600, 5400, 4 * 3600]))
+        work = replace(
+            WORK,
+            home_region=rng.choice(NAMES[:3]),
+            allowed_regions=abroad,
+            data_class=rng.choice(["personal", "internal"]),
+            contains_personal_data=False,
+            duration_s=length,
+            duration_p95_s=length,
+            transfer_gb=0.0,
+        )
+        slack = timedelta(seconds=rng.randrange(12 * 3600))
+        end = NOW + timedelta(seconds=length) + slack
+        jobs.append(Job(f"etl/{at}", work, NOW, end))
+    flat = replace(FORETOLD, zone="WEST", values=(1.0,) * 23, id="WEST")
+    decider = deciding(templates(), {"EAST": FORETOLD, "SOUTH": FORETOLD, "WEST": flat}, NOW)
+
+    rows = plan_jobs(fleet_jobs(jobs), decider.options(NOW), templates(), NOW).to_pylist()
+
+    assert all(row["chosen.end"] <= job.deadline for row, job in zip(rows, jobs, strict=True))
+    bound = [job.workload.data_class == "personal" for job in jobs]
+    went = {row["chosen.region"] for row, here in zip(rows, bound, strict=True) if here}
+    # The west is cheapest and cleanest by far, and not in the EU.
+    assert went <= {"east", "north", "south"}
+    assert "west" in {row["chosen.region"] for row in rows}
 
 
 def peak(jobs, options, cells):

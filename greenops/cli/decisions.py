@@ -92,6 +92,8 @@ def explain(record: DecisionRecord) -> str:
         f"  forecasts      {', '.join(made.forecast_ids.values()) or 'none'}",
         *(f"  degraded       {zone}: {why}" for zone, why in (made.degraded or {}).items()),
     ]
+    learned = record.job.learned if record.job else None
+    lines += [f"  learned        {each}" for each in learned or ()]
     if made.by_upper_bound is not None:
         lines.append(f"  weighed by     the upper bound of carbon, since {made.by_upper_bound}")
     if made.supersedes is not None:

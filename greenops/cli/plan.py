@@ -54,6 +54,7 @@ def _decider(args: argparse.Namespace) -> Decider:
     from greenops.pipeline.budgets import InForce, sums_of
     from greenops.pipeline.decide import Decider
     from greenops.pipeline.grid import load_grid
+    from greenops.pipeline.learning import Learning
     from greenops.pipeline.policies import read_policies
 
     settings, clock = (
@@ -62,7 +63,8 @@ def _decider(args: argparse.Namespace) -> Decider:
     )
     policies = read_policies(settings.policies, settings)
     in_force = InForce(policies, sums_of(settings.state)).at
-    return Decider(settings, clock, policies, load_grid(settings, clock), in_force=in_force)
+    grid, learned = load_grid(settings, clock), Learning(settings.state, clock)
+    return Decider(settings, clock, policies, grid, in_force=in_force, learned=learned)
 
 
 def _request(decider: Decider, name: str, at: datetime | None) -> Any:

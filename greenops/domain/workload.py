@@ -107,6 +107,7 @@ class Workload:
         target: Name of the target (actuator) that carries decisions out.
         source: Where the file says so.
         calendar: When it may start; none: at any time.
+        learn: What earlier runs took stands for what is declared; none: only where nothing is.
     """
 
     name: str
@@ -129,6 +130,7 @@ class Workload:
     labels: Mapping[str, str] = field(default_factory=dict)
     source: Location | None = None
     calendar: Calendar | None = None
+    learn: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,9 +141,11 @@ class Job:
         id: Idempotency key of the run, `nightly-enrichment/2021-10-08`.
         submitted: When it was, or is scheduled to be, submitted (simulated time).
         deadline: Latest end, resolved from the limits; none for inference.
+        learned: A sentence for each figure of the workload that earlier runs tell; none: none does.
     """
 
     id: str
     workload: Workload
     submitted: datetime
     deadline: datetime | None = None
+    learned: tuple[str, ...] | None = None

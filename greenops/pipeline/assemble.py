@@ -29,6 +29,7 @@ from greenops.pipeline.evidence_book import Evidence
 from greenops.pipeline.footprint import Footprint
 from greenops.pipeline.fronts import Front, check_fronts, read_fronts
 from greenops.pipeline.grid import GridContext, load_grid
+from greenops.pipeline.learning import Learning
 from greenops.pipeline.local_forecasts import in_background as beside
 from greenops.pipeline.loop import Loop
 from greenops.pipeline.outbox import Outbox
@@ -102,7 +103,8 @@ def assemble(
     db = StateDb(settings.state / "state.db")
     evidence = Evidence(ledger)
     in_force = InForce(policies, sums_of(settings.state), in_background, audits=True).at
-    decider = Decider(settings, clock, policies, grid, telemetry.judged, in_force)
+    learned = Learning(settings.state, clock)
+    decider = Decider(settings, clock, policies, grid, telemetry.judged, in_force, learned)
     outbox = Outbox(db, actuators, clock, Guardrails(mode=settings.mode))
     view = View(settings, clock, footprint, evidence, db, grid, fronts, actuators)
     parts = Parts(

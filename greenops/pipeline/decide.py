@@ -12,6 +12,7 @@ from greenops.config import Settings
 from greenops.domain.console import DecisionRecord, JobRequest
 from greenops.domain.decision import Candidate, Decision, Judgement
 from greenops.domain.grid import Forecast
+from greenops.domain.measured_run import Learned
 from greenops.domain.workload import Job, Workload, WorkloadKind
 from greenops.errors import DataMissing, UsageError, nearest
 from greenops.pipeline.fronts import Front
@@ -28,6 +29,7 @@ from greenops.plan.candidates import (
 from greenops.plan.careful import Care, by_upper_bound, needs_care
 from greenops.plan.choice import choose
 from greenops.plan.guard import deadline_of, due_since
+from greenops.plan.learned import may_learn, with_learned
 from greenops.plan.routes import Backend, Weights, route_candidates, shared
 from greenops.plan.threshold import QUEUED
 from greenops.policy import PolicySet
@@ -58,6 +60,8 @@ class Decider:
     judged: Judged = _untold
     in_force: Callable[[datetime], PolicySet] | None = None
     """The policies at an instant, with what budgets add to them; none: as they are declared."""
+    learned: Callable[[str], Learned | None] | None = None
+    """What earlier runs of a workload teach; none: nobody looks."""
 
     def decide(self, request: JobRequest) -> DecisionRecord:
         """Decide one run, or where a service runs.
@@ -210,8 +214,16 @@ class Decider:
             # Who stands ready to start it does so where it stands.
             target=workload.target or (LOCAL if request.triggered else None),
         )
+        labelled, told = self._with_learned(labelled)
         due = due_since(workload, request.submitted)
-        return self.bounded(Job(request.run_key, labelled, due, deadline_of(workload, due)), now)
+        job = Job(request.run_key, labelled, due, deadline_of(workload, due), told or None)
+        return self.bounded(job, now)
+
+    def _with_learned(self, workload: Workload) -> tuple[Workload, tuple[str, ...]]:
+        if self.learned is None or not may_learn(workload):
+            return workload, ()
+        found = self.learned(workload.name)
+        return (workload, ()) if found is None else with_learned(workload, found)
 
     def bounded(self, job: Job, now: datetime) -> Job:
         """A run with its own deadline or that of a policy that matches it, whichever is tighter.

@@ -26,6 +26,7 @@ class LocalDecider:
         from greenops.pipeline.budgets import InForce, sums_of
         from greenops.pipeline.decide import Decider
         from greenops.pipeline.grid import load_grid
+        from greenops.pipeline.learning import Learning
         from greenops.pipeline.policies import read_policies
         from greenops.pipeline.replanning import Replanner
 
@@ -35,7 +36,8 @@ class LocalDecider:
         declared = {**policies.workloads, workload.name: workload}
         policies = replace(policies, workloads=declared)
         in_force = InForce(policies, sums_of(settings.state)).at
-        decider = Decider(settings, clock, policies, load_grid(settings, clock), in_force=in_force)
+        grid, learned = load_grid(settings, clock), Learning(settings.state, clock)
+        decider = Decider(settings, clock, policies, grid, in_force=in_force, learned=learned)
         self._replanner = Replanner(decider)
         return decider.decide(request)
 

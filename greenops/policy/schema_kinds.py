@@ -82,6 +82,7 @@ def workload_spec() -> Schema:
         "calendar": calendar(),
         "duration": duration("usual run time"),
         "durationP95": duration("run time that 95 % of runs keep"),
+        "learn": flag("what earlier runs took stands for what is declared"),
         "energyKwh": number("usual energy of a run, of an hour for inference [kWh]"),
         **LIMITS,
         "dataClass": text("public, internal, personal, or one that a policy makes known"),

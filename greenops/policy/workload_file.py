@@ -38,6 +38,7 @@ def read_workload(name: str, spec: Fields) -> Workload | None:
         "transfer_gb": spec.number("transferGb"),
         "schedule": _open(clock_time(schedule) if schedule else None, closed),
         "target": spec.text("target"),
+        "learn": spec.flag("learn"),
         "labels": _labels(spec),
     }
     spec.done()

@@ -152,6 +152,7 @@ CALENDAR = document(
     "Workload",
     {
         **BATCH["spec"],
+        "learn": True,
         "schedule": {"at": "06:00", "timeZone": "Europe/Paris", "days": ["mon-fri"]},
         "deadline": {"at": "18:00", "timeZone": "Europe/Paris", "days": ["weekdays", "sat"]},
         "calendar": {

@@ -21,8 +21,8 @@ TRAINED = (366 + 181) * 24
 ORIGINS = TRAINED + 24 * np.arange(181)
 JOB_H = 4
 ISSUES = ORIGINS[::6]
-"""Days of the half year on which the product's daily issue is made anew, from the year and a half before."""
-PAST = 540 * 24
+"""Days of the half year on which the product's daily issue is made anew, from the year before."""
+PAST = 360 * 24
 KIND = SeriesKind(Signal.AVERAGE, Factors.LIFECYCLE, "carboncast", replay=True)
 BOUNDS = {24: (81, 83), 48: (69, 72), 96: (59.5, 64)}
 """Most published models stand below these; aims are where a weather forecast begins to be needed."""

@@ -20,7 +20,7 @@ from greenops.testing.clock import FakeClock
 from greenops.testing.grid import START, FakeGrid, check_grid_provider
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
-DAYS = 80
+DAYS = 110
 NOW = START + DAYS * DAY + 8 * HOUR
 
 
@@ -151,14 +151,14 @@ def test_where_the_past_tells_none_the_provider_s_own_words_stand(error):
 
     with pytest.raises(type(error), match=error.code):
         provider.forecast("Z", NOW)
-    with pytest.raises(DataMissing, match="60 days"):
+    with pytest.raises(DataMissing, match="90 days"):
         provider.local("Z", NOW)
     with pytest.raises(DataMissing, match="GO0302"):
         provider.forecast("no such zone", NOW)
 
 
 def test_a_past_full_of_gaps_is_told_in_one_line():
-    _, provider = grid(values=[None] * 24 * 90)
+    _, provider = grid(values=[None] * 24 * 120)
 
     with pytest.raises(DataMissing, match=r"GO0314 .*60 days"):
         provider.local("Z", NOW)

@@ -2,8 +2,8 @@
 
 Law: region, pool, start, figures and mode of each row are those of the decision on that run alone, with the
 same forecasts and policies: same ties, deadlines, haste, hold-out. What a decision says in words is a code here.
-One thing is left to the decision: where no place of a run has a forecast (`foretold` is false), it may look at
-the intensity of now and wait.
+Two things are left to the decision: where no place of a run has a forecast (`foretold` is false), it may look at
+the intensity of now and wait; and it may weigh by the upper bound of carbon, where that is wanted.
 """
 
 from __future__ import annotations
@@ -86,14 +86,21 @@ def plan_jobs(
     """One row per run, in the order of the runs: what is chosen, and what that rests on.
 
     Args:
-        jobs: Batch runs: `job.*`, `limits.*` (own numbers, the deadline as an instant), `run_time`,
-            and where they differ from submission, true and none, `scheduled`, `movable` and `calendar`;
-            `now` where a run is decided later than the others.
+        jobs: Batch runs: `job.*` (id, name, kind, home_region and submitted at least), `limits.*` (own
+            numbers, the deadline as an instant) and `run_time`; where they differ from submission,
+            true and none, `scheduled`, `movable` and `calendar`; `now` where a run is decided later
+            than the others.
         options: Regions and their newest forecasts.
         policies: The policies in force; what the workloads say is in `jobs`.
         now: Instant of the decisions; a run that is submitted later is decided then.
         slot: From one start to the next.
         cells: Most ways that are in memory at once; a run with more of its own comes alone.
+
+    Returns:
+        `job.id`; `chosen.*` and `baseline.*` (`SHOWN`); `deadline` in force; `foretold`; `ways` beside
+        the baseline and how many of them are `allowed`; `noncompliant_baseline`; the `objective` that
+        counts and the choice's `score` by it; `mode`, `held_out`, `run_now`; `moves`: the policies
+        enforce the choice, else the baseline is what happens; and the `reason`, one of `Why`.
 
     Raises:
         UsageError: A run is no batch run, has no run time, or its home region is not known.
@@ -154,8 +161,8 @@ class _Planner:
     ) -> _Planner:
         given = np.maximum(instants(jobs, "job.submitted"), instants(jobs, NOW))
         decided = np.maximum(given, (now - EPOCH) // TICK)
-        jobs = _put(jobs, NOW, pa.array(decided).view(INSTANT))
-        jobs = _with_labels(jobs, policies)
+        jobs = jobs.select([e for e in jobs.column_names if not e.startswith("baseline.")])
+        jobs = _with_labels(_put(jobs, NOW, pa.array(decided).view(INSTANT)), policies)
         found = first_look(policies, jobs)
         jobs, policies = _put(jobs, "limits.deadline", found.deadlines), found.policies
         fields = [each.split(".", 1) for each in fields_of(policies) if "." in each]

@@ -421,6 +421,22 @@ def test_no_runs_make_an_empty_plan_with_all_columns():
     assert empty.schema.names == plan_jobs(one, options, own_rules(), NOW).schema.names
 
 
+def test_a_table_needs_few_columns_and_brings_no_baseline_of_its_own():
+    options = deciding(templates(), {"EAST": FORETOLD}, NOW).options(NOW)
+    whole = fleet_jobs([Job("etl/1", replace(WORK, target=LOCAL), NOW, NOW + 8 * HOUR)])
+    needed = ("id", "name", "kind", "home_region", "submitted")
+    few = whole.select([*(f"job.{name}" for name in needed), "run_time", "limits.deadline"])
+    stale = whole.append_column("baseline.carbon_g", pa.array([1.0]))
+
+    [bare] = plan_jobs(few, options, templates(), NOW).to_pylist()
+    told, again = (plan_jobs(e, options, templates(), NOW).to_pylist() for e in (whole, stale))
+
+    assert (bare["chosen.region"], bare["chosen.carbon_g"]) == ("east", None)
+    assert bare["chosen.intensity"] == 300.0
+    assert told == again
+    assert told[0]["reason"] == "waits"
+
+
 def test_a_long_table_is_planned_in_parts_in_its_order(monkeypatch):
     monkeypatch.setattr(fleet_plan, "JOBS", 7)
     options = deciding(own_rules(), {"EAST": FORETOLD}, NOW).options(NOW)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -12,6 +13,8 @@ from greenops.errors import Location, Unreachable
 
 LONGEST: Final = 2**20
 """Longest file that is read [bytes]; a zone's six weeks of hours and its forecast take some 30 KB."""
+LONGEST_WORD: Final = 150
+"""Longest name that is written out [characters]; of a longer one the hash tells the rest."""
 MOST: Final = 512
 """Most files of one provider; the oldest go."""
 
@@ -68,4 +71,7 @@ class GridCacheFiles:
 
 def _word(text: str) -> str:
     """A name as a file's: no name leads out of the folder, and no two share a file."""
-    return quote(text, safe="").replace(".", "%2E")[:200] or "%00"
+    word = quote(text, safe="").replace(".", "%2E") or "%00"
+    if len(word) <= LONGEST_WORD:
+        return word
+    return f"{word[:LONGEST_WORD]}~{hashlib.sha256(text.encode()).hexdigest()}"

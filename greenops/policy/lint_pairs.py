@@ -28,6 +28,8 @@ MOST_TRIES: Final = 64
 MOST_POLICIES: Final = 200
 MOST_PAIRS: Final = 20_000
 """Pairs of hard constraints that are compared, in all; each costs about 0.1 ms."""
+MOST_OF_A_FILE: Final = 3_000
+"""Pairs that are compared for each file."""
 MOST_FOUND: Final = 50
 """Conflicts between policies that are told."""
 SAME: Final = (("job.home_region", "baseline.region"), ("job.submitted", "now"))
@@ -52,7 +54,8 @@ def between_policies(policies: Sequence[WrittenPolicy]) -> Iterator[Finding]:
 
 def _conflicts(policies: Sequence[WrittenPolicy]) -> Iterator[Finding]:
     hard = [_hard(each) for each in policies[:MOST_POLICIES]]
-    pairs = iter(range(MOST_PAIRS))
+    files = len({each.policy.source.file for each in policies})
+    pairs = iter(range(min(MOST_PAIRS, MOST_OF_A_FILE * files)))
     for (one, mine), (other, theirs) in combinations(zip(policies, hard, strict=False), 2):
         near = ((a, b) for a, x in mine for b, y in theirs if x & y)
         clash = next((pair for pair, _ in zip(near, pairs, strict=False) if _never(*pair)), None)

@@ -14,7 +14,7 @@ from typing import Final
 
 import numpy as np
 
-from greenops.policy.ir import Call, If, Node, Var, children
+from greenops.policy.ir import Call, If, Node, Var, children, walk
 from greenops.policy.lint_report import Finding, Severity
 from greenops.policy.lint_source import Written, WrittenPolicy, is_hard
 from greenops.policy.lint_terms import ABSENT, comparison, constant, holds
@@ -23,6 +23,8 @@ from greenops.policy.text import canonical
 
 MOST_PAIRS: Final = 2_000
 """Pairs of rules of one policy that are looked at; two hundred rules have ten times that."""
+PARTS: Final = 20
+"""Parts of a pair that count as one pair; of longer ones each part costs as often as there are others."""
 NOTHING: Final = "remove it, or mend its bound"
 
 
@@ -139,7 +141,11 @@ def _pairs(policy: WrittenPolicy, rules: list[Written]) -> Iterator[Finding]:
     near = [(i, j) for i, j in combinations(range(len(rules)), 2) if axes[i] & axes[j]]
     shadowed: set[int] = set()
     clash = False
-    for i, j in near[:MOST_PAIRS]:
+    sizes, left = [sum(1 for _ in walk(each.node)) for each in rules], MOST_PAIRS
+    for i, j in near:
+        left -= max(1, ((sizes[i] + sizes[j]) // PARTS) ** 2)
+        if left < 0:
+            break
         one, other = rules[i], rules[j]
         idle = _idle(policy, one, other)
         if idle == "both":

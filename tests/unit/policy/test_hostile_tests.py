@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from datetime import UTC, datetime
 
 import pytest
 
@@ -12,6 +13,7 @@ from greenops.pipeline.policy_test_columns import by_columns_too
 from greenops.pipeline.policy_tests import run_tests
 from greenops.policy import compile_policies, lint
 from greenops.policy.example_cost import MAX_TESTING
+from greenops.policy.lint_findings import findings
 
 HEAD = """apiVersion: greenops.dev/v1alpha1
 kind: PlacementPolicy
@@ -92,14 +94,14 @@ def outcome(text):
     return None
 
 
-def seconds(text):
+def seconds(text, look=outcome):
     """What a file ends as, and the CPU time of the quickest of three looks: what else runs is no part."""
     tracer, spent = sys.gettrace(), []
     sys.settrace(None)
     try:
         while len(spent) < 3 and min(spent, default=1.0) >= 1.0:
             begun = time.thread_time()
-            code = outcome(text)
+            code = look(text)
             spent.append(time.thread_time() - begun)
     finally:
         sys.settrace(tracer)
@@ -190,3 +192,34 @@ def test_thousands_of_wrong_names_in_rules_are_told_in_a_second():
 
     assert code == "GO0131"
     assert spent < 1.0
+
+
+def chained(count):
+    """Rules of twenty parts each, put in from variables, all about the same two fields."""
+    lines, before = "  variables:\n", "candidate.cost_usd < 1.0"
+    for at in range(20):
+        sign = "&&" if at % 2 else "||"
+        rule = f"{before} {sign} candidate.carbon_g < {at}.0"
+        lines += f"  - {{name: v{at}, expression: '{rule}'}}\n"
+        before = f"(variables.v{at})"
+    rules = [f"variables.v19 || candidate.cost_usd < {at}.0" for at in range(count)]
+    return policy(*rules, extra=lines)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "---\n".join(policy(f"candidate.cost_usd < {n}.0", name=f"p{n}") for n in range(240)),
+        chained(30),
+        policy(*[f"candidate.cost_usd < {at}.0" for at in range(195)]),
+    ],
+    ids=["policies", "chained", "rules"],
+)
+def test_the_fullest_files_are_checked_in_about_a_second(text):
+    now = datetime(2026, 11, 26, tzinfo=UTC)
+
+    (found, policies), spent = seconds(text, lambda text: findings([("p.yaml", text)], now))
+
+    assert policies is not None
+    assert found
+    assert spent < 1.2

@@ -1,6 +1,6 @@
 """Grid providers in a row: the first that answers, then what it said last, then the usual course; each stand-in says why.
 
-Nothing here raises but `DataMissing`, and nobody waits longer than the bound: what takes longer is asked on in the background.
+Nothing here raises but `DataMissing`, and no decision waits longer than the bound: what takes longer is asked on in the background.
 """
 
 from __future__ import annotations
@@ -19,8 +19,9 @@ from greenops.pipeline.grid_source import LONG, Found, Source
 from greenops.pipeline.grid_zones import ZoneNames
 from greenops.ports import Clock
 
-PRESENT: Final = timedelta(hours=1)
-"""How far back an instant still asks for what is in force; what was in force before that is looked up as such."""
+PRESENT: Final = timedelta(hours=3)
+"""How far back an instant still asks for what is in force; what was in force before that is looked up as such.
+A fast replay goes on by an hour while a decision is made."""
 YESTERDAYS: Final = timedelta(hours=24)
 """Age from which a forecast is called old, whoever gives it: the slowest sources issue once a day."""
 FOR_ACTUAL: Final = 1 / 3
@@ -172,26 +173,25 @@ class GridChain:
         for place, source in enumerate(self._usable()):
             wait_s = self._share(self._for_forecasts, place)
             found = self._ask(source, zone, at, wait_s)
-            if found.value is not None and found.error is None:
-                return self._served(found, source, zone, at, errors)
-            error = found.error or _missing("forecast", zone, [])
-            errors.append(error)
-            if found.value is not None:
-                old.append((replace(found.value, zone=zone), str(errors[0])))
+            value = None if found.value is None else replace(found.value, zone=zone)
+            if value is not None and found.error is None:
+                return self._served(value, source, at, errors)
+            if found.error is not None:
+                errors.append(found.error)
+            if value is not None:
+                old.append((value, str(errors[0])))
         return self._in_place(zone, at, old, errors)
 
     def _ask(self, source: Source, zone: str, at: datetime, wait_s: float) -> Found:
         try:
             called = self._called(source, zone)
         except DataMissing as error:
-            return Found(None, fresh=False, error=error)
+            return Found(None, error)
         return source.forecast(called, at, wait_s, self._for_forecasts)
 
     def _served(
-        self, found: Found, source: Source, zone: str, at: datetime, errors: list[GreenOpsError]
+        self, value: Forecast, source: Source, at: datetime, errors: list[GreenOpsError]
     ) -> Forecast:
-        assert found.value is not None  # noqa: S101 - asked by the caller
-        value = replace(found.value, zone=zone)
         if errors:
             why = f"`{source.name}` stands in for `{self.sources[0].name}`: {errors[0]}"
             return _degraded(value, why)
@@ -209,13 +209,13 @@ class GridChain:
         """What was foretold before, while it holds for long enough; else the usual course; else what is left of it."""
         for value, why in old:
             if value.end - at >= (value.end - value.start) / 2:
-                return _degraded(value, f"of {_ago(value, at)}, for there is no newer one: {why}")
+                return _kept(value, at, why)
         for past in self._pasts(zone):
             usual = climatology(past, at, str(errors[0]))
             if usual is not None:
                 return _degraded(usual, usual.degraded or "")
         for value, why in old:
-            return _degraded(value, f"of {_ago(value, at)}, for there is no newer one: {why}")
+            return _kept(value, at, why)
         raise _missing("forecast", zone, errors)
 
     def _pasts(self, zone: str) -> Iterator[IntensitySeries]:
@@ -240,9 +240,10 @@ class GridChain:
 
     def _usable(self) -> Sequence[Source]:
         """The first, and what may stand in for it; nothing may while the first one's kind is not known."""
+        first, *others = self.sources
         if self.kinds.first is None:
-            return self.sources[:1]
-        return [each for each in self.sources if each.worker.refused is None]
+            return [first]
+        return [first, *(each for each in others if each.worker.refused is None)]
 
     def _called(self, source: Source, zone: str) -> str:
         """What a source calls a zone.
@@ -280,6 +281,12 @@ def _missing(what: str, zone: str, errors: Sequence[GreenOpsError]) -> DataMissi
 def _degraded(value: Forecast, why: str) -> Forecast:
     said = why if len(why) <= WHY else f"{why[: WHY - 2]} …"
     return replace(value, degraded=said)
+
+
+def _kept(value: Forecast, at: datetime, why: str) -> Forecast:
+    return _degraded(
+        value, f"the forecast of {_ago(value, at)}, for no newer one can be had: {why}"
+    )
 
 
 def _ago(value: Forecast, at: datetime) -> str:

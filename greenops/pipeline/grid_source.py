@@ -47,13 +47,11 @@ class Found:
 
     Attributes:
         value: The newest answer that holds at the time; none where none does.
-        fresh: Whether it need not be asked for again.
-        error: Why there is no newer one; none where one is fresh, or is being asked for.
+        error: Why that is not what was asked for; none where it is fresh, or is being asked for again.
     """
 
     value: Forecast | None
-    fresh: bool
-    error: GreenOpsError | None
+    error: GreenOpsError | None = None
 
 
 @dataclass(slots=True)
@@ -89,25 +87,25 @@ class Source:
     def forecast(self, zone: str, at: datetime, wait_s: float, patience: Patience) -> Found:
         """The newest forecast in force at an instant; one that is not fresh is asked for again.
 
-        Whoever asks waits only where nothing is kept, at most `wait_s`.
+        Whoever asks waits only where nothing is kept or what is kept is old, at most `wait_s`.
         """
         kept = self._in_force(zone, at)
         if kept is not None and self._is_fresh(zone, at, kept.step):
             self._ask_for_past(zone)
-            return Found(kept, fresh=True, error=None)
+            return Found(kept)
         question = self._put(("forecast", zone), lambda: self._foretell(zone, at))
         if kept is None or not self._is_fresh(zone, at, STALE_FOR):
             patience.spent(waited_s(question, wait_s, self.clock))
         if not question.over.is_set():
             late = self._too_slow() if kept is None else self.worker.problem
-            return Found(kept, fresh=False, error=late)
+            return Found(kept, late)
         found = self._in_force(zone, at)
         if question.error is None or isinstance(question.error, DataMissing):
             # Also of a source without forecasts: its past will do for the usual course.
             self._ask_for_past(zone)
         if question.error is None and found is not None:
-            return Found(found, fresh=True, error=None)
-        return Found(found, fresh=False, error=question.error or none_in_force(self.name, zone))
+            return Found(found)
+        return Found(found, question.error or none_in_force(self.name, zone))
 
     def archived(self, zone: str, at: datetime, wait_s: float) -> Forecast:
         """The forecast in force at an instant that is over; nothing of it is kept.
@@ -228,6 +226,8 @@ class Source:
 
     def _ask_for_past(self, zone: str) -> None:
         """Once a day, behind all other questions: what the usual course will be made of in an outage."""
+        if self.worker.problem is not None:
+            return
         now, asked_at = self.clock.now(), self.kept.of(zone).past_asked_at
         if asked_at is None or not timedelta(0) <= now - asked_at < timedelta(days=1):
             end = now.replace(minute=0, second=0, microsecond=0)
@@ -269,6 +269,8 @@ class Source:
         now_ns, missed = self.clock.monotonic_ns(), self._misses.get(key)
         if missed is not None and now_ns - missed[0] < MISSED_FOR_S * NS_PER_S:
             return answered(ask, missed[1])
+        if self.worker.refused is not None:
+            return answered(ask, self.worker.refused)
         if self.worker.problem is not None and self.worker.shut_for_s() > 0:
             return answered(ask, self.worker.problem)
 

@@ -180,6 +180,18 @@ def test_kinds_that_are_stated_are_compared_at_the_start(tmp_path):
         chain(tmp_path, Stated(values), OtherStated(values))
 
 
+@pytest.mark.feature("A4")
+def test_a_first_provider_that_gives_another_kind_than_it_says_is_not_used(tmp_path):
+    values = {"DE": day() * DAYS}
+    first, second = Stated(values, kind=OtherStated.kind), Stated(values)
+    made = chain(tmp_path, first, second)
+
+    found = made.forecast("DE", NOW)
+
+    assert found.kind.signal is Signal.AVERAGE
+    assert "`second` stands in for `first`: GO0301" in found.degraded
+
+
 def test_nothing_stands_in_while_the_kind_of_the_first_is_not_known(tmp_path):
     first, second = grid(), grid()
     first.fault = AWAY

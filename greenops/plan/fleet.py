@@ -1,9 +1,9 @@
 """Many runs to be planned at once: their times as arrays, and the places each may go to.
 
 The table of runs has the columns `job.*` of the tables between rooms, `limits.deadline`, `now` where a run is
-decided later than the others, and four that no rule names: `run_time`, the longest a run is expected to take;
+decided later than the others, and five that no rule names: `run_time`, the longest a run is expected to take;
 `scheduled`, when it would start without GreenOps (absent: when submitted); `movable`, false where nothing can
-carry it to another place; and `calendar` (see `fleet_calendar`).
+carry it to another place; `calendar` (see `fleet_calendar`); and `phase`, how far after a slot it starts.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from greenops.plan.fleet_intensity import EPOCH, Floats, Ints, Mask
 from greenops.plan.intensity import TICK
 
 RUN_TIME, SCHEDULED, MOVABLE, NOW = "run_time", "scheduled", "movable", "now"
+PHASE: Final = "phase"
 INSTANT: Final = pa.timestamp("us", "UTC")
 SPAN: Final = pa.duration("us")
 ABSENT: Final = -(2**63)
@@ -49,6 +50,7 @@ class Fleet:
         reaches: The sets, places in order.
         now: Instant of each decision.
         earliest: First start.
+        aligned: The next, on a slot.
         latest: Latest safe start; without a deadline the scheduled one.
         late: The baseline would miss the deadline.
         scheduled: Start of the baseline.
@@ -67,6 +69,7 @@ class Fleet:
     reaches: tuple[tuple[int, ...], ...]
     now: Ints
     earliest: Ints
+    aligned: Ints
     latest: Ints
     late: Mask
     scheduled: Ints
@@ -108,10 +111,12 @@ class Fleet:
         safe = calendars.latest(submitted, np.where(bounded, ends - longest, scheduled))
         latest = np.where(bounded, safe, scheduled)
         step = slot // TICK
-        aligned = (latest - (earliest // step + 1) * step) // step + 1
+        phase = spans(jobs, PHASE)
+        aligned = ((earliest - phase) // step + 1) * step + phase
+        more = (latest - aligned) // step + 1
         # Slack is gone: waiting for the schedule would only make a late run later.
         scheduled = np.where(latest < earliest, calendars.next_open(earliest), scheduled)
-        starts = np.where(latest < earliest, 0, 1 + np.maximum(aligned, 0))
+        starts = np.where(latest < earliest, 0, 1 + np.maximum(more, 0))
         return cls(
             options=tuple(options),
             places=every,
@@ -120,6 +125,7 @@ class Fleet:
             reaches=reaches,
             now=earliest,
             earliest=earliest,
+            aligned=aligned,
             latest=latest,
             late=bounded & (scheduled > latest),
             scheduled=scheduled,
@@ -138,6 +144,14 @@ def instants(jobs: pa.Table, name: str) -> Ints:
         return np.full(jobs.num_rows, ABSENT)
     found = jobs.column(name).combine_chunks().cast(INSTANT).view(pa.int64())
     return np.asarray(found.fill_null(ABSENT).to_numpy(zero_copy_only=False))
+
+
+def spans(jobs: pa.Table, name: str) -> Ints:
+    """A column of lengths of time [us]; 0 where there is none."""
+    if name not in jobs.column_names:
+        return np.zeros(jobs.num_rows, np.int64)
+    found = jobs.column(name).combine_chunks().cast(SPAN).view(pa.int64())
+    return np.asarray(found.fill_null(0).to_numpy(zero_copy_only=False))
 
 
 def numbers(jobs: pa.Table, name: str) -> Floats:

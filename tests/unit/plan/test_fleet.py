@@ -169,6 +169,23 @@ def test_the_cube_holds_the_very_candidates_that_the_planner_lists(cells):
     assert ways > 2_000
 
 
+def test_a_phase_moves_all_starts_but_the_first_off_the_slots():
+    rng = random.Random(2)
+    among = options(rng)
+    job = replace(a_job(rng, ["r0"]), submitted=NOW, deadline=NOW + 6 * HOUR)
+    job = replace(job, workload=replace(job.workload, calendar=None, schedule=None))
+    late = [timedelta(minutes=at) for at in (0, 5, 29)]
+    runs = table([job] * 3).append_column("phase", pa.array(late, SPAN))
+
+    [cube] = cubes(Figures(Fleet.of(runs, among, NOW)))
+
+    for ways, phase in zip(listed(cube).values(), late, strict=True):
+        first, *others = sorted({way.start for way in ways if way.start})
+        assert first == NOW
+        assert {(start - EPOCH) % (HOUR / 2) for start in others} == {phase}
+        assert others[0] - NOW <= HOUR / 2 >= job.deadline - run_time(job.workload) - others[-1]
+
+
 def test_a_part_of_the_cube_never_has_more_cells_than_it_may_but_for_one_run_alone():
     rng = random.Random(5)
     among = options(rng)

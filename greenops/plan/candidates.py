@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -11,8 +11,10 @@ from greenops.domain.grid import Forecast, Region
 from greenops.domain.workload import Job
 from greenops.errors import UsageError
 from greenops.plan.calendar import may_start, next_open
+from greenops.plan.crowd import phase
 from greenops.plan.guard import latest_safe_start, run_time, scheduled_start
 from greenops.plan.intensity import MeanIntensity, MeanRange
+from greenops.plan.transfer import NETWORK, moving
 from greenops.units import Grams, GramsPerKwh, Seconds, Usd, emissions, to_joules
 
 SLOT = timedelta(minutes=30)
@@ -60,13 +62,13 @@ def batch_candidates(
     if latest < earliest:
         # Slack is gone: waiting for the schedule would only make a late run later.
         scheduled = next_open(job.workload.calendar, earliest)
-    baseline = _Place(job, home, usual, now).candidate(scheduled, ON_DEMAND, BASELINE)
+    baseline = _Place(job, home, home, usual, now).candidate(scheduled, ON_DEMAND, BASELINE)
     found = [
         place.candidate(start, pool)
         for option in allowed(job, options)
-        for place in (_Place(job, option, usual, now),)
+        for place in (_Place(job, option, home, usual, now),)
         for pool in _pools(job, option)
-        for start in _starts(earliest, latest, slot)
+        for start in _starts(earliest, latest, slot, phase(job))
         if may_start(job.workload.calendar, start)
         if not _same(option, pool, start, baseline)
     ]
@@ -94,7 +96,7 @@ def placement_candidates(
     hour = timedelta(hours=1)
 
     def at(option: RegionOption, name: str) -> Candidate:
-        return _Place(job, option, hour, now, p95_ms).candidate(now, ON_DEMAND, name)
+        return _Place(job, option, home, hour, now, p95_ms).candidate(now, ON_DEMAND, name)
 
     others = [at(option, option.region.id) for option in options if option is not home]
     return at(home, BASELINE), tuple(others)
@@ -114,11 +116,13 @@ def _pools(job: Job, option: RegionOption) -> list[str]:
     return sorted(option.region.usd_per_hour) or [ON_DEMAND]
 
 
-def _starts(earliest: datetime, latest: datetime, slot: timedelta) -> Iterator[datetime]:
+def _starts(
+    earliest: datetime, latest: datetime, slot: timedelta, phase: timedelta
+) -> Iterator[datetime]:
     if earliest > latest:
         return
     yield earliest
-    epoch = datetime(1970, 1, 1, tzinfo=UTC)
+    epoch = datetime(1970, 1, 1, tzinfo=UTC) + phase
     start = epoch + ((earliest - epoch) // slot + 1) * slot
     while start <= latest:
         yield start
@@ -130,6 +134,31 @@ def _same(option: RegionOption, pool: str, start: datetime, baseline: Candidate)
     return place == (baseline.region, baseline.pool, baseline.start)
 
 
+class _Grid:
+    """What was foretold of a grid, over any run."""
+
+    def __init__(self, forecast: Forecast | None) -> None:
+        self.forecast = forecast
+        self.mean = MeanIntensity(forecast) if forecast else None
+        self.range = MeanRange(forecast) if forecast else None
+
+    def over(self, start: datetime, end: datetime) -> Mapping[str, GramsPerKwh]:
+        """Intensity's `values` (its mean), `low` and `high`; what is not known is not in it.
+
+        The ends are those of each hour's range, else of the error that the forecast states.
+        """
+        mean = self.mean(start, end) if self.mean else None
+        if mean is None or self.forecast is None or self.range is None:
+            return {}
+        hourly, error = self.range(start, end), self.forecast.error
+        if hourly is not None:
+            return {"values": mean, "low": hourly[0], "high": hourly[1]}
+        if error is None:
+            return {"values": mean}
+        below, above = mean * max(0.0, 1 - error), mean * max(0.0, 1 + error)
+        return {"values": mean, "low": GramsPerKwh(below), "high": GramsPerKwh(above)}
+
+
 class _Place:
     """A job in one region; knows the figures of any start there."""
 
@@ -137,26 +166,26 @@ class _Place:
         self,
         job: Job,
         option: RegionOption,
+        home: RegionOption,
         duration: timedelta,
         now: datetime,
         p95_ms: float | None = None,
     ) -> None:
         self._job = job
-        self._region = option.region
-        self._forecast = option.forecast
-        self._mean = MeanIntensity(option.forecast) if option.forecast else None
-        self._range = MeanRange(option.forecast) if option.forecast else None
+        self._region, self._home = option.region, home.region
+        away = option.region.id != home.region.id
+        self._moved = job.workload.transfer_gb if away else 0.0
+        self._grid = _Grid(option.forecast)
+        self._home_grid = _Grid(home.forecast) if self._moved else self._grid
         self._duration = duration
         self._now = now
         self._p95_ms = p95_ms
 
     def candidate(self, start: datetime, pool: str, name: str | None = None) -> Candidate:
-        region, forecast, workload = self._region, self._forecast, self._job.workload
+        region, forecast, workload = self._region, self._grid.forecast, self._job.workload
         end = start + self._duration
-        mean = self._mean(start, end) if self._mean else None
-        carbon = self._carbon(mean)
-        low, high = self._carbon_range(carbon, start, end)
-        away = region.id != workload.home_region
+        here = self._grid.over(start, end)
+        home = self._home_grid.over(start, end) if self._moved else here
         return Candidate(
             id=name or f"{region.id}/{pool}/{start.astimezone(UTC):%Y-%m-%dT%H:%MZ}",
             region=region.id,
@@ -167,41 +196,34 @@ class _Place:
             start=start,
             end=end,
             energy_kwh=workload.energy_kwh,
-            carbon_g=carbon,
-            carbon_low_g=low,
-            carbon_high_g=high,
-            intensity=mean,
-            cost_usd=self._cost(pool, away=away),
+            carbon_g=self._carbon("values", here, home),
+            carbon_low_g=self._carbon("low", here, home),
+            carbon_high_g=self._carbon("high", here, home),
+            intensity=here.get("values"),
+            cost_usd=self._cost(pool),
             p95_ms=self._p95_ms,
-            transfer_gb=workload.transfer_gb if away else 0.0,
+            transfer_gb=self._moved,
             forecast_age_s=Seconds((self._now - forecast.issued_at).total_seconds())
             if forecast
             else None,
         )
 
-    def _carbon(self, mean: GramsPerKwh | None) -> Grams | None:
+    def _carbon(
+        self, of: str, here: Mapping[str, GramsPerKwh], home: Mapping[str, GramsPerKwh]
+    ) -> Grams | None:
+        """Emissions of the run and of moving its data; none where a part is not known."""
         energy = self._job.workload.energy_kwh
-        if mean is None or energy is None:
+        if of not in here or of not in home or energy is None or self._moved is None:
             return None
-        return emissions(to_joules(energy), mean, self._region.pue)
+        own = emissions(to_joules(energy), here[of], self._region.pue)
+        if not self._moved:
+            return own
+        return Grams(own + moving(self._moved, here[of], home[of], NETWORK[of]))
 
-    def _carbon_range(
-        self, carbon: Grams | None, start: datetime, end: datetime
-    ) -> tuple[Grams | None, Grams | None]:
-        """From the range of each hour of the run, else from the error that the forecast states."""
-        if carbon is None or self._forecast is None or self._range is None:
-            return None, None
-        hourly, error = self._range(start, end), self._forecast.error
-        if hourly is not None:
-            return self._carbon(hourly[0]), self._carbon(hourly[1])
-        if error is None:
-            return None, None
-        return Grams(carbon * max(0.0, 1 - error)), Grams(carbon * max(0.0, 1 + error))
-
-    def _cost(self, pool: str, *, away: bool) -> Usd | None:
+    def _cost(self, pool: str) -> Usd | None:
+        """The machines, and the traffic out of the run's home."""
         hourly = self._region.usd_per_hour.get(pool)
-        moved = self._job.workload.transfer_gb if away else 0.0
-        if hourly is None or moved is None:
+        if hourly is None or self._moved is None:
             return None
         hours = self._duration.total_seconds() / 3600
-        return Usd(hourly * hours + moved * self._region.usd_per_gb)
+        return Usd(hourly * hours + self._moved * self._home.usd_per_gb)

@@ -11,11 +11,14 @@ import numpy as np
 from greenops.plan.fleet import Fleet, Place
 from greenops.plan.fleet_intensity import EPOCH, Floats, Ints, Laid, MeanColumns, Runs
 from greenops.plan.intensity import TICK
+from greenops.plan.transfer import NETWORK, moving
 from greenops.units import emissions, to_joules
 
 TEXTS: Final = ("region", "location", "provider", "pool", "zone")
 """What is told of a place in words."""
 TIMES: Final = ("start", "end")
+CARBON: Final = {"carbon_g": "values", "carbon_low_g": "low", "carbon_high_g": "high"}
+"""Which values of a forecast make which emissions."""
 NUMBERS: Final = (
     *("energy_kwh", "carbon_g", "carbon_low_g", "carbon_high_g", "intensity"),
     *("cost_usd", "transfer_gb", "forecast_age_s"),
@@ -44,7 +47,8 @@ class Starts:
         usual, earliest = fleet.usual[jobs], fleet.earliest[jobs]
         blocks = [Runs(earliest, usual)]
         if count > 1:
-            blocks.append(Runs(fleet.aligned[jobs], usual, count - 1, fleet.slot))
+            first = (earliest // fleet.slot + 1) * fleet.slot
+            blocks.append(Runs(first, usual, count - 1, fleet.slot))
         return cls(jobs, tuple(blocks))
 
     @classmethod
@@ -85,11 +89,10 @@ class Figures:
         fleet, jobs = self.fleet, starts.jobs
         if name in TIMES:
             return starts.at() if name == "start" else starts.at() + fleet.usual[jobs][:, None]
-        if name in {"carbon_low_g", "carbon_high_g"}:
-            return self._range(place, starts, name)
-        if name in {"carbon_g", "intensity"}:
-            of = self._carbon if name == "carbon_g" else self._mean
-            return of(place, starts, "values")
+        if name == "intensity":
+            return self._mean(place.region, starts, "values")
+        if name in CARBON:
+            return self._carbon(place, starts, CARBON[name])
         return self._per_run[name](place, jobs)[:, None]
 
     def text(self, name: str, place: Place) -> str | None:
@@ -104,9 +107,9 @@ class Figures:
         }
         return told[name]
 
-    def _means(self, place: Place, of: str) -> MeanColumns | None:
+    def _means(self, region: int, of: str) -> MeanColumns | None:
         """Means of a region's forecast, or of an end of its range; regions of one zone share them."""
-        forecast = self.fleet.options[place.region].forecast
+        forecast = self.fleet.options[region].forecast
         key = (id(forecast), of)
         if key not in self._series:
             values: Sequence[Any] | None = None if forecast is None else getattr(forecast, of)
@@ -114,40 +117,55 @@ class Figures:
             self._series[key] = None if none or forecast is None else MeanColumns(forecast, values)
         return self._series[key]
 
-    def _mean(self, place: Place, starts: Starts, of: str) -> Any:
-        series = self._means(place, of)
+    def _mean(self, region: int, starts: Starts, of: str) -> Any:
+        series = self._means(region, of)
         return np.full((1, 1), np.nan) if series is None else starts.mean(series)
 
     def _carbon(self, place: Place, starts: Starts, of: str) -> Any:
-        mean: Any = self._mean(place, starts, of)
+        """Emissions of the run and of moving its data."""
+        here: Any = self._over(place.region, starts, of)
         energy: Any = self.fleet.energy[starts.jobs][:, None]
-        return emissions(to_joules(energy), mean, self.fleet.options[place.region].region.pue)
+        own = emissions(to_joules(energy), here, self.fleet.options[place.region].region.pue)
+        gb = self._moved(place, starts.jobs)[:, None]
+        if not gb.any():  # NaN is some
+            return own
+        network = moving(gb, here, self._at_home(starts, of), NETWORK[of])
+        return np.where(gb == 0, own, own + network)
 
-    def _range(self, place: Place, starts: Starts, name: str) -> Any:
-        """From the range of each hour of the run, else from the error that the forecast states."""
-        carbon = self._carbon(place, starts, "values")
-        forecast = self.fleet.options[place.region].forecast
-        if forecast is None:
-            return carbon
-        high = name == "carbon_high_g"
+    def _at_home(self, starts: Starts, of: str) -> Any:
+        """Intensity over each run in the grid of its own home."""
+        homes = self._homes(starts.jobs)
+        found: Any = np.nan
+        for region in np.unique(homes).tolist():
+            theirs = (homes == region)[:, None]
+            found = np.where(theirs, self._over(region, starts, of), found)
+        return found
+
+    def _over(self, region: int, starts: Starts, of: str) -> Any:
+        """Mean intensity or an end of its range: of each hour, else of the error that the forecast states."""
+        mean = self._mean(region, starts, "values")
+        forecast = self.fleet.options[region].forecast
+        if of == "values" or forecast is None:
+            return mean
         stated = np.full((1, 1), np.nan)
         if forecast.error is not None:
-            factor = 1 + forecast.error if high else 1 - forecast.error
-            stated = carbon * max(0.0, factor)
+            stated = mean * max(0.0, 1 + forecast.error if of == "high" else 1 - forecast.error)
         if forecast.low is None or forecast.high is None:
             return stated
-        ends = [self._mean(place, starts, each) for each in ("low", "high")]
-        hourly = ~(np.isnan(ends[0]) | np.isnan(ends[1])) & ~np.isnan(carbon)
-        own = self._carbon(place, starts, "high" if high else "low")
-        return np.where(hourly, own, stated)
+        ends = {each: self._mean(region, starts, each) for each in ("low", "high")}
+        hourly = ~(np.isnan(ends["low"]) | np.isnan(ends["high"])) & ~np.isnan(mean)
+        return np.where(hourly, ends[of], stated)
+
+    def _homes(self, jobs: Ints) -> Ints:
+        """Region of each run's home."""
+        return np.array([each.region for each in self.fleet.places])[self.fleet.home[jobs]]
 
     def _moved(self, place: Place, jobs: Ints) -> Floats:
         """Data to be moved to a place [GB]."""
         fleet = self.fleet
-        homes = np.array([each.region for each in fleet.places])[fleet.home[jobs]]
         ids = [each.region.id for each in fleet.options]
         same = np.array([each == ids[place.region] for each in ids], np.bool_)
-        return np.where(same[homes], 0.0, fleet.moved[jobs])
+        return np.where(same[self._homes(jobs)], 0.0, fleet.moved[jobs])
 
     def _cost(self, place: Place, jobs: Ints) -> Floats:
         region = self.fleet.options[place.region].region
@@ -155,7 +173,8 @@ class Figures:
         if hourly is None:
             return np.full(len(jobs), np.nan)
         hours = self.fleet.usual[jobs] / PER_SECOND / 3600
-        return np.asarray(hourly * hours + self._moved(place, jobs) * region.usd_per_gb)
+        out = np.array([each.region.usd_per_gb for each in self.fleet.options])[self._homes(jobs)]
+        return np.asarray(hourly * hours + self._moved(place, jobs) * out)
 
     def _age(self, place: Place, jobs: Ints) -> Floats:
         forecast = self.fleet.options[place.region].forecast

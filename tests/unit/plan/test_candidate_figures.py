@@ -44,13 +44,13 @@ def forecast(
     return Forecast("Z", KIND, start, step, known, issued_at=start, id="f", error=error)
 
 
-def region(name: str, pue: float = 1.2) -> Region:
+def region(name: str, pue: float = 1.2, per_gb: float = 0.02) -> Region:
     prices = {"ondemand": Usd(2.0), "spot": Usd(0.5)}
-    return Region(name, "aws", "US", "Z", pue, "made up", prices, Usd(0.02), "made up")
+    return Region(name, "aws", "US", "Z", pue, "made up", prices, Usd(per_gb), "made up")
 
 
 HOME = RegionOption(region("us-west-1"), forecast(*range(100, 148)))
-NORTH = RegionOption(region("eu-north-1", 1.1), forecast(*range(20, 68)))
+NORTH = RegionOption(region("eu-north-1", 1.1, per_gb=0.09), forecast(*range(20, 68)))
 
 
 def by_minute(series: Forecast, start: datetime, end: datetime) -> float | None:
@@ -98,11 +98,14 @@ def test_every_figure_of_a_move_is_filled_and_right() -> None:
 
     found = next(each for each in ways if each.id == "eu-north-1/spot/2021-10-08T09:30Z")
 
-    mean = (0.5 * 23 + 24 + 0.5 * 25) / 2
+    mean, at_home = (0.5 * 23 + 24 + 0.5 * 25) / 2, (0.5 * 103 + 104 + 0.5 * 105) / 2
     assert found.intensity == pytest.approx(mean)
-    assert found.carbon_g == pytest.approx(10 * 1.1 * mean)
-    assert found.carbon_low_g == pytest.approx(0.9 * 11 * mean)
-    assert found.carbon_high_g == pytest.approx(1.1 * 11 * mean)
+    assert found.carbon_g == pytest.approx(11 * mean + 50 * 0.06 * (mean + at_home) / 2)
+    assert found.carbon_low_g == pytest.approx(
+        0.9 * (11 * mean + 50 * 0.001 * (mean + at_home) / 2)
+    )
+    assert found.carbon_high_g == pytest.approx(1.1 * (11 * mean + 1.5 * (mean + at_home)))
+    # Traffic is paid where it leaves: at home.
     assert found.cost_usd == pytest.approx(2 * 0.5 + 50 * 0.02)
     assert [found.energy_kwh, found.transfer_gb, found.forecast_age_s] == [10.0, 50.0, 7200.0]
     assert (found.start, found.end) == (NOW + 1.5 * HOUR, NOW + 3.5 * HOUR)
@@ -115,7 +118,9 @@ def test_the_range_of_each_hour_counts_where_the_forecast_has_one() -> None:
     high = tuple(GramsPerKwh(value + 5) for value in hours)
     told = replace(forecast(*hours, error=0.1), low=low, high=high)
 
-    _, ways = batch_candidates(JOB, [HOME, replace(NORTH, forecast=told)], NOW)
+    still = Job("j", replace(BATCH, transfer_gb=0.0), NOW, NOW + 12 * HOUR)
+
+    _, ways = batch_candidates(still, [HOME, replace(NORTH, forecast=told)], NOW)
 
     by_id = {each.id: each for each in ways}
     near, far = (by_id[f"eu-north-1/spot/2021-10-08T{at}Z"] for at in ("09:30", "16:00"))

@@ -47,8 +47,7 @@ class Starts:
         usual, earliest = fleet.usual[jobs], fleet.earliest[jobs]
         blocks = [Runs(earliest, usual)]
         if count > 1:
-            first = (earliest // fleet.slot + 1) * fleet.slot
-            blocks.append(Runs(first, usual, count - 1, fleet.slot))
+            blocks.append(Runs(fleet.aligned[jobs], usual, count - 1, fleet.slot))
         return cls(jobs, tuple(blocks))
 
     @classmethod

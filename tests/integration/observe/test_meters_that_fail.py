@@ -19,7 +19,7 @@ def test_a_driver_that_hangs_holds_up_neither_spans_nor_the_end(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     good, stuck = SyntheticMeter(watts=WATTS), SyntheticMeter(watts=WATTS, device="package-1")
-    service = Service(lambda: [good, stuck], patience_s=0.2)
+    service = Service(lambda: [good, stuck], patience_s=1.0)
     stuck.hangs = threading.Event()
     time.sleep(0.15)
 
@@ -31,7 +31,8 @@ def test_a_driver_that_hangs_holds_up_neither_spans_nor_the_end(
     spans = service.finish()
     lasted = time.monotonic() - started
 
-    assert lasted < 1.0
+    # One wait, where three flushes and the end would make four.
+    assert lasted < 3.0
     assert [(span.attributes or {})[names.ENERGY_UNKNOWN] for span in spans] == ["meter_failed"] * 3
     assert good.closed
     assert not stuck.closed
@@ -55,7 +56,7 @@ def test_spans_that_wait_when_all_ends_say_that_a_meter_failed(meter: SyntheticM
     lasted = time.monotonic() - started
 
     assert (span.attributes or {})[names.ENERGY_UNKNOWN] == "meter_failed"
-    assert lasted < 1.0
+    assert lasted < 5.0
     meter.hangs.set()
 
 

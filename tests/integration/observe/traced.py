@@ -31,13 +31,15 @@ from greenops.observe import attributes as names
 from greenops.observe.attach import Attachment
 from greenops.observe.exporter import EnergySpanExporter
 from greenops.observe.host import Host
-from greenops.observe.observer import PATIENCE_S, Observer
+from greenops.observe.observer import Observer
 from greenops.observe.processor import EnergySpanProcessor
 from greenops.observe.span_parts import Part, SpanParts
-from greenops.ports import EnergyMeter
+from greenops.ports import Clock, EnergyMeter
 from greenops.testing.meters import SyntheticMeter
 from greenops.units import GramsPerKwh, Usd
 
+PATIENT_S = 20.0
+"""As good as never given up [s]: on a busy machine a look may come seconds late, and then nothing is amiss."""
 TABLE = FactorTable(
     "sha256:1",
     {
@@ -66,16 +68,17 @@ class Service:
         *,
         region: str = "eu-central-1",
         replay: Replay | None = None,
+        clock: Clock | None = None,
         table: FactorTable = TABLE,
         exporter: SpanExporter | None = None,
         limits: SpanLimits | None = None,
         simple: bool = False,
-        patience_s: float = PATIENCE_S,
+        patience_s: float = PATIENT_S,
         parts: SpanParts | None = None,
         concurrent: bool = False,
     ) -> None:
         self.spans = InMemorySpanExporter()
-        clock = SystemClock(replay)
+        clock = clock or SystemClock(replay)
         resource = Resource.create({names.CLOUD_REGION: region, names.SERVICE_NAME: "test"})
         self.provider = TracerProvider(
             resource=resource,
@@ -133,10 +136,12 @@ def number(span: ReadableSpan, name: str) -> float:
     return value
 
 
-def burn(meter: SyntheticMeter, operation: str, cpu_s: float) -> None:
+def burn(meter: SyntheticMeter, operation: str, cpu_s: float) -> float:
+    """Use that much CPU time, and tell the meter; what was used in truth [s], which a collection of garbage makes more."""
     started = time.thread_time()
     used = 0.0
     while used < cpu_s:
         hashlib.sha256(b"x" * 50_000).digest()
         before, used = used, time.thread_time() - started
         meter.work(operation, used - before)
+    return used

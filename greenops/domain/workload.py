@@ -107,6 +107,8 @@ class Workload:
         target: Name of the target (actuator) that carries decisions out.
         source: Where the file says so.
         calendar: When it may start; none: at any time.
+        max_concurrent: Most of its runs at the same time, as the control loop plans them; none: any number.
+        jitter: Starts are spread over this long by their run keys; none: all start on the slot.
         learn: What earlier runs took stands for what is declared; none: only where nothing is.
     """
 
@@ -131,6 +133,8 @@ class Workload:
     source: Location | None = None
     calendar: Calendar | None = None
     learn: bool | None = None
+    max_concurrent: int | None = None
+    jitter: timedelta | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,6 +35,7 @@ from greenops.pipeline.loop import Loop
 from greenops.pipeline.outbox import Outbox
 from greenops.pipeline.outcomes import OfTraces
 from greenops.pipeline.policies import read_policies
+from greenops.pipeline.replanning import WaitingRuns
 from greenops.pipeline.spent import own_share
 from greenops.plugins import ACTUATORS, load, registered
 from greenops.policy import PolicySet
@@ -104,7 +105,17 @@ def assemble(
     evidence = Evidence(ledger)
     in_force = InForce(policies, sums_of(settings.state), in_background, audits=True).at
     learned = Learning(settings.state, clock)
-    decider = Decider(settings, clock, policies, grid, telemetry.judged, in_force, learned)
+    waiting = WaitingRuns()
+    decider = Decider(
+        settings,
+        clock,
+        policies,
+        grid,
+        telemetry.judged,
+        in_force,
+        learned,
+        waiting.planned,
+    )
     outbox = Outbox(db, actuators, clock, Guardrails(mode=settings.mode))
     view = View(settings, clock, footprint, evidence, db, grid, fronts, actuators)
     parts = Parts(
@@ -118,6 +129,7 @@ def assemble(
         telemetry=telemetry,
         lake=lake,
         view=view,
+        waiting=waiting,
     )
     engine = Engine(parts)
     engine.recover()

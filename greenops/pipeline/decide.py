@@ -28,6 +28,7 @@ from greenops.plan.candidates import (
 )
 from greenops.plan.careful import Care, by_upper_bound, needs_care
 from greenops.plan.choice import choose
+from greenops.plan.crowd import Span, with_room
 from greenops.plan.guard import deadline_of, due_since
 from greenops.plan.learned import may_learn, with_learned
 from greenops.plan.routes import Backend, Weights, route_candidates, shared
@@ -62,6 +63,8 @@ class Decider:
     """The policies at an instant, with what budgets add to them; none: as they are declared."""
     learned: Callable[[str], Learned | None] | None = None
     """What earlier runs of a workload teach; none: nobody looks."""
+    planned: Callable[[str, str, datetime], Sequence[Span]] | None = None
+    """When other runs of a workload than one run are planned to run; none: nobody plans them together."""
 
     def decide(self, request: JobRequest) -> DecisionRecord:
         """Decide one run, or where a service runs.
@@ -76,7 +79,7 @@ class Decider:
             found: Ways = batch_candidates(job, options, now)
             if now <= self.clock.now():
                 found = by_intensity_now(job, found, options, self.grid, self._in_force(now), now)
-            baseline, candidates = found
+            baseline, candidates = self._with_room(job, found, now)
         else:
             baseline, candidates = placement_candidates(job, options, now, PLACEMENT_P95_MS)
         return self.judge(job, baseline, candidates, now, options)
@@ -99,7 +102,15 @@ class Decider:
         baseline, candidates = by_intensity_now(
             job, (baseline, candidates), options, self.grid, self._in_force(now), now, waited=waited
         )
+        baseline, candidates = self._with_room(job, (baseline, candidates), now)
         return self.judge(job, baseline, candidates, now, options, held.decision.id)
+
+    def _with_room(self, job: Job, ways: Ways, now: datetime) -> Ways:
+        if self.planned is None:
+            return ways
+        planned = self.planned(job.workload.name, job.id, now)
+        baseline, *others = with_room(job, (ways[0], *ways[1]), planned)
+        return baseline, tuple(others)
 
     def decide_route(
         self, front: Front, current: Weights

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import partial
 from typing import Protocol, TypeVar
@@ -87,6 +87,7 @@ class Parts:
     telemetry: Telemetry
     lake: ParquetLake
     view: Callable[[], Overview]
+    waiting: WaitingRuns = field(default_factory=WaitingRuns)
 
 
 class Engine:
@@ -98,7 +99,7 @@ class Engine:
         self._answers: dict[str, WhatIfAnswer] = {}
         self._proved = {"decisions": 0, "receipts": 0}
         """Numbers of the last decision and receipt that are known to stand in the ledger."""
-        self.waiting = WaitingRuns()
+        self.waiting = parts.waiting
         ways = loop_ways(parts.db, parts.decider, parts.evidence, parts.outbox, self.accept)
         self._overrides = Overrides(parts.settings, parts.clock, ways)
 

@@ -15,6 +15,8 @@ from greenops.pipeline.decide import Decider
 from greenops.pipeline.intensity_now import intensity_now
 from greenops.plan.candidates import RegionOption
 from greenops.plan.choice import effective
+from greenops.plan.crowd import Span
+from greenops.plan.guard import run_time
 from greenops.plan.replan import Steadiness, may_change, news, released, worth_it
 from greenops.plan.threshold import QUEUED
 from greenops.ports import Actuator, Clock
@@ -78,6 +80,8 @@ class WaitingRuns:
 
     def __init__(self) -> None:
         self._records: dict[str, DecisionRecord] = {}
+        self._planned: dict[str, dict[str, Span]] = {}
+        """Workload → run key → when it runs, of runs that are planned and not over."""
 
     def put(self, record: DecisionRecord, now: datetime) -> None:
         """Take a decision in, unless its start has passed or a newer one of its run is here."""
@@ -85,10 +89,22 @@ class WaitingRuns:
         start, known = effective(made).start, self._records.get(made.job_id)
         if known is not None and known.decision.decided_at > made.decided_at:
             return
+        longest = run_time(record.job.workload) if record.job else None
+        if start is not None and longest is not None:
+            span = start, max(start, made.decided_at) + longest
+            if span[1] > now:
+                self._planned.setdefault(made.workload, {})[made.job_id] = span
         if start is not None and start > now and made.latest_safe_start is not None:
             self._records[made.job_id] = record
         else:
             self.drop(made.job_id)
+
+    def planned(self, workload: str, besides: str, now: datetime) -> list[Span]:
+        """When the other runs of a workload run, by their plans and the P95 of their run time."""
+        found = self._planned.get(workload, {})
+        found = {key: span for key, span in found.items() if span[1] > now}
+        self._planned[workload] = found
+        return [span for key, span in found.items() if key != besides]
 
     def drop(self, run_key: str) -> None:
         """Let a run go; twice is once."""

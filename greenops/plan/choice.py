@@ -13,11 +13,14 @@ from greenops.domain.decision import Candidate, Decision, Judgement, Mode, Verdi
 from greenops.domain.record import canonical
 from greenops.domain.workload import Job
 from greenops.plan.calendar import may_start
+from greenops.plan.crowd import crowded
 from greenops.plan.guard import latest_safe_start
 from greenops.plan.threshold import QUEUED
 from greenops.plan.wording import reason
 
 NOTHING: Mapping[str, str] = MappingProxyType({})
+OF_SAVING = frozenset({"limit/maxCarbon", "limit/maxCost"})
+"""Rules that a start must keep to be worth it; a run that waits for room does not wait to save."""
 
 
 def choose(
@@ -59,7 +62,8 @@ def choose(
     # A run that waited starts late whatever it is called: its own baseline is the start it missed.
     stands = baseline if supersedes is None or stays is None else stays
     ranked = [
-        stands if each is stays else each for each in _ranked(stays, candidates, verdicts, latest)
+        stands if each is stays else each
+        for each in _ranked(job, stays, candidates, verdicts, latest)
     ]
     own = verdicts.get(baseline.id)
     noncompliant = own is not None and not own.allowed
@@ -68,6 +72,9 @@ def choose(
     held_by_calendar = late and not may_start(job.workload.calendar, now)
     # There only where nothing is foretold, and the grid of now is what the rules refuse.
     stands = next((each for each in candidates if each.id == QUEUED), stands)
+    if not ranked and crowded(job, stands):
+        # Too many run where it would stay; the deadline alone is stronger than that.
+        stands = _first_with_room(job, candidates, verdicts, latest) or stands
     chosen, runner_up = ranked[0] if ranked else stands, _second(ranked, baseline)
     won = chosen is baseline and runner_up is not None
     if judgement.run_now or (late and not ranked):
@@ -85,7 +92,8 @@ def choose(
         warned={v.candidate: v.warnings for v in judgement.verdicts if v.warnings},
         reason=reason(
             chosen, baseline, judgement, job.deadline, len(candidates), late=late, won=won
-        ),
+        )
+        + _for_room(job, chosen, baseline),
         mode=judgement.mode,
         policies=judgement.policies,
         policy_hash=judgement.policy_hash,
@@ -132,6 +140,7 @@ def _staying(
 
 
 def _ranked(
+    job: Job,
     stays: Candidate | None,
     candidates: Sequence[Candidate],
     verdicts: Mapping[str, Verdict],
@@ -144,7 +153,7 @@ def _ranked(
         if said is None or said.score is None or any(map(math.isnan, said.score)):
             return False
         in_time = latest is None or each.start is None or each.start <= latest
-        return said.allowed and said.eligible and in_time
+        return said.allowed and said.eligible and in_time and not crowded(job, each)
 
     def rank(each: Candidate) -> tuple[tuple[float, float], bool, float, str]:
         score = verdicts[each.id].score or (float("inf"), float("inf"))
@@ -154,6 +163,38 @@ def _ranked(
     others = (each for each in candidates if each is not stays)
     able = (each for each in (stays, *others) if each is not None and open_to(each))
     return sorted(able, key=rank)
+
+
+def _for_room(job: Job, chosen: Candidate, baseline: Candidate) -> str:
+    most = job.workload.max_concurrent
+    if crowded(job, chosen):
+        return f", though {most} of its runs are planned for then, as many as may be"
+    return f", as {most} of its runs are planned before" if crowded(job, baseline) else ""
+
+
+def _first_with_room(
+    job: Job,
+    candidates: Sequence[Candidate],
+    verdicts: Mapping[str, Verdict],
+    latest: datetime | None,
+) -> Candidate | None:
+    """The earliest way at home that the rules allow, in time and with room; none where there is none."""
+    home = job.workload.home_region
+    able = [
+        each
+        for each in candidates
+        if each.region == home
+        and each.start is not None
+        and (latest is None or each.start <= latest)
+        and not crowded(job, each)
+        and each.id in verdicts
+        and not set(verdicts[each.id].reasons) - OF_SAVING
+    ]
+    return min(
+        able,
+        key=lambda each: (each.start.timestamp() if each.start else math.inf, each.id),
+        default=None,
+    )
 
 
 def _second(ranked: Sequence[Candidate], baseline: Candidate) -> Candidate | None:

@@ -82,6 +82,12 @@ def workload_spec() -> Schema:
         "calendar": calendar(),
         "duration": duration("usual run time"),
         "durationP95": duration("run time that 95 % of runs keep"),
+        "maxConcurrent": {
+            **number("most of its runs at the same time"),
+            "minimum": 1,
+            "multipleOf": 1,
+        },
+        "jitter": duration("starts are spread over this long by their keys, at most 30m"),
         "learn": flag("what earlier runs took stands for what is declared"),
         "energyKwh": number("usual energy of a run, of an hour for inference [kWh]"),
         **LIMITS,

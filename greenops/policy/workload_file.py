@@ -12,6 +12,8 @@ from greenops.policy.quantity import clock
 from greenops.units import GramsPerKwh, Kwh, Seconds, Usd
 
 PREFIX = "GO02"
+LONGEST_JITTER = timedelta(minutes=30)
+"""The distance between two starts that a plan considers."""
 PERSONAL = "personal"
 """The data class that means personal data without saying so twice."""
 
@@ -39,6 +41,8 @@ def read_workload(name: str, spec: Fields) -> Workload | None:
         "schedule": _open(clock_time(schedule) if schedule else None, closed),
         "target": spec.text("target"),
         "learn": spec.flag("learn"),
+        "max_concurrent": _count(spec, "maxConcurrent"),
+        "jitter": _jitter(spec),
         "labels": _labels(spec),
     }
     spec.done()
@@ -69,6 +73,23 @@ def read_workload(name: str, spec: Fields) -> Workload | None:
 def _open(clock: ClockTime | None, closed: tuple[date, ...] | None) -> ClockTime | None:
     """A time of day that does not count on dates that are closed."""
     return clock if clock is None or closed is None else replace(clock, closed=closed)
+
+
+def _count(spec: Fields, name: str) -> int | None:
+    form = "a whole number, 1 or more"
+    given = spec.number(name, form)
+    if given is None or (given >= 1 and given == int(given)):
+        return None if given is None else int(given)
+    spec.wrong(name, form)
+    return None
+
+
+def _jitter(spec: Fields) -> timedelta | None:
+    found = spec.duration("jitter")
+    if found is not None and found > LONGEST_JITTER:
+        spec.wrong("jitter", "at most 30m: starts are considered every half hour")
+        return None
+    return found
 
 
 def personal_data(fields: Fields, name: str, data_class: str | None) -> bool | None:

@@ -153,6 +153,8 @@ CALENDAR = document(
     {
         **BATCH["spec"],
         "learn": True,
+        "maxConcurrent": 3,
+        "jitter": "20m",
         "schedule": {"at": "06:00", "timeZone": "Europe/Paris", "days": ["mon-fri"]},
         "deadline": {"at": "18:00", "timeZone": "Europe/Paris", "days": ["weekdays", "sat"]},
         "calendar": {

@@ -87,7 +87,7 @@ def _without_sources(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def run_now(args: argparse.Namespace) -> int:
-    """Print the intensity of each region now: recorded where known, else the annual mean."""
+    """Print the intensity of each region now: recorded where known, else what a late source knew last, else the annual mean."""
     from greenops.domain.energy import Method
     from greenops.grid.factors import intensity_at
     from greenops.pipeline.grid import fresh_factors
@@ -99,8 +99,9 @@ def run_now(args: argparse.Namespace) -> int:
     for region in chosen:
         factors = table.regions[region.id]
         value, method = intensity_at(table, region.id, now)
+        late = factors.newest(now) if method is Method.ESTIMATED else None
         estimated = factors.annual_source if method is Method.ESTIMATED else None
-        series = factors.series if method is Method.REPORTED else None
+        series = factors.series if method is Method.REPORTED or late else None
         rows.append(
             {
                 "region": region.id,
@@ -108,6 +109,7 @@ def run_now(args: argparse.Namespace) -> int:
                 "intensity": value,
                 "pue": region.pue,
                 "method": method.value if method else None,
+                "age_s": late[1].total_seconds() if late else None,
                 "source": _source(series.kind) if series else estimated,
             }
         )

@@ -77,7 +77,7 @@ def version(regions: Mapping[str, RegionFactors]) -> str:
 def intensity_at(
     table: FactorTable, region: str | None, at: datetime
 ) -> tuple[GramsPerKwh | None, Method | None]:
-    """Intensity [gCO2e/kWh] and how it came about: reported by a series, estimated by a year's mean.
+    """Intensity [gCO2e/kWh] and how it came about: reported by a series, estimated by its newest value or a year's mean.
 
     Both are none where the region is not in the table or no grid zone fits it: carbon is unknown
     then, and energy stands.
@@ -88,6 +88,9 @@ def intensity_at(
     value = None if factors.series is None else value_at(factors.series, at)
     if value is not None:
         return value, Method.REPORTED
+    newest = factors.newest(at)
+    if newest is not None:
+        return newest[0], Method.ESTIMATED
     if factors.annual is not None:
         return factors.annual, Method.ESTIMATED
     return None, None

@@ -22,7 +22,7 @@ class Price:
 
 
 def intensity_at(factors: RegionFactors, at: datetime) -> GramsPerKwh | None:
-    """Carbon intensity at an instant [g/kWh]: the series where it covers, else the annual mean."""
+    """Carbon intensity at an instant [g/kWh]: of the series, else its newest value where it is late, else the annual mean."""
     if factors.zone is None:
         return None
     series = factors.series
@@ -30,7 +30,8 @@ def intensity_at(factors: RegionFactors, at: datetime) -> GramsPerKwh | None:
         value = series.values[_step(series, at)]
         if value is not None:
             return value
-    return factors.annual
+    newest = factors.newest(at)
+    return factors.annual if newest is None else newest[0]
 
 
 def _step(series: IntensitySeries, at: datetime) -> int:

@@ -140,8 +140,12 @@ def fresh_factors(context: GridContext, clock: Clock, horizon_h: float = 30) -> 
 def _around(
     provider: GridProvider, zone: str, running: datetime, end: datetime
 ) -> IntensitySeries | None:
-    """The widest of three windows that the provider can fill; none where it fills none."""
-    for window in ((running - BEHIND, end), (running, end), (running - BEHIND, running)):
+    """The widest of some windows that the provider can fill; none where it fills none.
+
+    Some sources are an hour or two late: what they know last still says more of now than a year's mean.
+    """
+    late = [(running - BEHIND, running - hours * HOUR) for hours in range(3)]
+    for window in ((running - BEHIND, end), (running, end), *late):
         try:
             return provider.actual(zone, *window)
         except (DataMissing, AdapterUnavailable):

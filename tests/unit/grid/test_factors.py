@@ -45,7 +45,15 @@ def test_a_recorded_hour_goes_before_the_annual_mean():
     assert intensity_at(TABLE, "in", START) == (100, Method.REPORTED)
     assert intensity_at(TABLE, "in", START + 2 * HOUR) == (300, Method.REPORTED)
     assert intensity_at(TABLE, "in", START + HOUR) == (50, Method.ESTIMATED)
-    assert intensity_at(TABLE, "in", START + 3 * HOUR) == (50, Method.ESTIMATED)
+    assert intensity_at(TABLE, "in", START - HOUR) == (50, Method.ESTIMATED)
+
+
+def test_the_newest_hour_stands_for_three_hours_after_it_and_is_no_report_of_them():
+    end = START + 3 * HOUR
+
+    assert intensity_at(TABLE, "in", end) == (300, Method.ESTIMATED)
+    assert intensity_at(TABLE, "in", end + 3 * HOUR) == (300, Method.ESTIMATED)
+    assert intensity_at(TABLE, "in", end + 3.01 * HOUR) == (50, Method.ESTIMATED)
     assert intensity_at(TABLE, "annual", START) == (70, Method.ESTIMATED)
 
 

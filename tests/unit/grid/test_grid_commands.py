@@ -4,11 +4,17 @@ import argparse
 import json
 import subprocess
 import sys
+from datetime import timedelta
 
 import pytest
 
+from greenops.adapters.shipped_grid import shipped_regions
 from greenops.cli import grid
 from greenops.errors import DataMissing, UsageError
+from greenops.grid.regions import RegionTable
+from greenops.pipeline.grid_context import GridContext
+from greenops.testing.clock import FakeClock
+from greenops.testing.grid import START, FakeGrid
 
 
 @pytest.fixture
@@ -52,6 +58,22 @@ def test_now_outside_of_the_replay_gives_the_annual_mean_as_an_estimate(run, mon
 
     assert row["method"] == "estimated"
     assert row["source"] == "CarbonCast CISO, mean of 2021, lifecycle"
+
+
+def test_of_a_late_source_now_shows_the_newest_value_as_an_estimate_with_its_age(run, monkeypatch):
+    late = FakeGrid({"CISO": [100.0] * 9 + [250.5]})
+    at = FakeClock(START + timedelta(hours=11, minutes=30))
+    region = RegionTable.of(shipped_regions())["us-west-1"]
+    context = GridContext(late, RegionTable.of([region]), {"us-west-1": (9.0, "a year")})
+    monkeypatch.setattr(grid, "opened", lambda: (context, at))
+
+    (row,) = json.loads(run("now", "-o", "json"))["regions"]
+    table = run("now")
+
+    assert (row["intensity"], row["method"], row["age_s"]) == (250.5, "estimated", 5400.0)
+    assert row["source"].startswith("fake")
+    assert "estimated" in table
+    assert "5400" in table
 
 
 @pytest.mark.feature("J4")

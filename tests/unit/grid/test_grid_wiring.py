@@ -1,6 +1,7 @@
 """The grid as the settings name it, and fresh factors for the services."""
 
 # mypy: disable-error-code="arg-type,union-attr,dict-item,comparison-overlap"
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -13,6 +14,7 @@ from greenops.domain.replay import Replay
 from greenops.errors import DataMissing, UsageError
 from greenops.grid.factors import intensity_at
 from greenops.grid.regions import RegionTable
+from greenops.observe.emissions import intensity_at as counted_at
 from greenops.pipeline import grid as wiring
 from greenops.pipeline.grid import GridContext, fresh_factors, last_successes, load_grid
 from greenops.ports import GridProvider
@@ -104,6 +106,35 @@ def test_where_nothing_is_known_around_now_the_annual_mean_holds():
 
     assert table.regions["r"].series is None
     assert intensity_at(table, "r", NOW) == (7.0, Method.ESTIMATED)
+
+
+@pytest.mark.feature("K4")
+@pytest.mark.parametrize(("hours", "value"), [(8, 7.0), (7, 6.0), (6, 5.0), (5, 900.0), (0, 900.0)])
+def test_of_a_source_that_is_late_the_newest_value_stands_for_three_hours(hours, value):
+    grid = replace(fake([float(each) for each in range(hours)]), annual={"r": (900.0, "t")})
+
+    table = fresh_factors(grid, FakeClock(NOW))
+
+    assert intensity_at(table, "r", NOW) == (value, Method.ESTIMATED)
+    assert counted_at(table.regions["r"], NOW) == value
+
+
+def test_what_is_between_two_known_values_is_no_late_one():
+    grid = fake([1.0, 1.0, 50.0, 60.0, 70.0, 80.0, None, 90.0])
+
+    table = fresh_factors(grid, FakeClock(NOW))
+
+    gap = START + 6 * HOUR
+    assert intensity_at(table, "r", gap) == (7.0, Method.ESTIMATED)
+    assert table.regions["r"].newest(gap) is None
+    assert intensity_at(table, "r", gap - HOUR) == (80.0, Method.REPORTED)
+
+
+def test_a_gap_at_the_end_of_a_series_is_filled_by_the_value_before_it():
+    table = fresh_factors(fake([*range(20, 27), None, None]), FakeClock(NOW))
+
+    assert table.regions["r"].newest(NOW) == (26.0, timedelta(minutes=80))
+    assert intensity_at(table, "r", NOW) == (26.0, Method.ESTIMATED)
 
 
 def test_a_zone_the_provider_does_not_know_keeps_its_annual_mean():

@@ -110,7 +110,7 @@ def test_the_constants_are_those_that_the_networks_band_of_language_models_is_to
 
     band = next(value for key, value in walk(shipped) if key == "network")
 
-    assert (LEAST, MOST) == (band["low"], band["high"])
+    assert (band["low"], band["high"]) == (LEAST, MOST)
 
 
 def walk(tree):

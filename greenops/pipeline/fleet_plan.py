@@ -21,11 +21,13 @@ from greenops.domain.workload import Job, WorkloadKind
 from greenops.errors import UsageError
 from greenops.pipeline.fleet_reasons import WHYS, whys
 from greenops.plan.candidates import BASELINE, LOCAL, SLOT, RegionOption
+from greenops.plan.crowd import phase
 from greenops.plan.fleet import (
     ABSENT,
     INSTANT,
     MOVABLE,
     NOW,
+    PHASE,
     RUN_TIME,
     SCHEDULED,
     SPAN,
@@ -71,6 +73,7 @@ def fleet_jobs(jobs: Sequence[Job]) -> pa.Table:
         .append_column(
             CALENDAR, pa.array([calendar_text(each.calendar) for each in workloads], pa.string())
         )
+        .append_column(PHASE, pa.array([phase(each) for each in jobs], SPAN))
     )
 
 
@@ -88,8 +91,8 @@ def plan_jobs(
     Args:
         jobs: Batch runs: `job.*` (id, name, kind, home_region and submitted at least), `limits.*` (own
             numbers, the deadline as an instant) and `run_time`; where they differ from submission,
-            true and none, `scheduled`, `movable` and `calendar`; `now` where a run is decided later
-            than the others.
+            true and none, `scheduled`, `movable`, `calendar` and `phase`; `now` where a run is decided
+            later than the others.
         options: Regions and their newest forecasts.
         policies: The policies in force; what the workloads say is in `jobs`.
         now: Instant of the decisions; a run that is submitted later is decided then.

@@ -9,6 +9,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from functools import cache
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
@@ -253,6 +254,7 @@ WORKLOADS = st.builds(
     target=st.sampled_from([None, None, LOCAL, "airflow"]),
     labels=st.sampled_from([{}, {"tier": "gold"}]),
     calendar=st.sampled_from([None, None, *CALENDARS]),
+    jitter=st.sampled_from([None, None, timedelta(minutes=20)]),
 )
 SUBMITTED = st.sampled_from(
     [timedelta(0), timedelta(0), -HOUR, -4 * HOUR, HOUR / 2, timedelta(minutes=7, seconds=3)]

@@ -74,7 +74,7 @@ class Decider:
         """
         now = max(self.clock.now(), request.submitted)
         job = self.job(request, now)
-        options = self.options(now, self._places(job))
+        options = self.options(now, self.places(job))
         if job.workload.kind is WorkloadKind.BATCH:
             found: Ways = batch_candidates(job, options, now)
             if now <= self.clock.now():
@@ -275,7 +275,7 @@ class Decider:
                 forecasts[region.zone] = self._forecast(region.zone, now)
         return [RegionOption(r, forecasts.get(r.zone or "")) for r in self.grid.regions]
 
-    def _places(self, job: Job) -> set[str] | None:
+    def places(self, job: Job) -> set[str] | None:
         """Regions that a run may go to; none: a service may be anywhere."""
         if job.workload.kind is not WorkloadKind.BATCH:
             return None

@@ -42,7 +42,8 @@ class Replanner:
         made, now = held.decision, self._decider.clock.now()
         if held.job is None or not may_change(made, now, self._steadiness):
             return None
-        options = self._decider.options(now) if options is None else options
+        if options is None:
+            options = self._decider.options(now, self._decider.places(held.job))
         fresh = self._news(made, options, now)
         if not fresh or self._weighed.get(made.id) == fresh:
             return None
@@ -146,7 +147,11 @@ class Replans:
         now = self._clock.now()
         waiting = self._loop.waiting.all(now) if self._acts else []
         self._replanner.keep_only([each.decision for each in waiting])
-        return waiting, self._decider.options(now) if waiting else []
+        if not waiting:
+            return [], []
+        # A service that is asked over a network is asked of no other zone than runs wait for.
+        places = [self._decider.places(each.job) or set() for each in waiting if each.job]
+        return waiting, self._decider.options(now, set().union(*places))
 
     def look(self, held: DecisionRecord, options: Sequence[RegionOption]) -> None:
         """Give one run another start where that is worth it, and its target still shows ours."""

@@ -352,3 +352,18 @@ def test_a_plan_that_cannot_be_kept_or_made_is_not_followed(house, tmp_path):
     house.clock.advance(HOUR)
 
     assert look(hold) == hold
+
+
+def test_no_zone_is_asked_about_but_those_that_runs_wait_for(house):
+    house.tick()
+    house.submit()
+    asked = []
+    said = house.grid.forecast
+    house.grid.forecast = lambda zone, when: asked.append(zone) or said(zone, when)
+    shipped = load_grid(house.settings, house.clock).regions
+    house.home = RegionTable.of([shipped["eu-central-1"], shipped["us-west-1"]])
+    object.__setattr__(house.decider, "grid", GridContext(house.grid, house.home, {}))
+
+    house.tick()
+
+    assert asked == ["DE"]

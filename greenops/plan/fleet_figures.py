@@ -40,6 +40,7 @@ class Starts:
     blocks: tuple[Runs, ...]
     laid: dict[tuple[int, int, int], tuple[Laid, ...]] = field(default_factory=dict)
     means: dict[int, Floats] = field(default_factory=dict)
+    at_home: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
     def all_of(cls, fleet: Fleet, jobs: Ints, count: int) -> Starts:
@@ -133,12 +134,14 @@ class Figures:
 
     def _at_home(self, starts: Starts, of: str) -> Any:
         """Intensity over each run in the grid of its own home."""
-        homes = self._homes(starts.jobs)
-        found: Any = np.nan
-        for region in np.unique(homes).tolist():
-            theirs = (homes == region)[:, None]
-            found = np.where(theirs, self._over(region, starts, of), found)
-        return found
+        if of not in starts.at_home:
+            homes = self._homes(starts.jobs)
+            found = np.full((len(homes), sum(each.count for each in starts.blocks)), np.nan)
+            for region in np.unique(homes).tolist():
+                theirs = (homes == region)[:, None]
+                np.copyto(found, self._over(region, starts, of), where=theirs)
+            starts.at_home[of] = found
+        return starts.at_home[of]
 
     def _over(self, region: int, starts: Starts, of: str) -> Any:
         """Mean intensity or an end of its range: of each hour, else of the error that the forecast states."""

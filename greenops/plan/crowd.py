@@ -13,22 +13,28 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import Final
 
 from greenops.domain.decision import Candidate
 from greenops.domain.workload import Job
 from greenops.plan.guard import run_time
+
+MINUTE: Final = timedelta(minutes=1)
 
 Span = tuple[datetime, datetime]
 """When a run is planned to run: its start, and its end by the P95 of its run time, which is not in it."""
 
 
 def phase(job: Job) -> timedelta:
-    """How far after a slot a run starts: within its workload's jitter, the same for the same key."""
+    """How far after a slot a run starts: within its workload's jitter, the same for the same key.
+
+    In whole minutes, as ways are named: two starts in one minute would have one name.
+    """
     jitter = job.workload.jitter
     if jitter is None:
         return timedelta()
     digest = hashlib.sha256(job.id.encode()).digest()
-    return timedelta(seconds=int(jitter.total_seconds() * int.from_bytes(digest[:8]) / 2**64))
+    return timedelta(minutes=int(jitter / MINUTE * int.from_bytes(digest[:8]) / 2**64))
 
 
 def with_room(

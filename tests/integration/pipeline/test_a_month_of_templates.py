@@ -53,10 +53,13 @@ def history() -> FleetHistory:
 
 
 def jobs(now: datetime, team: str) -> list[Job]:
-    """Each home with short and long runs, little and much data, little and much time; some may not leave it."""
+    """Each home with short and long runs, little and much data, little and much time; some may not leave it.
+
+    To move 6.3 GB for two hours on spot costs 11 % more than to stay.
+    """
     shapes = (
         *((1.0, 0.0, 24, REGIONS), (2.0, 0.5, 12, REGIONS), (4.0, 2.0, 36, REGIONS)),
-        *((2.0, 10.0, 3, REGIONS), (1.0, 0.0, 12, ()), (1.0, 0.0, 1, ())),
+        *((2.0, 6.3, 3, REGIONS), (1.0, 0.0, 12, ()), (1.0, 0.0, 1, ())),
     )
     found = []
     for home in REGIONS:

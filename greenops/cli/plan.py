@@ -1,4 +1,4 @@
-"""`greenops plan WORKLOAD`, `--all` and `--replay`: what would be decided, or would have been, sending nothing."""
+"""`greenops plan WORKLOAD`, `--all`, `--jobs` and `--replay`: what would be decided, or would have been, sending nothing."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import argparse
 import sys
 from typing import TYPE_CHECKING, Any
 
-from greenops.cli import plan_replay
+from greenops.cli import plan_jobs, plan_replay
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -18,11 +18,11 @@ def add_parser(subparsers: Any) -> None:
     """Add `plan`."""
     parser = subparsers.add_parser(
         "plan",
-        help="decide a workload's next run, or those of all, send nothing",
+        help="decide workloads' next runs or plan jobs of a file, send nothing",
         epilog="a plan of all takes one forecast of each zone, and does for every batch workload"
         " what a plan of that one does",
     )
-    what = parser.add_mutually_exclusive_group(required=True)
+    what = parser.add_mutually_exclusive_group()
     what.add_argument("workload", nargs="?", help="name of a declared workload")
     what.add_argument("--all", action="store_true", help="every declared batch workload at once")
     what.add_argument(
@@ -31,21 +31,37 @@ def add_parser(subparsers: Any) -> None:
         help="every run of a period, as it was known and as it came",
     )
     parser.add_argument(
-        "--at", help="submission, RFC 3339; its next scheduled time, or now, where not given"
+        "--at",
+        help="submission, RFC 3339; its next scheduled time, or now, where not given; of jobs of a file: plan from then",
     )
     parser.add_argument("--policies", help="folder or bundle of policy and workload files")
     parser.add_argument("-o", "--output", choices=("table", "json"), default="table")
     plan_replay.offer(parser)
+    plan_jobs.offer(parser)
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
     """Decide and print."""
+    jobs = args.jobs is not None and not (args.workload or args.all or args.replay)
+    if not jobs:
+        plan_jobs.refuse(args)
     if args.replay:
         return plan_replay.run(args)
-    plan_replay.refuse(args)
+    plan_replay.refuse(args, jobs=jobs)
+    if jobs:
+        return plan_jobs.run(args, _instant(args.at) if args.at else None)
+    if not (args.workload or args.all):
+        raise _nothing_named()
     decider, at = _decider(args), _instant(args.at) if args.at else None
     return _all(decider, at, args.output) if args.all else _one(decider, args, at)
+
+
+def _nothing_named() -> Exception:
+    from greenops.errors import UsageError
+
+    fix = "name a workload, or say `--all`, `--jobs FILE` or `--replay`"
+    return UsageError("GO0805", "nothing to plan", fix=fix)
 
 
 def _decider(args: argparse.Namespace) -> Decider:

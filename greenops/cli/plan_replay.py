@@ -31,7 +31,7 @@ def offer(parser: argparse.ArgumentParser) -> None:
         type=Path,
         metavar="FILE",
         help="CSV or Parquet of runs (`workload`, `submitted`, and `duration_s`, `duration_p95_s`, "
-        "`energy_kwh` where they differ); default: what the schedules make",
+        "`energy_kwh` where they differ); default: what the schedules make. Without `--replay`: jobs to plan together",
     )
     group.add_argument("--only", metavar="WORKLOAD", help="runs of this workload alone")
     group.add_argument(
@@ -45,8 +45,12 @@ def offer(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def refuse(args: argparse.Namespace) -> None:
+def refuse(args: argparse.Namespace, *, jobs: bool) -> None:
     """An option of a replay without one would be passed over in silence.
+
+    Args:
+        args: What was said.
+        jobs: `--jobs` is asked for without a replay.
 
     Raises:
         UsageError: There is one.
@@ -56,7 +60,7 @@ def refuse(args: argparse.Namespace) -> None:
     for flag, given in (
         ("--from", args.since),
         ("--to", args.until),
-        ("--jobs", args.jobs),
+        ("--jobs", args.jobs if not jobs else None),
         ("--only", args.only),
         ("--engine", args.engine != HERE),
         ("--workers", args.workers),

@@ -1,0 +1,379 @@
+"""Jobs of a file planned together: held to searches over every choice, and to their deadlines and limits."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import combinations, product
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from greenops.errors import UsageError
+from greenops.pipeline.batch_draft import Why
+from greenops.pipeline.batch_limits import Limits
+from greenops.pipeline.batch_plan import longest_queue, plan_batch
+from tests.unit.pipeline.batch_jobs import (
+    HOUR,
+    START,
+    at,
+    foretold,
+    job,
+    keeps_its_word,
+    most_drawn,
+    seconds_of,
+)
+
+HOURS = 6
+VALUES = st.lists(st.integers(0, 9) | st.none(), min_size=HOURS, max_size=HOURS).filter(any)
+NO_LIMIT = Limits()
+
+
+def windows(data, index, **more):
+    first = data.draw(st.integers(0, HOURS - 1))
+    last = data.draw(st.integers(first + 1, HOURS))
+    count = data.draw(st.integers(1, 3))
+    return job(f"j{index}", last * HOUR, count * HOUR, earliest_s=first * HOUR, **more)
+
+
+def ways(each, values):
+    """Sets of hours that a job may run in."""
+    first, after = ((t - START).total_seconds() // HOUR for t in (each.earliest, each.deadline))
+    hours = [h for h in range(int(first), int(after)) if values[h] is not None]
+    some = combinations(hours, each.duration_s // HOUR)
+    return [s for s in some if each.interruptible or s[-1] - s[0] + 1 == len(s)]
+
+
+def least_by_search(jobs, values, limit_kw):
+    """(jobs that can run together, least emissions of them) over every choice, jobs in full or not at all."""
+    best = {}
+    for choice in product(*([(), *ways(each, values)] for each in jobs)):
+        drawn = np.zeros(HOURS)
+        for each, hours in zip(jobs, choice, strict=True):
+            drawn[list(hours)] += each.power_kw
+        if (drawn > limit_kw + 1e-9).any():
+            continue
+        ran = sum(bool(hours) for hours in choice)
+        cost = sum(
+            e.power_kw * sum(values[h] for h in s) for e, s in zip(jobs, choice, strict=True)
+        )
+        best[ran] = min(cost, best.get(ran, np.inf))
+    return best
+
+
+@pytest.mark.feature("B8")
+@given(st.data())
+@settings(max_examples=60, deadline=None, derandomize=True)
+def test_no_slot_is_over_its_places_and_no_placement_of_the_planned_jobs_emits_less(data):
+    values, places = data.draw(VALUES), data.draw(st.integers(1, 3))
+    pieces = data.draw(st.booleans())
+    count = data.draw(st.integers(1, 4))
+    jobs = [windows(data, i, power_kw=2.0, interruptible=pieces) for i in range(count)]
+
+    plan = plan_batch(jobs, foretold(A=values), START, Limits(places))
+
+    keeps_its_word(plan, jobs)
+    late = [each for each in plan.not_planned if each.why is Why.ROOM]
+    assert longest_queue((*plan.jobs, *late)) <= places
+    assert plan.totals.longest_queue <= places
+    ran = [each for each in jobs if each.id in {told.id for told in plan.jobs}]
+    least = least_by_search(ran, values, 2.0 * places)
+    if plan.shared[0].exact:
+        assert plan.totals.carbon_g == pytest.approx(least[len(ran)])
+        assert plan.shared[0].gap in (None, 0)
+    elif plan.shared[0].gap is not None:
+        bound = plan.totals.carbon_g * (1 - plan.shared[0].gap)
+        assert bound <= least[len(ran)] + 1e-6
+    if max(least_by_search(jobs, values, 2.0 * places)) == len(jobs) and plan.shared[0].exact:
+        assert not plan.not_planned
+
+
+@pytest.mark.feature("B8")
+@given(st.data())
+@settings(max_examples=40, deadline=None, derandomize=True)
+def test_jobs_of_different_power_stay_under_the_cap_and_within_the_gap_that_is_told(data):
+    values, cap = data.draw(VALUES), data.draw(st.sampled_from([2.0, 3.0, 4.0]))
+    powers = st.sampled_from([0.5, 1.0, 2.0, 5.0])
+    jobs = [windows(data, i, power_kw=data.draw(powers)) for i in range(4)]
+
+    plan = plan_batch(jobs, foretold(A=values), START, Limits(cap_kw=cap))
+
+    keeps_its_word(plan, jobs)
+    sizes = {each.id: each.power_kw for each in jobs}
+    late = [e for e in plan.not_planned if e.why is Why.ROOM and sizes[e.id] <= cap]
+    assert most_drawn(plan, sizes, [*plan.jobs, *late]).get("A", 0) <= cap + 1e-9
+    ran = [each for each in jobs if each.id in {told.id for told in plan.jobs}]
+    if plan.shared[0].gap is not None:
+        least = least_by_search(ran, values, cap)[len(ran)]
+        assert plan.totals.carbon_g * (1 - plan.shared[0].gap) <= least + 1e-6
+    assert all(e.pieces == () for e in plan.not_planned if e.why is Why.ROOM and sizes[e.id] > cap)
+
+
+@pytest.mark.slow
+@pytest.mark.feature("B8", "B1")
+@pytest.mark.parametrize("pieces", [True, False])
+def test_twenty_thousand_jobs_chase_the_clean_hours_and_no_slot_is_over_capacity(pieces):
+    draw = np.random.default_rng(8)
+    hours = 72
+    values = {z: draw.uniform(100, 500, hours).tolist() for z in "AB"}
+    starts, waits = draw.integers(0, 40 * HOUR, 20_000), draw.integers(12, 32, 20_000)
+    count = draw.integers(1, 4, 20_000) if pieces else draw.integers(1, 3, 20_000)
+    jobs = [
+        job(
+            f"job-{i}",
+            min(int(first) + int(wait) * HOUR, hours * HOUR),
+            int(n) * HOUR - 60,
+            earliest_s=int(first),
+            place="AB"[i % 2],
+            interruptible=pieces,
+        )
+        for i, (first, wait, n) in enumerate(zip(starts, waits, count, strict=True))
+    ]
+    places = 600
+
+    plan = plan_batch(jobs, foretold(**values), START, Limits(places), jitter_s=50)
+
+    keeps_its_word(plan, jobs)
+    assert max(most_drawn(plan, {each.id: 1 for each in jobs}).values()) == places
+    assert not plan.not_planned
+    assert plan.totals.saving > 0.1
+    for shared in plan.shared:
+        assert shared.gap is not None
+        assert shared.gap < (1e-12 if pieces else 0.02)
+
+
+@pytest.mark.slow
+@pytest.mark.feature("B1")
+@given(st.integers(0, 2**32 - 1))
+@settings(max_examples=3, deadline=None, derandomize=True)
+def test_of_ten_thousand_jobs_with_exact_run_times_none_ends_late(seed):
+    draw = np.random.default_rng(seed)
+    values = draw.uniform(50, 500, 96).round(2)
+    values[draw.integers(0, 96, 5)] = np.nan
+    known = [None if np.isnan(v) else v for v in values]
+    rows = zip(
+        draw.integers(0, 60 * HOUR, 10_000).tolist(),
+        draw.integers(1, 30 * HOUR, 10_000).tolist(),
+        draw.integers(-HOUR, 20 * HOUR, 10_000).tolist(),
+        draw.integers(0, 3, 10_000).tolist(),
+        strict=True,
+    )
+    jobs = [
+        job(
+            f"{i}",
+            first + length + slack,
+            length,
+            earliest_s=first,
+            interruptible=kind > 0,
+            resume_s=300 if kind > 1 else 0,
+        )
+        for i, (first, length, slack, kind) in enumerate(rows)
+    ]
+
+    plan = plan_batch(jobs, foretold(900, A=known), START, NO_LIMIT, jitter_s=600)
+
+    keeps_its_word(plan, jobs)
+    assert len(plan.jobs) > 5_000
+    assert {e.why for e in plan.not_planned} == {Why.WINDOW, Why.FORECAST, Why.SLOTS}
+    assert all(e.late_s for e in plan.not_planned if e.why is Why.WINDOW)
+
+
+@given(st.data())
+@settings(max_examples=50, deadline=None, derandomize=True)
+def test_jobs_that_wait_for_each_other_emit_the_least_there_is_in_their_order(data):
+    values = data.draw(VALUES)
+    jobs = [windows(data, i, power_kw=data.draw(st.sampled_from([1.0, 3.0]))) for i in range(3)]
+    after = data.draw(st.sampled_from([(("j0",), ("j1",)), (("j0",), ("j0",)), ((), ("j0", "j1"))]))
+    jobs = [jobs[0], replace(jobs[1], after=after[0]), replace(jobs[2], after=after[1])]
+
+    plan = plan_batch(jobs, foretold(A=values), START, NO_LIMIT)
+
+    keeps_its_word(plan, jobs)
+    index = {each.id: i for i, each in enumerate(jobs)}
+    best = None
+    for choice in product(*(ways(each, values) for each in jobs)):
+        if all(choice[index[b]][-1] < choice[i][0] for i, e in enumerate(jobs) for b in e.after):
+            cost = sum(
+                e.power_kw * sum(values[h] for h in s) for e, s in zip(jobs, choice, strict=True)
+            )
+            best = cost if best is None else min(best, cost)
+    linked = {b for e in jobs for b in e.after} | {e.id for e in jobs if e.after}
+    planned = {told.id for told in plan.jobs}
+    assert linked <= planned or not (linked & planned)
+    if best is not None:
+        assert plan.totals.carbon_g == pytest.approx(best)
+        assert not plan.not_planned
+    ends = {told.id: told.pieces[-1].end for told in (*plan.jobs, *plan.not_planned)}
+    begins = {told.id: told.pieces[0].start for told in (*plan.jobs, *plan.not_planned)}
+    assert all(begins[e.id] >= ends[b] for e in jobs for b in e.after)
+
+
+def test_a_chain_tells_what_does_not_fit_and_when_it_would_end():
+    jobs = [job("a", 3 * HOUR, 2 * HOUR), job("b", 3 * HOUR, 2 * HOUR, after=("a",))]
+
+    plan = plan_batch(jobs, foretold(A=[5.0] * 6), START, NO_LIMIT)
+
+    assert [(e.id, e.why, e.late_s) for e in plan.not_planned] == [
+        ("a", Why.CHAIN, 0.0),
+        ("b", Why.CHAIN, 1.0 * HOUR),
+    ]
+
+
+def test_without_a_limit_a_job_starts_at_the_best_second():
+    one = job("a", 4 * HOUR, 5400, earliest_s=100)
+
+    plan = plan_batch([one], foretold(A=[9.0, 5.0, 1.0, 8.0]), START, NO_LIMIT)
+
+    assert seconds_of(plan.jobs[0]) == [(5400.0, 10800.0)]
+    assert plan.jobs[0].carbon_g == pytest.approx(0.5 * 5 + 1)
+    assert plan.jobs[0].baseline_g == pytest.approx(9 * 3500 / HOUR + 5 * 1900 / HOUR)
+    assert plan.jobs[0].saving_g == pytest.approx(plan.totals.saving_g)
+
+
+def test_going_on_after_a_pause_is_in_the_emissions():
+    one = job("a", 4 * HOUR, 2 * HOUR, interruptible=True, resume_s=360, power_kw=2.0)
+
+    plan = plan_batch([one], foretold(A=[1.0, 9.0, 1.0, 9.0]), START, NO_LIMIT)
+
+    assert len(plan.jobs[0].pieces) == 2
+    assert plan.jobs[0].carbon_g == pytest.approx(2 * (1 + 1 + 0.1))
+
+
+def test_a_piece_is_no_shorter_than_the_least_chunk():
+    one = job("a", 6 * HOUR, 4 * HOUR, interruptible=True, least_chunk_s=2 * HOUR)
+
+    plan = plan_batch([one], foretold(A=[1.0, 2.0, 9.0, 1.0, 9.0, 1.0]), START, NO_LIMIT)
+
+    assert all(end - start >= 2 * HOUR for start, end in seconds_of(plan.jobs[0]))
+
+
+def test_a_job_without_room_is_told_the_soonest_end_that_the_others_leave():
+    jobs = [job(f"j{i}", 2 * HOUR) for i in range(4)]
+
+    plan = plan_batch(jobs, foretold(A=[5.0, 1.0, 9.0, 9.0]), START, Limits(1))
+
+    assert len(plan.jobs) == 2
+    assert [(e.why, e.late_s) for e in plan.not_planned] == [(Why.ROOM, HOUR), (Why.ROOM, 2 * HOUR)]
+    assert plan.shared[0].without_room == 2
+    assert [e.carbon_g for e in plan.not_planned] == [9.0, 9.0]
+
+
+def test_room_after_the_forecast_is_told_without_emissions():
+    jobs = [job("a", HOUR), job("b", HOUR)]
+
+    plan = plan_batch(jobs, foretold(A=[5.0]), START, Limits(1))
+
+    assert seconds_of(plan.not_planned[0]) == [(HOUR, 2 * HOUR)]
+    assert plan.not_planned[0].carbon_g is None
+
+
+def test_at_once_under_a_limit_is_as_soon_as_there_is_room():
+    jobs = [job("a", 4 * HOUR), job("b", 4 * HOUR)]
+
+    plan = plan_batch(jobs, foretold(A=[5.0, 4.0, 1.0, 2.0]), START, Limits(1))
+
+    assert [e.baseline_g for e in plan.jobs] == [5.0, 4.0]
+    assert plan.totals.saving_g == pytest.approx(9.0 - 3.0)
+
+
+def test_what_is_not_foretold_is_told_and_never_guessed():
+    jobs = [
+        job("gap", 2 * HOUR, 2 * HOUR),
+        job("beyond", 30 * HOUR, HOUR, earliest_s=20 * HOUR),
+        job("fine", 9 * HOUR),
+    ]
+
+    plan = plan_batch(jobs, foretold(A=[None, 3.0, 2.0]), START, NO_LIMIT)
+
+    assert [(e.id, e.why, e.carbon_g) for e in plan.not_planned] == [
+        ("gap", Why.FORECAST, None),
+        ("beyond", Why.FORECAST, None),
+    ]
+    assert plan.jobs[0].baseline_g is plan.jobs[0].saving_g is None
+    assert (plan.totals.compared, plan.totals.baseline_g, plan.totals.saving) == (0, 0, None)
+
+
+@pytest.mark.feature("B8")
+def test_jitter_spreads_starts_by_id_inside_slot_window_and_forecast():
+    jobs = [job(f"j{i}", 4 * HOUR, 1800) for i in range(100)] + [job("tight", 3 * HOUR)]
+    said = foretold(A=[9.0, 9.0, 1.0, 8.0])
+
+    plan = plan_batch(jobs, said, START, NO_LIMIT, jitter_s=1200)
+
+    keeps_its_word(plan, jobs)
+    starts = [seconds_of(each)[0][0] - 2 * HOUR for each in plan.jobs]
+    assert len(set(starts)) > 80
+    assert max(starts) <= 1200
+    assert starts[-1] == 0
+    again = plan_batch(jobs[::-1], said, START, NO_LIMIT, jitter_s=1200)
+    assert {e.id: e.pieces for e in again.jobs} == {e.id: e.pieces for e in plan.jobs}
+
+
+def test_emissions_are_told_after_the_jitter():
+    jobs = [job(f"j{i}", 4 * HOUR) for i in range(2)]
+
+    plan = plan_batch(jobs, foretold(A=[9.0, 9.0, 1.0, 8.0]), START, NO_LIMIT, jitter_s=1200)
+
+    for told in plan.jobs:
+        over = seconds_of(told)[0][0] - 2 * HOUR
+        assert told.carbon_g == pytest.approx((1 * (HOUR - over) + 8 * over) / HOUR)
+    assert plan.totals.carbon_g > 2
+
+
+def test_a_place_that_is_named_twice_shares_nothing_with_another_place_of_its_zone():
+    jobs = [job("a", 4 * HOUR), replace(job("b", 4 * HOUR), place="other")]
+
+    plan = plan_batch(jobs, foretold(A=[5.0, 4.0, 1.0, 2.0]), START, Limits(1))
+
+    assert [seconds_of(each)[0][0] for each in plan.jobs] == [2 * HOUR, 2 * HOUR]
+
+
+@pytest.mark.parametrize(
+    ("change", "limits", "said"),
+    [
+        ({"after": ("a",)}, Limits(1), "`b` waits for other jobs"),
+        ({"interruptible": True, "resume_s": 5}, Limits(1), "stopping `b` has a price"),
+        ({"interruptible": True}, Limits(1), "`b` runs in pieces and `a` in one"),
+        ({"power_kw": 2.0}, Limits(1), "`a` draws 1 kW and `b` 2 kW, with `--places`"),
+        ({"after": ("a",), "interruptible": True}, NO_LIMIT, "`b` runs in pieces and is one of"),
+    ],
+)
+def test_what_no_method_covers_is_refused_with_what_is_covered(change, limits, said):
+    jobs = [job("a", 9 * HOUR, 2 * HOUR), replace(job("b", 9 * HOUR, 2 * HOUR), **change)]
+
+    with pytest.raises(UsageError, match="GO0696") as told:
+        plan_batch(jobs, foretold(A=[1.0] * 9), START, limits)
+
+    assert said in str(told.value)
+
+
+def test_pieces_of_different_power_are_refused():
+    jobs = [
+        job(n, 9 * HOUR, 2 * HOUR, power_kw=p, interruptible=True) for n, p in (("a", 1), ("b", 2))
+    ]
+
+    with pytest.raises(UsageError, match="`a` draws 1 kW and `b` 2 kW, and `a` runs in pieces"):
+        plan_batch(jobs, foretold(A=[1.0] * 9), START, Limits(cap_kw=5))
+
+
+def test_run_times_that_fill_no_whole_slots_are_counted_and_end_on_time():
+    jobs = [job(n, 4 * HOUR, 1800, interruptible=True) for n in "abc"]
+
+    plan = plan_batch(jobs, foretold(A=[5.0, 4.0, 1.0, 2.0]), START, Limits(1))
+
+    assert plan.rounded == 3
+    assert sorted(seconds_of(e)[0] for e in plan.jobs) == [
+        (h * HOUR, h * HOUR + 1800) for h in (1, 2, 3)
+    ]
+
+
+def test_a_plan_from_within_a_slot_starts_no_job_before_it():
+    now = at(1800)
+    one = replace(job("a", 4 * HOUR), earliest=now)
+
+    free = plan_batch([one], foretold(start=now, A=[1.0, 1.0, 5.0, 5.0]), now, NO_LIMIT)
+    limited = plan_batch([one], foretold(start=now, A=[1.0, 1.0, 5.0, 5.0]), now, Limits(1))
+
+    assert seconds_of(free.jobs[0]) == [(1800, 5400)]
+    assert seconds_of(limited.jobs[0]) == [(3600, 7200)]

@@ -195,9 +195,9 @@ def changed(
         DataMissing: The other bundle is not whole, or was altered.
     """
     before: Mapping[str, str] = bundle.manifest.documents
-    if other.is_dir() or other.suffix in {".yaml", ".yml"}:
-        return changes(before, documents_of(compile_policies(file_sources(other))))
-    return changes(before, open_bundle(other, key, now).manifest.documents)
+    if is_bundle(other):
+        return changes(before, open_bundle(other, key, now).manifest.documents)
+    return changes(before, documents_of(compile_policies(file_sources(other))))
 
 
 def _inside(folder: Path, path: str) -> str:

@@ -10,22 +10,20 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
 
 from greenops.domain.budget import Budget, BudgetState
+from greenops.pipeline.policy_replay_jobs import EPOCH, NEVER, US
 from greenops.policy import PolicySet
 from greenops.policy.budget_rules import as_spent, binding, under
 from greenops.policy.budget_state import period
 from greenops.policy.choose_columns import fields_of
 from greenops.policy.model import Policy
 
-EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-US: Final = timedelta(microseconds=1)
-NEVER: Final = 2**63 - 1
 UNTOLD: Final = "[]"
 """What is taken where a decision does not tell its stages: none."""
 

@@ -25,6 +25,7 @@ from greenops.pipeline.budgets import FRESH_FOR, InForce, in_background, sums_of
 from greenops.pipeline.decide import Decider, decide_again
 from greenops.pipeline.grid import load_grid
 from greenops.pipeline.loop import Loop
+from greenops.pipeline.replanning import WaitingRuns
 from greenops.policy import compile_policies
 from greenops.testing.clock import FakeClock
 from greenops.testing.usage import usage_of
@@ -413,9 +414,15 @@ def test_targets_are_told(state, capsys, monkeypatch):
 def test_the_loop_looks_at_budgets_though_nothing_is_decided(state):
     asked, looked = [], []
     policies = compile_policies([("p.yaml", AUDIT)])
-    parts = SimpleNamespace(policies=policies, in_force=lambda now: looked.append(now) or policies)
+    parts = SimpleNamespace(
+        policies=policies,
+        in_force=lambda now: looked.append(now) or policies,
+        settings=Settings(state=state),
+    )
     loop = Loop(
-        engine=SimpleNamespace(tick=lambda: None, receipts_after=lambda _number: []),
+        engine=SimpleNamespace(
+            tick=lambda: None, receipts_after=lambda _number: [], waiting=WaitingRuns()
+        ),
         decider=parts,
         evidence=SimpleNamespace(seal=lambda: None),
         grid=load_grid(Settings(state=state), FakeClock(NOW)),

@@ -12,25 +12,20 @@ hour-of-day mean of four weeks is off by 11.8, 11.8 and 12.0 %. tests/unit/grid/
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from greenops.domain.grid import Forecast, IntensitySeries
+from greenops.grid.past import DAY, HOUR, KEPT, WINDOW
 from greenops.units import GramsPerKwh
 
 Floats = NDArray[np.float64]
 
-HOUR: Final = timedelta(hours=1)
-DAY: Final = 24
 HORIZON: Final = 4 * DAY
 """Hours that are foretold."""
-WINDOW: Final = 28 * DAY
-"""Hours of the past that make the usual course: long enough for a mean, short enough to be of one season."""
-KEPT: Final = 42 * DAY
-"""Hours of the past worth keeping: four weeks of origins, and two weeks before the first of them."""
 LEAST: Final = 7 * DAY
 """Known hours in the window below which nothing is said."""
 FADES: Final = 0.5

@@ -5,12 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Final
 
 from greenops.domain.grid import IntensitySeries
 from greenops.grid.series import mean_intensity
 from greenops.units import GramsPerKwh
 
-HOUR = timedelta(hours=1)
+HOUR: Final = timedelta(hours=1)
+DAY: Final = 24
+"""Hours of a day."""
+WINDOW: Final = 28 * DAY
+"""Hours of the past that make the usual course: long enough for a mean, short enough to be of one season."""
+KEPT: Final = 42 * DAY
+"""Hours of the past worth keeping: four weeks of origins, and two weeks before the first of them."""
 
 
 def extended(

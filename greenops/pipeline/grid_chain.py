@@ -13,7 +13,6 @@ from typing import Final
 
 from greenops.domain.grid import Forecast, GridZone, IntensitySeries, SeriesKind
 from greenops.errors import DataMissing, GreenOpsError, MixedQuantities
-from greenops.grid.climatology import climatology
 from greenops.pipeline.grid_limits import Patience
 from greenops.pipeline.grid_source import LONG, Found, Source
 from greenops.pipeline.grid_zones import ZoneNames
@@ -210,6 +209,9 @@ class GridChain:
         for value, why in old:
             if value.end - at >= (value.end - value.start) / 2:
                 return _kept(value, at, why)
+        # Arrays load where the usual course is needed: most processes never need it.
+        from greenops.grid.climatology import climatology
+
         for past in self._pasts(zone):
             usual = climatology(past, at, str(errors[0]))
             if usual is not None:

@@ -14,8 +14,7 @@ from greenops.adapters.grid_cache_files import GridCacheFiles
 from greenops.domain.grid import Forecast, GridZone, IntensitySeries
 from greenops.domain.record import canonical, parse
 from greenops.errors import GreenOpsError
-from greenops.grid.climatology import KEPT
-from greenops.grid.past import covering, extended
+from greenops.grid.past import KEPT, covering, extended
 
 log = logging.getLogger("greenops.grid")
 

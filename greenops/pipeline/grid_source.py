@@ -11,8 +11,7 @@ from typing import Final, TypeVar
 
 from greenops.domain.grid import Forecast, GridZone, IntensitySeries
 from greenops.errors import DataMissing, GreenOpsError, MixedQuantities
-from greenops.grid.climatology import DAY, HOUR, WINDOW
-from greenops.grid.past import covering
+from greenops.grid.past import DAY, HOUR, WINDOW, covering
 from greenops.pipeline.grid_answers import iso, none_in_force, refuse_nonsense, refuse_untimely
 from greenops.pipeline.grid_kept import KeptAnswers
 from greenops.pipeline.grid_limits import Patience

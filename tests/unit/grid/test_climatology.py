@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from greenops.adapters.shipped_grid import ShippedGrid
 from greenops.domain.grid import Factors, IntensitySeries, SeriesKind, Signal
-from greenops.grid.climatology import KEPT, climatology
+from greenops.grid.climatology import climatology
+from greenops.grid.past import KEPT
 
 HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)

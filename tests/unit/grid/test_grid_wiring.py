@@ -1,6 +1,8 @@
 """The grid as the settings name it, and fresh factors for the services."""
 
 # mypy: disable-error-code="arg-type,union-attr,dict-item,comparison-overlap"
+import subprocess
+import sys
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -177,3 +179,9 @@ def test_the_last_success_is_told_by_provider_and_only_of_data(monkeypatch, tmp_
     assert last_successes(shipped, clock, answered=True) == {"shipped": clock.wall()}
     chained.provider.actual("Z", NOW, NOW + HOUR)
     assert last_successes(chained, clock, answered=False)["fake"] == clock.wall()
+
+
+def test_the_wiring_loads_no_arrays_before_a_forecast_is_made():
+    code = "import sys, greenops.pipeline.grid; sys.exit(bool({'numpy', 'pyarrow'} & set(sys.modules)))"
+
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -174,8 +174,8 @@ class Entsoe:
         if document.root.startswith("Acknowledgement"):
             if document.words.get("code") == NO_DATA:
                 return Document(document.root)
-            said = document.words.get("text", "without a reason")
-            raise AdapterUnavailable("GO0322", f"`entsoe` refuses the question: {said:.160}")
+            said = self.source.hide(document.words.get("text", "without a reason"))
+            raise AdapterUnavailable("GO0322", f"`entsoe` refuses the question: {said}")
         return document
 
 

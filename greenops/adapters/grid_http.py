@@ -149,7 +149,7 @@ class WebSource:
         try:
             yield
         except NONSENSE as error:
-            why = self._hide(_why(error))
+            why = self.hide(_why(error))
         else:
             return
         raise AdapterUnavailable(
@@ -202,9 +202,10 @@ class WebSource:
         except NONSENSE:
             return ""
         words = [each for each in found if isinstance(each, str)]
-        return f": {self._hide(words[0])}" if words else ""
+        return f": {self.hide(words[0])}" if words else ""
 
-    def _hide(self, text: str) -> str:
+    def hide(self, text: str) -> str:
+        """The source's own words as an error may repeat them: one short line, without a secret."""
         for secret in self.secrets:
             text = text.replace(secret, HIDDEN) if secret else text
         return one_line(text, WORDS)

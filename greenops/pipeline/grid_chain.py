@@ -30,6 +30,8 @@ HISTORY_WAIT_S: Final = 60.0
 LISTED: Final = "`greenops grid zones` lists those it has"
 WHY: Final = 200
 """Most characters of a reason that a forecast carries."""
+HAS_NONE: Final = "GO0305"
+"""Error of a provider that has no forecast of a zone; any other says that it had one and does not give it."""
 
 
 @dataclass(slots=True)
@@ -193,9 +195,9 @@ class GridChain:
     ) -> Forecast:
         if errors:
             why = f"`{source.name}` stands in for `{self.sources[0].name}`: {errors[0]}"
-            return _degraded(value, why)
+            return degraded(value, why)
         if at - value.issued_at > YESTERDAYS:
-            return _degraded(value, f"`{source.name}` has no newer one than of {_ago(value, at)}")
+            return degraded(value, f"`{source.name}` has no newer one than of {_ago(value, at)}")
         return value
 
     def _in_place(
@@ -212,10 +214,12 @@ class GridChain:
         # Arrays load where the usual course is needed: most processes never need it.
         from greenops.grid.climatology import climatology
 
+        # One that is away has worse to tell than one that never has a forecast.
+        why = str(next((each for each in errors if each.code != HAS_NONE), errors[0]))
         for past in self._pasts(zone):
-            usual = climatology(past, at, str(errors[0]))
+            usual = climatology(past, at, why)
             if usual is not None:
-                return _degraded(usual, usual.degraded or "")
+                return degraded(usual, usual.degraded or "")
         for value, why in old:
             return _kept(value, at, why)
         raise _missing("forecast", zone, errors)
@@ -268,27 +272,27 @@ class GridChain:
 
 
 def _missing(what: str, zone: str, errors: Sequence[GreenOpsError]) -> DataMissing:
-    """One error for all; that of a source alone keeps its code and its words."""
+    """One error for all; that of a source alone keeps its code and its words, and where none has forecasts, that is said."""
     if len(errors) == 1:
         only = errors[0]
         return DataMissing(only.code, only.message, at=only.at, fix=only.fix)
     whys = "; ".join(dict.fromkeys(str(each) for each in errors)) or "no provider can be used"
+    codes = {each.code for each in errors}
     return DataMissing(
-        "GO0340",
+        HAS_NONE if codes == {HAS_NONE} else "GO0340",
         f"no {what} of `{zone}` can be had now: {whys}",
         fix="look with `greenops grid check`",
     )
 
 
-def _degraded(value: Forecast, why: str) -> Forecast:
+def degraded(value: Forecast, why: str) -> Forecast:
+    """A forecast that says why it stands in for what was asked for."""
     said = why if len(why) <= WHY else f"{why[: WHY - 2]} …"
     return replace(value, degraded=said)
 
 
 def _kept(value: Forecast, at: datetime, why: str) -> Forecast:
-    return _degraded(
-        value, f"the forecast of {_ago(value, at)}, for no newer one can be had: {why}"
-    )
+    return degraded(value, f"the forecast of {_ago(value, at)}, for no newer one can be had: {why}")
 
 
 def _ago(value: Forecast, at: datetime) -> str:

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from threading import Lock, Thread
 from typing import TYPE_CHECKING, Final
 
 from greenops.domain.grid import Forecast, GridZone, IntensitySeries
 from greenops.errors import AdapterUnavailable, DataMissing, GreenOpsError
+from greenops.pipeline.grid_chain import HAS_NONE, degraded
 from greenops.pipeline.savings_by_day import ForecastArchive
 from greenops.ports import Clock, GridProvider
 
@@ -36,11 +36,6 @@ AGAIN_AFTER: Final = timedelta(minutes=10)
 MOST_KEPT: Final = 256
 USUAL: Final = "climatology/"
 """How the id of a forecast begins that is a zone's usual course and no more."""
-HAS_NONE: Final = "GO0305"
-"""Error of a provider that has no forecast of a zone; any other says that it had one and does not give it."""
-
-WHY: Final = 200
-"""Most characters of a reason that a forecast carries."""
 
 Run = Callable[[Callable[[], None]], None]
 """Carries out a training, now or beside."""
@@ -128,12 +123,13 @@ class LocalForecasts:
             found = self.inner.forecast(zone, at)
         except (DataMissing, AdapterUnavailable) as error:
             try:
-                return _told(self.local(zone, at), str(error))
+                return _told(self.local(zone, at), None if error.code == HAS_NONE else str(error))
             except GreenOpsError:
                 raise error from None
         if found.id.startswith(USUAL):
             with suppress(GreenOpsError):
-                return _told(self.local(zone, at), found.degraded or HAS_NONE)
+                none = HAS_NONE in (found.degraded or HAS_NONE)
+                return _told(self.local(zone, at), None if none else found.degraded)
         return found
 
     def local(self, zone: str, at: datetime) -> Forecast:
@@ -195,11 +191,9 @@ class LocalForecasts:
                 self._open.discard(key)
 
 
-def _told(forecast: Forecast, why: str) -> Forecast:
+def _told(forecast: Forecast, why: str | None) -> Forecast:
     """With the reason that it stands in for another; none where there is no other to be had."""
-    if HAS_NONE in why:
-        return forecast
-    return replace(forecast, degraded=f"from the zone's own past alone: {why}"[:WHY])
+    return degraded(forecast, f"from the zone's own past alone: {why}") if why else forecast
 
 
 def _day(at: datetime) -> datetime:

@@ -14,10 +14,11 @@ import pytest
 from greenops.adapters.shipped_grid import ShippedGrid
 from greenops.errors import AdapterUnavailable, DataMissing
 from greenops.grid.local_forecast_issue import MODEL
-from greenops.pipeline.local_forecasts import with_local_forecasts
+from greenops.pipeline.local_forecasts import LocalForecasts, with_local_forecasts
 from greenops.ports import GridProvider
 from greenops.testing.clock import FakeClock
-from greenops.testing.grid import START, FakeGrid, check_grid_provider
+from greenops.testing.grid import KIND, START, FakeGrid, check_grid_provider
+from tests.unit.pipeline.grid_chains import chain
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 DAYS = 110
@@ -100,6 +101,30 @@ def test_one_that_stands_in_for_a_provider_that_is_away_says_so():
 
     assert found.id.startswith(MODEL)
     assert found.degraded == "from the zone's own past alone: GO0331 asleep"
+
+
+@pytest.mark.parametrize(
+    ("fault", "degraded"),
+    [(None, None), (AdapterUnavailable("GO0320", "asleep"), "GO0320 asleep")],
+    ids=["both have none", "one is away"],
+)
+@pytest.mark.parametrize("first", [0, 1])
+def test_in_a_chain_one_that_is_away_is_told_though_the_other_never_has_a_forecast(
+    tmp_path, first, fault, degraded
+):
+    givers = [
+        NoForecast({"DE": hours()}, error=DataMissing("GO0305", "has none")),
+        NoForecast({"DE": hours()}, error=fault),
+    ]
+    made = chain(tmp_path, givers[first], givers[1 - first], clock=FakeClock(NOW))
+    made.kinds.first = KIND
+    provider = LocalForecasts(made, FakeClock(NOW))
+
+    found = provider.forecast("DE", NOW)
+
+    assert found.id.startswith(MODEL)
+    assert (found.degraded is None) is (degraded is None)
+    assert (degraded or "") in (found.degraded or "")
 
 
 class UsualCourse(NoForecast):

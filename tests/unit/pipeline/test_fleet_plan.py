@@ -35,6 +35,7 @@ from greenops.pipeline.decide import Decider
 from greenops.pipeline.fleet_plan import SHOWN, fleet_jobs, plan_in_parts, plan_jobs
 from greenops.pipeline.grid_context import GridContext
 from greenops.plan.candidates import LOCAL
+from greenops.plan.guard import deadline_of
 from greenops.policy import compile_policies
 from greenops.testing.clock import FakeClock
 
@@ -331,7 +332,9 @@ def compared(policies, workloads, submitted, foretold, now=NOW, **how):
     known, requests = asked(workloads, submitted)
     policies = replace(policies, workloads=known)
     decider = deciding(policies, foretold, now)
-    jobs = [decider.job(each, max(now, each.submitted)) for each in requests]
+    bounded = [decider.job(each, max(now, each.submitted)) for each in requests]
+    # As the workload says, without what the policies add: that is the plan's to find.
+    jobs = [replace(e, deadline=deadline_of(e.workload, e.submitted)) for e in bounded]
 
     rows = plan_jobs(fleet_jobs(jobs), decider.options(now), policies, now, **how).to_pylist()
 
@@ -411,6 +414,36 @@ def test_of_equal_scores_what_stays_wins_then_the_earliest_then_the_name():
 
     assert [row["chosen.start"] for row in rows] == [NOW, NOW - HOUR]
     assert [row["reason"] for row in rows] == ["best", "best"]
+
+
+def test_a_baseline_that_wins_is_best_though_rules_refuse_other_ways():
+    flat = replace(FORETOLD, values=(100.0, 100.0, 400.0, *[100.0] * 20), error=None)
+    work = replace(WORK, target=LOCAL, limits=Limits(8 * HOUR, max_intensity=350.0))
+
+    [row] = compared(own_rules(), [work], [timedelta(0)], {"EAST": flat})
+
+    assert row["allowed"] < row["ways"]
+    assert row["reason"] == "best"
+
+
+def test_a_calendar_that_makes_a_run_late_leaves_it_the_places_of_its_first_open_instant():
+    closed = Calendar("UTC", blackouts=(Blackout(time(12), time(19)),))
+    work = replace(
+        WORK,
+        calendar=closed,
+        duration_s=1200.0,
+        duration_p95_s=4 * 3600.0,
+        limits=Limits(HOUR * 5 / 2),
+        **NORTH,
+    )
+
+    # Without a range: a run whose P95 would be late is weighed by its upper bound, which no plan does.
+    foretold = replace(FORETOLD, error=None)
+
+    [row] = compared(templates(), [work], [timedelta(0)], {"EAST": foretold})
+
+    assert row["chosen.start"] == row["baseline.start"] == NOW + 2 * HOUR
+    assert row["reason"] == "moves"
 
 
 def test_no_runs_make_an_empty_plan_with_all_columns():

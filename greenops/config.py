@@ -41,7 +41,7 @@ class Settings:
     grid_wait_s: float = 3.0
     """Longest that a decision waits for answers of grid providers [wall s]; 0 never waits."""
     grid_calls_per_minute: float = 60.0
-    """Most calls to each grid provider in a minute."""
+    """Most questions to each grid provider in a minute; one about a long past is several requests."""
     tick_s: float = 0.5
     """Wall seconds between two looks of the control loop [s]."""
     flush_s: float = 2.0

@@ -18,7 +18,7 @@ from greenops.adapters.policy_bundle import MOST_BYTES, archive, read_bundle
 from greenops.cli import policy_bundle as cli
 from greenops.errors import DataMissing, InvalidFile, PolicyFailed, Unreachable, UsageError
 from greenops.pipeline.evidence import load_key
-from greenops.pipeline.policy_bundle import SIGNATURE, make_bundle, named, open_bundle
+from greenops.pipeline.policy_bundle import SIGNATURE, changed, make_bundle, named, open_bundle
 
 NOW = datetime(2026, 11, 26, tzinfo=UTC)
 LINE = "— stranger AAAAAAAA\n".encode()
@@ -285,6 +285,15 @@ def test_a_path_that_systems_read_in_two_ways_is_not_bundled(folder, tmp_path, n
 
     with pytest.raises(InvalidFile, match="GO0168"):
         make_bundle(folder, tmp_path / "x.bundle", tmp_path / "state")
+
+
+@pytest.mark.parametrize("name", ["one.yaml", "one.YML"])
+def test_verify_compares_with_a_file_however_its_ending_is_written(bundle, key, tmp_path, name):
+    (tmp_path / name).write_text(RULES.replace("NAME", "one"))
+
+    found = changed(open_bundle(bundle, key, NOW), tmp_path / name, key, NOW)
+
+    assert found == "-two"
 
 
 def test_verify_says_in_one_line_what_a_folder_changed(bundle, folder, tmp_path, capsys):

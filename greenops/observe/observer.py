@@ -8,11 +8,11 @@ import os
 import threading
 import time
 import weakref
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final
 
-from greenops.domain.energy import MeterInfo, Unknown
+from greenops.domain.energy import MeterInfo
 from greenops.errors import GreenOpsError
 from greenops.observe.account import Account
 from greenops.observe.attribution import Attribution, Finished, Tick
@@ -22,6 +22,7 @@ from greenops.observe.idle import SEPARATE, Idle
 from greenops.observe.meter_thread import MeterThread
 from greenops.observe.meters import Meters
 from greenops.observe.open_spans import SHORT_NS
+from greenops.observe.results import KEPT, Results
 from greenops.observe.span_log import NEVER_NS, SpanLog
 
 if TYPE_CHECKING:
@@ -32,8 +33,6 @@ INTERVAL_S: Final = 0.1
 QUIET_S: Final = 4.0
 """The same while no span is open: the next start wakes the meter thread [s]. A look costs a fifth of a millisecond where
 caches are cold, and what it tells then is of nobody."""
-KEPT: Final = 8_192
-"""Results kept for exporters at least; the oldest goes. Four queues of the SDK's batch processor at its default."""
 PATIENCE_S: Final = 2.0
 """How long spans wait for a look that was asked for [s]; one takes less than a millisecond."""
 TOGETHER: Final = 10
@@ -88,13 +87,11 @@ class Observer:
         self._log.reset()
         self._closed = False
         self._thread: MeterThread | None = None
-        self._results: OrderedDict[int, Finished] = OrderedDict()
         self._seen: deque[Glance] = deque()
         """Looks that are not booked yet."""
         self._untold = 0
         """Notes of spans that waited at the last look."""
         self._doubted: set[str] = set()
-        self._unknown: dict[str, int] = {}
         self._host = self._open_host()
         try:
             self._meters = Meters(self._open_meters())
@@ -105,6 +102,7 @@ class Observer:
         steps = [info.update_period for info in self._meters.infos]
         self._step_s = max(steps, default=0.0) / 2
         self._spans = self._books.spans
+        self._results = Results(self._books, self._kept)
         self.tick()
 
     def _know(self, thread: int) -> None:
@@ -223,10 +221,7 @@ class Observer:
         self._log.tell(self._spans, min(tick.at_ns, until_ns))
         finished = self._books.tick(tick, self._log.ending)
         self._spans.shed()
-        for each in finished:
-            self._results[each.key] = each
-        while len(self._results) > self._kept:
-            self._results.popitem(last=False)
+        self._results.add(finished)
         return True
 
     def _tell_refused(self) -> None:
@@ -261,40 +256,23 @@ class Observer:
             return self._spans.pending(keys) or self._log.ends(keys)
 
     def take(self, key: int) -> Finished:
-        """The result of a span, once; what was never seen here is unknown, with its reason."""
+        """The result of a span; what was never seen here is unknown, with its reason."""
         with self._lock:
-            found = self._results.get(key)
-            if found is None:
-                found = self._missing(key)
-        if found.unknown is not None:
-            self.count_unknown(found.unknown)
-        return found
-
-    def _missing(self, key: int) -> Finished:
-        late = self._books.finish(key)
-        if late is not None:
-            self._results[key] = late
-            return late
-        # A span that still waits for a look goes out now: its energy will be nobody's.
-        if self._spans.abandon(key):
-            found = self._results[key] = Finished(key, None, Unknown.METER_FAILED, 0, {})
-            return found
-        why = Unknown.NOT_OBSERVED if self._meters.infos else Unknown.NO_METER
-        return Finished(key, None, why, 0, {})
+            return self._results.take(key)
 
     def keep(self, results: int) -> None:
         """Keep so many results where exporters hold back more spans than usual."""
-        self._kept = max(self._kept, results)
+        self._kept = self._results.kept = max(self._kept, results)
 
     def unknowns(self) -> list[tuple[str, int]]:
         """How many spans lack a number, by reason."""
         with self._lock:
-            return list(self._unknown.items())
+            return list(self._results.unknown.items())
 
     def count_unknown(self, reason: str) -> None:
         """Count a span that lacks a number."""
         with self._lock:
-            self._unknown[reason] = self._unknown.get(reason, 0) + 1
+            self._results.unknown[reason] += 1
 
     def accounts(self) -> list[Account]:
         """Where the energy of each device went so far."""
@@ -324,7 +302,7 @@ class Observer:
             self._log.tell(self._spans)
             self._log.close()
             for key in list(self._spans.waiting):
-                self._missing(key)
+                self._results.missing(key)
             self._books.close()
             self._host.close()
         self._meters.close()

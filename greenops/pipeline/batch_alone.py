@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from graphlib import TopologicalSorter
+from math import inf
 from typing import Final
 
 import numpy as np
@@ -37,8 +38,10 @@ def plan_alone(draft: Draft) -> None:
             _in_chunks(draft, chosen, resume_s, max(1, least_slots))
         else:
             _in_pieces(draft, chosen)
-    for chain in _chains(draft.links):
+    chains = _chains(draft.links)
+    for chain in chains:
         _chained(draft, chain)
+    _or_at_once(draft, chains)
 
 
 def _whole(draft: Draft, chosen: NDArray[np.intp]) -> None:
@@ -69,6 +72,26 @@ def _in_chunks(draft: Draft, chosen: NDArray[np.intp], resume_s: int, least_slot
         slots = np.flatnonzero(found.used[at]) + found.first_slot[at]
         draft.pieces[int(chosen[at])] = draft.pieces_of_slots(int(chosen[at]), slots.tolist())
     draft.not_planned(chosen[~found.found].tolist(), in_slots=True)
+    _or_at_once(draft, [[job] for job in chosen.tolist()])
+
+
+def _or_at_once(draft: Draft, groups: Sequence[Sequence[int]]) -> None:
+    """Where jobs are counted in whole slots, running at once is no such way; it is taken where it is better."""
+    some = [job for group in groups for job in group]
+    planned = draft.carbon_g({job: draft.pieces[job] for job in some if job in draft.pieces})
+    at_once = draft.carbon_g({job: draft.baseline[job] for job in some})
+    for group in groups:
+        in_time = all(draft.baseline[j][-1][1] <= draft.asked.deadline_s[j] for j in group)
+        if in_time and _mass(at_once, group) < _mass(planned, group):
+            for job in group:
+                draft.pieces[job] = draft.baseline[job]
+                draft.why.pop(job, None)
+                draft.late.pop(job, None)
+
+
+def _mass(grams: Mapping[int, float], group: Sequence[int]) -> float:
+    """Emissions of all of a group; infinite where one is not known."""
+    return sum(grams.get(job, inf) for job in group)
 
 
 def _chains(links: Iterable[tuple[int, int]]) -> list[list[int]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 from itertools import combinations, product
 
 import numpy as np
@@ -10,10 +11,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from greenops.errors import UsageError
+from greenops.errors import DataMissing, UsageError
 from greenops.pipeline.batch_draft import Why
+from greenops.pipeline.batch_forecasts import newest_forecasts
 from greenops.pipeline.batch_limits import Limits
 from greenops.pipeline.batch_plan import longest_queue, plan_batch
+from greenops.testing.grid import FakeGrid
 from tests.unit.pipeline.batch_jobs import (
     HOUR,
     START,
@@ -377,3 +380,143 @@ def test_a_plan_from_within_a_slot_starts_no_job_before_it():
 
     assert seconds_of(free.jobs[0]) == [(1800, 5400)]
     assert seconds_of(limited.jobs[0]) == [(3600, 7200)]
+
+
+def test_running_at_once_is_taken_where_whole_slots_are_dirtier_or_too_few():
+    kinds = {"interruptible": True, "resume_s": 60}
+    jobs = [
+        job("dirtier", 3 * HOUR, earliest_s=900, **kinds),
+        job("few", HOUR + 900, earliest_s=900, **kinds),
+        job("first", 2 * HOUR, 1800, earliest_s=900),
+        job("second", 2 * HOUR, 1800, earliest_s=900, after=("first",)),
+    ]
+
+    plan = plan_batch(jobs, foretold(A=[1.0, 9.0, 9.0]), START, NO_LIMIT)
+
+    keeps_its_word(plan, jobs)
+    assert [(each.id, seconds_of(each)) for each in plan.jobs] == [
+        ("dirtier", [(900, 4500)]),
+        ("few", [(900, 4500)]),
+        ("first", [(900, 2700)]),
+        ("second", [(2700, 4500)]),
+    ]
+
+
+def test_a_chain_gives_the_clean_hour_to_the_job_that_draws_most():
+    jobs = [job("small", 4 * HOUR), job("large", 4 * HOUR, after=("small",), power_kw=5.0)]
+
+    plan = plan_batch(jobs, foretold(A=[5.0, 1.0, 4.0, 3.0]), START, NO_LIMIT)
+
+    assert [seconds_of(each)[0][0] / HOUR for each in plan.jobs] == [0, 1]
+
+
+def test_room_that_jobs_give_back_goes_to_those_that_then_fit():
+    jobs = [job(f"j{i}", 6 * HOUR, 3 * HOUR, interruptible=True) for i in range(4)]
+    jobs += [job("long", 6 * HOUR, 6 * HOUR, interruptible=True)]
+
+    plan = plan_batch(jobs, foretold(A=[1.0, 2.0, 3.0, 4.0, 5.0, 6.0]), START, Limits(2))
+
+    keeps_its_word(plan, jobs)
+    assert [each.id for each in plan.jobs] == ["j0", "j1", "j2", "j3"]
+
+
+def test_of_two_limits_the_narrower_holds():
+    jobs = [job(f"j{i}", 6 * HOUR, power_kw=2.0) for i in range(6)]
+    said = foretold(A=[1.0, 2.0, 3.0, 4.0, 5.0, 6.0])
+
+    for limits in (Limits(2, cap_kw=9.0), Limits(5, cap_kw=5.0)):
+        assert plan_batch(jobs, said, START, limits).totals.longest_queue == 2
+
+
+def test_at_once_the_room_is_of_who_may_run_first():
+    jobs = [job("later", 4 * HOUR, earliest_s=120), job("first", 4 * HOUR, earliest_s=60)]
+
+    plan = plan_batch(jobs, foretold(A=[5.0, 4.0, 1.0, 2.0]), START, Limits(1))
+
+    assert {e.id: (e.baseline_start - START).total_seconds() for e in plan.jobs} == {
+        "first": HOUR,
+        "later": 2 * HOUR,
+    }
+
+
+def test_jitter_keeps_a_run_in_what_is_held_for_it():
+    jobs = [job(f"j{i}", 4 * HOUR, 3000) for i in range(8)]
+
+    plan = plan_batch(jobs, foretold(A=[2.0, 1.0, 1.0, 9.0]), START, Limits(4), jitter_s=3000)
+
+    assert plan.totals.longest_queue == 4
+    offsets = [seconds_of(each)[0][0] % HOUR for each in plan.jobs]
+    assert 0 < max(offsets) <= 600
+
+
+def test_jitter_keeps_jobs_before_what_waits_for_them():
+    jobs = [
+        each
+        for i in range(20)
+        for each in (job(f"a{i}", 4 * HOUR), job(f"b{i}", 4 * HOUR, after=(f"a{i}",)))
+    ]
+
+    plan = plan_batch(jobs, foretold(A=[9.0, 1.0, 1.0, 9.0]), START, NO_LIMIT, jitter_s=1800)
+
+    pieces = {each.id: seconds_of(each)[0] for each in plan.jobs}
+    assert all(pieces[f"a{i}"][1] <= pieces[f"b{i}"][0] for i in range(20))
+    assert len({pieces[f"b{i}"][0] for i in range(20)}) > 10
+
+
+def test_parts_of_a_second_are_never_before_the_earliest_or_after_the_deadline():
+    half = timedelta(milliseconds=500)
+    one = replace(job("a", 2 * HOUR, 10), earliest=START + half, deadline=at(11) + half)
+
+    plan = plan_batch([one], foretold(A=[1.0, 2.0]), START, NO_LIMIT)
+
+    assert seconds_of(plan.jobs[0]) == [(1, 11)]
+
+
+def test_the_power_usage_effectiveness_of_a_region_counts():
+    one = replace(job("a", 2 * HOUR), pue=1.5)
+
+    plan = plan_batch([one], foretold(A=[4.0, 9.0]), START, NO_LIMIT)
+
+    assert plan.jobs[0].carbon_g == pytest.approx(6.0)
+
+
+def test_a_zone_whose_forecast_is_too_old_is_told_so_beside_one_that_has_none():
+    grid = FakeGrid({"A": [1.0] * 96}, every=timedelta(days=9))
+    now = START + timedelta(days=2)
+    jobs = [replace(job("a", 90 * HOUR), earliest=now)]
+    both = FakeGrid({"A": [1.0] * 96, "B": [1.0] * 96}, every=timedelta(days=9))
+
+    with pytest.raises(DataMissing, match=r"GO0697.*newest forecast of `A` is 48 h old"):
+        newest_forecasts(grid, ["A"], now, now, max_age_s=86_400)
+    said = newest_forecasts(both, ["A", "C"], now, now, max_age_s=3e5)
+
+    plan = plan_batch([*jobs, replace(jobs[0], id="c", zone="C")], said, now, NO_LIMIT)
+    assert [each.id for each in plan.jobs] == ["a"]
+    assert [(e.why, e.carbon_g, e.late_s) for e in plan.not_planned] == [(Why.FORECAST, None, 0)]
+    assert "`C`" in plan.not_planned[0].reason
+
+
+def test_slots_are_a_quarter_of_an_hour_or_what_the_forecasts_steps_allow():
+    def slot(minutes, asked=None):
+        grid = FakeGrid({"A": [1.0] * 96})
+        said = grid.forecast("A", START)
+        step = timedelta(minutes=minutes)
+        odd = replace(said, step=step)
+        return newest_forecasts(Told(odd), ["A"], START, START, max_age_s=1, slot_s=asked)
+
+    assert [slot(m).table.step_s for m in (60, 30, 10, 7)] == [900, 900, 300, 60]
+    assert slot(60, 1200).table.step_s == 1200
+    with pytest.raises(UsageError, match="GO0696 a slot of 1200 s does not divide the 1800 s"):
+        slot(30, 1200)
+
+
+class Told:
+    """A provider of one forecast."""
+
+    name = "told"
+
+    def __init__(self, forecast):
+        self._forecast = forecast
+
+    def forecast(self, zone, at):
+        return self._forecast

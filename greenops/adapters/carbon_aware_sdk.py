@@ -18,7 +18,7 @@ from greenops.adapters.grid_points import (
     iso,
     lay,
     number,
-    pieces,
+    whole,
 )
 from greenops.adapters.zone_names import ZoneNames
 from greenops.domain.grid import Factors, Forecast, GridZone, IntensitySeries, SeriesKind, Signal
@@ -75,7 +75,7 @@ class CarbonAwareSdk:
         """
         path = "/emissions/bylocation"
         # In whole hours, for the step that runs at the start may have begun before it.
-        first, past = next(pieces(start, end, HOUR, end - start + 2 * HOUR), (start, end))
+        first, past = whole(start, end, HOUR)
         params = {"time": iso(first), "toTime": iso(past)}
         rows = self._source.get_json(path, {"location": self._names.own(zone), **params}, zone=zone)
         with self._source.reading(path):

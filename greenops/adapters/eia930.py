@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from greenops.adapters.fuel_factors import chosen_factors
 from greenops.adapters.grid_http import WebSource, required
-from greenops.adapters.grid_points import as_series, covering, number
+from greenops.adapters.grid_points import as_series, covering, number, pieces, whole
 from greenops.domain.fuels import Fuel, GenerationMix, make_mix
 from greenops.domain.grid import Forecast, GridZone, IntensitySeries, SeriesKind
 from greenops.errors import DataMissing
@@ -147,9 +147,9 @@ class Eia930:
                 f"`eia930` does not have grid zone `{zone}`",
                 fix="name a balancing authority as EIA does: `CISO`",
             )
-        first, past = _day(start), _day(end - timedelta(microseconds=1)) + DAY
+        first, past = whole(start, end, DAY)
         reported: dict[str, dict[datetime, float]] = {}
-        for span in _spans(first - DAY, past):
+        for span in pieces(first - DAY, past, DAY, LONGEST_QUESTION):
             for code, at, amount in self._rows(respondent, *span):
                 reported.setdefault(code, {})[at] = amount
         if not reported:
@@ -194,14 +194,3 @@ def _row(row: Mapping[str, Any], respondent: str) -> tuple[str, datetime, float]
     amount = number(float(value) if isinstance(value, str) else value)
     at = datetime.strptime(row["period"], "%Y-%m-%dT%H").replace(tzinfo=UTC) - HOUR
     return None if amount is None else (str(row["fueltype"]), at, amount)
-
-
-def _day(at: datetime) -> datetime:
-    return at.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-
-
-def _spans(start: datetime, end: datetime) -> Iterator[tuple[datetime, datetime]]:
-    while start < end:
-        until = min(start + LONGEST_QUESTION, end)
-        yield start, until
-        start = until

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 from greenops.adapters.entsoe_documents import PATH, ZONES, Entsoe, TimeSeries, find_zone
 from greenops.adapters.fuel_factors import chosen_factors
-from greenops.adapters.grid_points import as_series, covering, iso
+from greenops.adapters.grid_points import as_series, covering, iso, pieces, whole
 from greenops.domain.fuels import (
     WEATHER,
     Fuel,
@@ -25,7 +25,7 @@ from greenops.units import GramsPerKwh
 
 FACTORS: Final = "GREENOPS_ENTSOE_FACTORS"
 """Environment variable: `lifecycle` or `direct`."""
-DAY: Final = timedelta(days=1)
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 MARKET: Final = ZoneInfo("Europe/Brussels")
 PUBLISHED: Final = time(18)
 """By when forecasts of the next day are published. Source: Regulation (EU) 543/2013, article 14."""
@@ -190,7 +190,7 @@ class EntsoeGeneration:
     def _fetched(self, zone: str, start: datetime, end: datetime) -> GenerationMix:
         """The mix of the whole UTC days that hold `[start, end)`."""
         eic = find_zone(zone).eic
-        first, past = _day(start), _day(end - timedelta(microseconds=1)) + DAY
+        first, past = whole(start, end, DAY)
         params = {"documentType": "A75", "processType": "A16", "in_Domain": eic}
         reported = self._reported(zone, params, first - DAY, past)
         if not reported:
@@ -207,12 +207,10 @@ class EntsoeGeneration:
     ) -> Reported:
         """What documents of a kind report of `[start, end)`, by kind of plant; an empty one is all of them."""
         reported: Reported = {}
-        while start < end:
-            until = min(start + LONGEST_QUESTION, end)
-            document = self._entsoe.ask(zone, params, start, until)
+        for first, past in pieces(start, end, HOUR, LONGEST_QUESTION):
+            document = self._entsoe.ask(zone, params, first, past)
             with self._entsoe.source.reading(PATH):
                 _collect(reported, document.series)
-            start = until
         return reported
 
 
@@ -260,7 +258,3 @@ def _evening(day: date) -> datetime:
 
 def _morning(day: date) -> datetime:
     return datetime.combine(day, time(), MARKET).astimezone(UTC)
-
-
-def _day(at: datetime) -> datetime:
-    return at.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)

@@ -9,7 +9,7 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from greenops.adapters.entsoe_documents import PATH, ZONES, Entsoe, TimeSeries, find_zone
-from greenops.adapters.grid_points import iso
+from greenops.adapters.grid_points import iso, pieces
 from greenops.domain.grid import GridZone
 from greenops.domain.prices import PerMwh, PriceKind, PriceSeries, as_known, cut
 from greenops.errors import AdapterUnsupported, DataMissing
@@ -18,7 +18,7 @@ SEQUENCE: Final = "GREENOPS_ENTSOE_PRICE_SEQUENCE"
 """Environment variable: number of the auction, where a zone has several, as DE-LU and AT."""
 MARKET: Final = ZoneInfo("Europe/Brussels")
 """The coupled auction's days and hours are of central European time, in Portugal and Finland too."""
-DAY: Final = timedelta(days=1)
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 LONGEST_QUESTION: Final = 31 * DAY
 CONTRACT: Final = "contract_MarketAgreement.type"
 AHEAD: Final = "A01"
@@ -91,16 +91,14 @@ class EntsoePrices:
     def _fetched(self, zone: str, area: str, start: datetime, end: datetime) -> tuple[str, Points]:
         """Currency, and prices of the market's whole days that hold `[start, end)`."""
         params = {"documentType": "A44", CONTRACT: AHEAD, "in_Domain": area, "out_Domain": area}
-        asked, past = _midnight(start), _midnight(end, 1)
+        days = _midnight(start), _midnight(end, 1)
         auctions: dict[tuple[str, str], Points] = {}
-        while asked < past:
-            until = min(asked + LONGEST_QUESTION, past)
-            document = self._entsoe.ask(zone, params, asked, until)
+        for first, past in pieces(*days, HOUR, LONGEST_QUESTION):
+            document = self._entsoe.ask(zone, params, first, past)
             with self._entsoe.source.reading(PATH):
                 for series in document.series:
                     if series.words.get(CONTRACT, AHEAD) == AHEAD:
                         _collect(auctions, series)
-            asked = until
         return self._one(zone, auctions)
 
     def _one(self, zone: str, auctions: Mapping[tuple[str, str], Points]) -> tuple[str, Points]:

@@ -170,16 +170,21 @@ def pieces(
         step: Length that the day is divided into.
         longest: Of a piece.
     """
-    first = _floor(start, step)
-    last = _floor(end, step)
-    last += step if last < end else timedelta(0)
+    first, last = whole(start, end, step)
     while first < last:
         past = min(first + longest, last)
         yield first, past
         first = past
 
 
-def _floor(at: datetime, step: timedelta) -> datetime:
+def whole(start: datetime, end: datetime, step: timedelta) -> tuple[datetime, datetime]:
+    """A time, rounded outward to whole steps of the UTC day."""
+    last = floor(end, step)
+    return floor(start, step), last if last == end else last + step
+
+
+def floor(at: datetime, step: timedelta) -> datetime:
+    """Start of the step of the UTC day that holds an instant."""
     at = at.astimezone(UTC)
     midnight = at.replace(hour=0, minute=0, second=0, microsecond=0)
     return midnight + (at - midnight) // step * step

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from greenops.adapters.grid_http import Now, WebSource, utc_now
@@ -16,6 +16,7 @@ from greenops.adapters.grid_points import (
     as_forecast,
     as_series,
     covering,
+    floor,
     grams,
     instant,
     iso,
@@ -144,16 +145,11 @@ def _region(said: str, names: ZoneNames) -> str:
 
 def _path(region: str, start: datetime, until: str) -> str:
     """Path of a question: `until` is an instant or `fw48h`."""
-    span = f"{iso(_half_hour(start))}/{until}"
+    span = f"{iso(floor(start, STEP))}/{until}"
     if region == NATIONAL:
         return f"/intensity/{span}"
     kind = "regionid" if region in REGIONS else "postcode"
     return f"/regional/intensity/{span}/{kind}/{region}"
-
-
-def _half_hour(at: datetime) -> datetime:
-    at = at.astimezone(UTC)
-    return at.replace(minute=at.minute // 30 * 30, second=0, microsecond=0)
 
 
 def _actuals(rows: Sequence[Mapping[str, Any]], region: str, now: datetime) -> Iterator[Point]:
@@ -174,4 +170,4 @@ def _point(row: Mapping[str, Any], which: str) -> Point:
 
 def _from(laid: Laid, now: datetime) -> Laid:
     """Without the half hour before: the service counts the one that ends with its first instant."""
-    return covering(laid, max(laid.start, _half_hour(now)), laid.end, "`neso` has no forecast")
+    return covering(laid, max(laid.start, floor(now, STEP)), laid.end, "`neso` has no forecast")

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final, TypeVar
 
 from greenops.adapters.grid_http import Now, WebSource, required, utc_now
-from greenops.adapters.grid_points import Point, as_series, covering, grams, iso, lay
+from greenops.adapters.grid_points import Point, as_series, covering, grams, iso, lay, pieces
 from greenops.domain.grid import Factors, Forecast, GridZone, IntensitySeries, SeriesKind, Signal
 from greenops.errors import AdapterUnsupported, DataMissing
 
@@ -110,8 +110,9 @@ class PrometheusGrid:
         points: list[Point] = []
         sorts: set[str] = set()
         # It would answer for the minutes to come as well, with the value that is.
-        for first, last in self._spans(start, min(end, self._now())):
-            for row in self._series(first, last):
+        until = min(end, self._now())
+        for first, past in pieces(start, until, self._step, MOST_POINTS * self._step):
+            for row in self._series(first, past - self._step):
                 if self._zone(row) == wanted:
                     with self._source.reading(RANGE):
                         points += _points(row)
@@ -140,17 +141,6 @@ class PrometheusGrid:
             DataMissing: Always.
         """
         raise DataMissing("GO0305", f"`prometheus` has no forecasts, so none of `{zone}`")
-
-    def _spans(self, start: datetime, end: datetime) -> Iterator[tuple[datetime, datetime]]:
-        """First and last step of each question; steps begin at whole multiples since 1970."""
-        step = self._step
-        at = datetime.fromtimestamp(
-            start.timestamp() // step.total_seconds() * step.total_seconds(), UTC
-        )
-        while at < end:
-            count = min(MOST_POINTS, -((at - end) // step))
-            yield at, at + (count - 1) * step
-            at += count * step
 
     def _series(self, start: datetime, end: datetime) -> list[Mapping[str, Any]]:
         params = {

@@ -403,11 +403,11 @@ def test_running_at_once_is_taken_where_whole_slots_are_dirtier_or_too_few():
 
 
 def test_a_chain_gives_the_clean_hour_to_the_job_that_draws_most():
-    jobs = [job("small", 4 * HOUR), job("large", 4 * HOUR, after=("small",), power_kw=5.0)]
+    jobs = [job("small", 5 * HOUR), job("large", 5 * HOUR, after=("small",), power_kw=5.0)]
 
-    plan = plan_batch(jobs, foretold(A=[5.0, 1.0, 4.0, 3.0]), START, NO_LIMIT)
+    plan = plan_batch(jobs, foretold(A=[9.0, 5.0, 1.0, 4.0, 3.0]), START, NO_LIMIT)
 
-    assert [seconds_of(each)[0][0] / HOUR for each in plan.jobs] == [0, 1]
+    assert [seconds_of(each)[0][0] / HOUR for each in plan.jobs] == [1, 2]
 
 
 def test_room_that_jobs_give_back_goes_to_those_that_then_fit():

@@ -23,19 +23,19 @@ class Results:
 
     def __init__(self, books: Attribution, kept: int = KEPT) -> None:
         self._books, self.kept = books, kept
-        self._found: OrderedDict[int, Finished] = OrderedDict()
+        self.found: OrderedDict[int, Finished] = OrderedDict()
         self.unknown: Counter[str] = Counter()
 
     def add(self, finished: Iterable[Finished]) -> None:
         """Keep what a look settled."""
         for each in finished:
-            self._found[each.key] = each
-        while len(self._found) > self.kept:
-            self._found.popitem(last=False)
+            self.found[each.key] = each
+        while len(self.found) > self.kept:
+            self.found.popitem(last=False)
 
     def take(self, key: int) -> Finished:
         """The result of a span; what was never seen here is unknown, with its reason, and counted."""
-        found = self._found.get(key)
+        found = self.found.get(key)
         if found is None:
             found = self.missing(key)
         if found.unknown is not None:
@@ -46,11 +46,11 @@ class Results:
         """The result of a span that no look has settled."""
         late = self._books.finish(key)
         if late is not None:
-            self._found[key] = late
+            self.found[key] = late
             return late
         # A span that still waits for a look goes out now: its energy will be nobody's.
         if self._books.spans.abandon(key):
-            found = self._found[key] = Finished(key, None, Unknown.METER_FAILED, 0, {})
+            found = self.found[key] = Finished(key, None, Unknown.METER_FAILED, 0, {})
             return found
         why = Unknown.NOT_OBSERVED if self._books.devices else Unknown.NO_METER
         return Finished(key, None, why, 0, {})

@@ -97,11 +97,11 @@ class Service:
     def stretch(self, seconds: float) -> tuple[float, float]:
         """Median error of a span's energy, and what it would be at one rate for all [1]."""
         self.observer.tick()
-        self.observer._results.clear()
+        self.observer._results.found.clear()
         time.sleep(seconds)
         self.observer.tick()
         with self.observer._lock:
-            done = dict(self.observer._results)
+            done = dict(self.observer._results.found)
         spans = [
             (self.true[key], each.energy.self_j, each.cpu_ns)
             for key, each in done.items()

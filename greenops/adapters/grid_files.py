@@ -6,10 +6,11 @@ import os
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Final
 
+from greenops.adapters.grid_points import MOST_GRAMS, all_grams, iso
 from greenops.adapters.series_declaration import Declared, Further, read_declaration
 from greenops.adapters.series_rows import Key, Series, Stamps, Wanted, covering, read_series, stamps
 from greenops.domain.grid import (
@@ -22,19 +23,16 @@ from greenops.domain.grid import (
     Signal,
 )
 from greenops.errors import AdapterUnsupported, DataMissing, Location, nearest
-from greenops.units import GramsPerKwh
 
 FILES: Final = "GREENOPS_GRID_FILES"
 """Environment variable: the declaration."""
-MOST: Final = 5_000.0
-"""Above this a value is no carbon intensity [gCO2e/kWh]; the dirtiest plants emit under 2,000."""
 LEAST_LIFECYCLE: Final = 2.0
 """Lifecycle intensity [gCO2e/kWh] that no grid's highest hour is below; hydro and wind are above 10."""
 CONVERT: Final = (
     "values are gCO2e/kWh: kg/MWh is the same, multiply kg/kWh by 1000 and lb/MWh by 0.4536"
 )
 WANTED: Final = Wanted(
-    0.0, MOST, "gCO2e/kWh", CONVERT, moment="issued_at", kinds=("actual", "forecast")
+    0.0, MOST_GRAMS, "gCO2e/kWh", CONVERT, moment="issued_at", kinds=("actual", "forecast")
 )
 FURTHER: Final = {
     "signal": Further(tuple(Signal)),
@@ -100,8 +98,8 @@ class GridFiles:
         if covered is None:
             raise DataMissing(
                 "GO0303",
-                f"the files have `{zone}` from {_iso(series.start)} to {_iso(series.end)}, not all "
-                f"of {_iso(start)} to {_iso(end)}",
+                f"the files have `{zone}` from {iso(series.start)} to {iso(series.end)}, not all "
+                f"of {iso(start)} to {iso(end)}",
                 fix="add the rows, or set GREENOPS_REPLAY to a time that they cover",
             )
         first, places = covered
@@ -110,7 +108,7 @@ class GridFiles:
             kind,
             first,
             series.step,
-            _grams(series.values[places]),
+            all_grams(series.values[places]),
             estimated=tuple(series.estimated[places]) if any(series.estimated) else None,
         )
 
@@ -130,22 +128,20 @@ class GridFiles:
         kind, issues = found
         index = bisect_right(issues, at, key=lambda each: each[0]) - 1
         if index < 0:
-            raise DataMissing(
-                "GO0305", f"the first forecast of `{zone}` is of {_iso(issues[0][0])}"
-            )
+            raise DataMissing("GO0305", f"the first forecast of `{zone}` is of {iso(issues[0][0])}")
         issued, series = issues[index]
         if at >= series.end:
             raise DataMissing(
                 "GO0305",
-                f"the forecast of `{zone}` in force at {_iso(at)} is of {_iso(issued)} and ended at "
-                f"{_iso(series.end)}",
+                f"the forecast of `{zone}` in force at {iso(at)} is of {iso(issued)} and ended at "
+                f"{iso(series.end)}",
             )
         return Forecast(
             zone,
             kind,
             series.start,
             series.step,
-            _grams(series.values),
+            all_grams(series.values),
             issued_at=issued,
             id=f"files/{zone}/{issued.isoformat().replace('+00:00', 'Z')}",
         )
@@ -256,11 +252,3 @@ def _check(
             raise DataMissing(
                 "GO0332", f"`{name}` is never above {highest:g} gCO2e/kWh", at=at, fix=CONVERT
             )
-
-
-def _grams(values: Sequence[float | None]) -> tuple[GramsPerKwh | None, ...]:
-    return tuple(None if each is None else GramsPerKwh(each) for each in values)
-
-
-def _iso(at: datetime) -> str:
-    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%MZ")

@@ -223,7 +223,7 @@ def as_series(
         kind,
         laid.start,
         laid.step,
-        _grams(laid.values),
+        all_grams(laid.values),
         estimated=laid.estimated,
         published_at=published_at,
     )
@@ -261,7 +261,7 @@ def as_forecast(
         kind,
         laid.start,
         laid.step,
-        _grams(laid.values),
+        all_grams(laid.values),
         estimated=laid.estimated,
         issued_at=issued,
         id=f"{kind.source}/{zone}/{issued.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}",
@@ -273,5 +273,6 @@ def iso(at: datetime) -> str:
     return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%MZ")
 
 
-def _grams(values: Sequence[float | None]) -> tuple[GramsPerKwh | None, ...]:
+def all_grams(values: Iterable[float | None]) -> tuple[GramsPerKwh | None, ...]:
+    """Values as intensities [gCO2e/kWh]; none stays a gap."""
     return tuple(None if each is None else GramsPerKwh(each) for each in values)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 from zoneinfo import ZoneInfo
 
+from greenops.adapters.grid_points import iso
 from greenops.adapters.series_declaration import Declared, Further, read_declaration
 from greenops.adapters.series_rows import Key, Series, Stamps, Wanted, read_series, stamps
 from greenops.domain.grid import GridZone
@@ -90,7 +91,7 @@ class PriceFiles:
         if found is None:
             raise DataMissing(
                 "GO0335",
-                f"the files have no price of `{zone}` for {_iso(start)} that was published by {_iso(at)}",
+                f"the files have no price of `{zone}` for {iso(start)} that was published by {iso(at)}",
                 fix="add the rows, or set GREENOPS_REPLAY to a time that they cover",
             )
         return found
@@ -201,7 +202,3 @@ def _told(
     if told[0][0] is not None:
         return whole
     return as_known(whole, at, ZoneInfo(declared.time_zone or "UTC"))
-
-
-def _iso(at: datetime) -> str:
-    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%MZ")

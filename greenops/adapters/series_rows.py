@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
+from greenops.adapters.grid_points import iso
 from greenops.adapters.series_declaration import Declared
 from greenops.adapters.series_tables import Fault, open_table
 
@@ -209,8 +210,8 @@ def _add(found: dict[Key, Series], row: Row, declared: Declared) -> None:
         if missing and not declared.gaps_absent:
             last = series.end - series.step
             raise Fault(
-                f"{missing} {'row is' if missing == 1 else 'rows are'} missing between {_iso(last)} "
-                f"and {_iso(row.time)} of `{row.zone}`",
+                f"{missing} {'row is' if missing == 1 else 'rows are'} missing between {iso(last)} "
+                f"and {iso(row.time)} of `{row.zone}`",
                 "time",
                 FILL,
             )
@@ -255,12 +256,12 @@ def _refuse_backward(series: Series, row: Row, last: datetime) -> None:
     )
     if twice:
         raise Fault(
-            f"`{row.zone}` has {_iso(row.time)} twice",
+            f"`{row.zone}` has {iso(row.time)} twice",
             "time",
             "keep one row of each time; on the day the clocks go back the two have different offsets",
         )
     raise Fault(
-        f"`{row.zone}` goes back from {_iso(last)} to {_iso(row.time)}",
+        f"`{row.zone}` goes back from {iso(last)} to {iso(row.time)}",
         "time",
         "sort the rows of each zone and issue by time",
     )
@@ -269,7 +270,3 @@ def _refuse_backward(series: Series, row: Row, last: datetime) -> None:
 def _span(length: timedelta) -> str:
     minutes = length.total_seconds() / 60
     return f"{minutes / 60:g} h" if minutes % 60 == 0 else f"{minutes:g} min"
-
-
-def _iso(at: datetime) -> str:
-    return at.strftime("%Y-%m-%dT%H:%MZ")

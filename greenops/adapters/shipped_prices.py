@@ -5,17 +5,19 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
+from greenops.adapters.grid_points import iso
+from greenops.adapters.shipped_grid import DATA as SHIPPED
+from greenops.adapters.shipped_grid import damaged, read_columns
 from greenops.domain.grid import GridZone
 from greenops.domain.prices import PerMwh, PriceKind, PriceSeries, as_known, cut
-from greenops.errors import DataMissing, Location, nearest
+from greenops.errors import DataMissing, nearest
 
-DATA: Final = Path(__file__).parent.parent / "data" / "price"
-"""Folder of the shipped files; `docs/reference/data.md` says what is in them."""
+DATA: Final = SHIPPED / "price"
 STEP: Final = timedelta(hours=1)
 _HUNDREDTHS: Final = 100.0
 
@@ -92,8 +94,8 @@ class ShippedPrices:
         if not series:
             raise DataMissing(
                 "GO0335",
-                f"no price of `{zone}` for {_iso(start)} was published by {_iso(at)}; the shipped replay covers "
-                f"{_iso(market.start)} to {_iso(market.end)}",
+                f"no price of `{zone}` for {iso(start)} was published by {iso(at)}; the shipped replay covers "
+                f"{iso(market.start)} to {iso(market.end)}",
                 fix="set GREENOPS_REPLAY to a day in it, or choose another price provider",
             )
         return series
@@ -105,7 +107,7 @@ class ShippedPrices:
                 rows = json.loads(path.read_text(encoding="utf-8"))["markets"]
                 found = {zone: _parse(row) for row in rows for zone in (row["id"], *row["also"])}
             except (OSError, ValueError, KeyError, TypeError) as error:
-                raise _damaged(path, error) from error
+                raise damaged(path, error) from error
             self._markets = found
         return self._markets
 
@@ -116,16 +118,10 @@ class ShippedPrices:
 
 
 def _values(path: Path, hours: int) -> tuple[PerMwh | None, ...]:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
     try:
-        table = pq.ParquetFile(path, page_checksum_verification=True).read(columns=["price"])
-        cents = table.column("price").to_pylist()
-    except (OSError, ValueError, KeyError, pa.ArrowException) as error:
-        raise _damaged(path, error) from error
-    if len(cents) != hours:
-        raise _damaged(path, ValueError(f"{len(cents)} rows, not {hours}"))
+        cents = read_columns(path, hours)["price"]
+    except KeyError as error:
+        raise damaged(path, error) from error
     return tuple(None if each is None else PerMwh(each / _HUNDREDTHS) for each in cents)
 
 
@@ -141,13 +137,3 @@ def _parse(row: Mapping[str, Any]) -> _Market:
         start=datetime.fromisoformat(row["start"]),
         hours=row["hours"],
     )
-
-
-def _damaged(path: Path, error: Exception) -> DataMissing:
-    why = "is missing" if isinstance(error, FileNotFoundError) else "is damaged"
-    fix = "install greenops again"
-    return DataMissing("GO0304", f"shipped file {why}", at=Location(str(path)), fix=fix)
-
-
-def _iso(at: datetime) -> str:
-    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%MZ")

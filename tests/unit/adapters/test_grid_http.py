@@ -121,14 +121,10 @@ def test_nothing_to_say_is_missing_data():
     assert failure(Reply(b"", 204), kind=DataMissing).code == "GO0303"
 
 
-IN_AN_HOUR = format_datetime(datetime.now(UTC) + timedelta(hours=1), usegmt=True)
-
-
 @pytest.mark.parametrize(
     ("said", "wait"),
     [
         ("17", 17.0),
-        (IN_AN_HOUR, pytest.approx(3600, abs=60)),
         ("Wed, 21 Oct 2015 07:28:00 GMT", 0.0),
         ("999999999", 86_400.0),
         ("soon", None),
@@ -145,6 +141,14 @@ def test_how_long_a_source_asks_to_wait_is_carried(status, said, wait):
 
     assert error.retry_after_s == wait
     assert error.code == {429: "GO0323", 503: "GO0320"}[status]
+
+
+def test_a_source_may_name_the_instant_until_which_to_wait():
+    in_an_hour = format_datetime(datetime.now(UTC) + timedelta(hours=1), usegmt=True)
+
+    error = failure(Reply("", 429, {"Retry-After": in_an_hour}))
+
+    assert error.retry_after_s == pytest.approx(3600, abs=60)
 
 
 def test_a_redirect_is_not_followed_for_it_would_carry_the_key_away():
@@ -195,7 +199,7 @@ def test_an_answer_that_drips_ends_at_the_deadline():
     ):
         source(service.url, deadline_s=0.5).get_text("/")
 
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 20
 
 
 def test_an_answer_that_stops_half_way_is_told_by_its_time(monkeypatch):
@@ -234,7 +238,7 @@ def test_headers_that_drip_end_at_the_deadline(first):
         source(url, deadline_s=0.3).get_text("/")
 
     assert "no whole answer within 0.3 s" in str(caught.value)
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 20
 
 
 @pytest.mark.parametrize(

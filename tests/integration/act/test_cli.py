@@ -48,7 +48,7 @@ def call(folder, *arguments, **environ):
         env={**kept, **environ},
         capture_output=True,
         text=True,
-        timeout=25,
+        timeout=60,
         check=False,
     )
 

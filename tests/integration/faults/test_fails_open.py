@@ -23,7 +23,7 @@ def ran_now(house, tools, *, server=False):
     process = house.run(
         "night/1", "sh", "-c", f"echo started >> {log}; echo out; exit 7", server=server
     )
-    code = process.wait(25)
+    code = process.wait(60)
     said = process.said().splitlines()
     assert (code, log.read_text()) == (7, "started\n"), said
     assert house.of_run("night/1", "receipt.json")["exit_code"] == 7
@@ -82,7 +82,7 @@ def test_without_a_server_one_line_says_so_and_the_run_is_decided_here(house, to
 
     log = made.folder / "log"
     process = made.run("night/1", "sh", "-c", f"echo started >> {log}; exit 7")
-    code = process.wait(25)
+    code = process.wait(60)
 
     said = process.said().splitlines()
     assert (code, log.read_text()) == (7, "started\n"), said

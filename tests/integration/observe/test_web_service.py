@@ -94,7 +94,7 @@ def address(service: Service) -> Iterator[str]:
 
 def finished(service: Service, count: int) -> Sequence[ReadableSpan]:
     """Spans, once there are so many: a client has its answer before the request's span ends."""
-    until = time.monotonic() + 5
+    until = time.monotonic() + 60
     while len(service.spans.get_finished_spans()) < count and time.monotonic() < until:
         service.provider.force_flush()
     return service.spans.get_finished_spans()

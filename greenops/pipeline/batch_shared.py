@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Final
 
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from greenops.pipeline.batch_draft import Draft, Why
 from greenops.pipeline.batch_limits import Limits, Shared
 from greenops.plan.capacity import SharedSlots, least_possible, share_slots, slot_prices
-from greenops.plan.capacity_prices import place_under_caps
+from greenops.plan.capacity_prices import PowerPlan, place_under_caps
 from greenops.plan.first_come import Room, first_come
 from greenops.plan.slot_table import QUANTA, BatchJobs, Floats, Ints, SlotTable
 from greenops.plan.windows import NONE, best_windows
@@ -53,7 +53,7 @@ def plan_shared(draft: Draft, shared: Shared, limits: Limits) -> SharedPlace:
     able = pool.able()
     gap = (_exact if shared.exact else _approximate)(pool, able)
     _late(pool)
-    lacking = [job for job in shared.jobs if draft.why.get(job) is Why.ROOM]
+    lacking = [job for job in shared.jobs if draft.why.get(job) in {Why.ROOM, Why.LIMIT}]
     at_once = None if shared.power_kw is None else limits.at_once(shared.power_kw)
     return SharedPlace(
         shared.place, len(shared.jobs), at_once, limits.cap_kw, shared.exact, gap, len(lacking)
@@ -129,7 +129,7 @@ class _Pool:
         runs |= free & (self.may(jobs).sum(axis=1) >= self.count[jobs])
         self.draft.not_planned(jobs[~runs].tolist(), in_slots=True)
         large = runs & (self.size[jobs] > self.limit * (1 + 1e-9))
-        self.draft.why |= dict.fromkeys(jobs[large].tolist(), Why.ROOM)
+        self.draft.why |= dict.fromkeys(jobs[large].tolist(), Why.LIMIT)
         return np.asarray(jobs[runs & ~large])
 
     def may(self, jobs: NDArray[np.intp]) -> NDArray[np.bool_]:
@@ -194,13 +194,14 @@ def _approximate(pool: _Pool, able: NDArray[np.intp]) -> float | None:
     """Jobs in one piece: prices of slots, then one by one; the gap to the bound of those prices."""
     if not len(able):
         return None
-    asked = pool.draft.asked.take(able)
-    row, slots = int(asked.zone[0]), pool.table.slots
-    own = SlotTable.of(_row(pool.table, row), pool.table.step_s)
-    jobs = BatchJobs(
-        np.zeros_like(asked.zone), asked.earliest_s, asked.deadline_s, asked.duration_s
-    )
-    found = place_under_caps(own, jobs, pool.size[able], np.full((1, slots), pool.limit))
+    found = _under_caps(pool, able)
+    lacks = found.start_s == NONE
+    if lacks.any() and not lacks.all():
+        # The bound is of all jobs that are asked for; once more without those that have no room.
+        again = _under_caps(pool, able[~lacks])
+        if (again.start_s != NONE).all():
+            pool.draft.why |= dict.fromkeys(able[lacks].tolist(), Why.ROOM)
+            able, found = able[~lacks], again
     step = pool.draft.step_s
     for job, start in zip(able.tolist(), found.start_s.tolist(), strict=True):
         if start == NONE:
@@ -208,6 +209,14 @@ def _approximate(pool: _Pool, able: NDArray[np.intp]) -> float | None:
         else:
             pool.place(job, range(start // step, start // step + int(pool.count[job])))
     return found.gap
+
+
+def _under_caps(pool: _Pool, some: NDArray[np.intp]) -> PowerPlan:
+    asked = pool.draft.asked.take(some)
+    own = SlotTable.of(_row(pool.table, int(asked.zone[0])), pool.table.step_s)
+    jobs = replace(asked, zone=np.zeros_like(asked.zone))
+    caps = np.full((1, pool.table.slots), pool.limit)
+    return place_under_caps(own, jobs, pool.size[some], caps)
 
 
 def _row(table: SlotTable, row: int) -> Floats:

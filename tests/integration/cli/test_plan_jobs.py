@@ -83,6 +83,22 @@ def test_a_limit_holds_in_every_slot_and_its_gap_is_told(capsys, tmp_path, piece
     assert ("the best placement" in lines) is bool(pieces)
 
 
+def test_what_a_limit_has_no_room_for_is_told_with_the_soonest_end(capsys, tmp_path):
+    rows = "\n".join(f"j{i},us-west-1,2021-10-08T10:00:00Z,3600,2,," for i in range(3))
+    rows += f"\nlarge\x1b[31m,us-west-1,{UNTIL},3600,9,,"
+
+    said = told(capsys, tmp_path, *AT, "--cap-kw", "2", text=f"{HEAD}\n{rows}\n").out
+
+    rest = said[said.index("not planned") :].splitlines()
+    assert "the limit leaves no room for it" in rest[1]
+    assert rest[1].endswith("soonest 2021-10-08 10:00 to 2021-10-08 11:00, 1:00:00 late")
+    assert rest[2].startswith("large\\u001b[31m")
+    assert "it draws 9 kW, more than the limit by itself " in rest[2]
+    assert rest[2].endswith(" never")
+    assert "us-west-1 bears 2 kW: a good placement" in said
+    assert "without room: 2" in said
+
+
 def test_jitter_moves_starts_that_are_one(capsys, tmp_path):
     rows = "\n".join(f"j{i},us-west-1,{UNTIL},5400,2,," for i in range(20))
 
@@ -102,7 +118,7 @@ def test_jitter_moves_starts_that_are_one(capsys, tmp_path):
         (["--jitter", "900"], "GO0696 `--jitter 900` leaves the slot of 900 s", 2),
         (["--slot", "1000"], "GO0696 a slot of 1000 s does not divide the 3600 s", 2),
         (["--policies", "here"], "GO0805 `--policies` is not asked", 2),
-        (["--all"], "GO0805 `--jobs` belongs to a replay", 2),
+        (["--all"], "GO0805 `--jobs` belongs to a replay; add `--replay`, or give it alone", 2),
         (["--only", "x"], "GO0805 `--only` belongs to a replay", 2),
         (["--at", "2030-01-01T00:00:00Z"], "GO0697 nothing is foretold", 3),
         (["--at", "2021-10-08T08:00:00"], "GO0805 `--at 2021-10-08T08:00:00` has no offset", 2),

@@ -21,7 +21,8 @@ from greenops.domain.energy import Category
 from greenops.domain.evidence import Verification
 from greenops.domain.workload import Workload
 from greenops.errors import AdapterUnavailable, DataMissing, GreenOpsError, nearest
-from greenops.pipeline.budgets import InForce, in_background, sums_of
+from greenops.pipeline.beside import in_background
+from greenops.pipeline.budgets import InForce, sums_of
 from greenops.pipeline.decide import Decider
 from greenops.pipeline.engine import Engine, Parts, Telemetry
 from greenops.pipeline.evidence import open_ledger, verify
@@ -30,7 +31,6 @@ from greenops.pipeline.footprint import Footprint
 from greenops.pipeline.fronts import Front, check_fronts, read_fronts
 from greenops.pipeline.grid import GridContext, load_grid
 from greenops.pipeline.learning import Learning
-from greenops.pipeline.local_forecasts import in_background as beside
 from greenops.pipeline.loop import Loop
 from greenops.pipeline.outbox import Outbox
 from greenops.pipeline.outcomes import OfTraces
@@ -82,7 +82,7 @@ def assemble(
     Raises:
         GreenOpsError: Something is wrong at the start, in one line; nothing was changed.
     """
-    grid = load_grid(settings, clock, train=beside)
+    grid = load_grid(settings, clock, train=in_background)
     policies = read_policies(settings.policies, settings)
     for line in strange_regions(policies, grid):
         log.warning("%s", line)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cache, partial
@@ -14,6 +14,7 @@ from typing import Final
 from greenops.domain.budget import Budget, BudgetMode, BudgetState, TargetState
 from greenops.domain.usage import Sums, Usage, Window
 from greenops.errors import GreenOpsError
+from greenops.pipeline.beside import Run, at_once
 from greenops.policy import PolicySet
 from greenops.policy.budget_rules import under
 from greenops.policy.budget_state import (
@@ -29,9 +30,6 @@ FRESH_FOR: Final = timedelta(minutes=15)
 """How long what is spent is taken as known before the lake is asked again (simulated time)."""
 STALE_AFTER: Final = 2 * FRESH_FOR
 """How old what is spent may be before the log says so (simulated time)."""
-
-Run = Callable[[Callable[[], None]], None]
-"""Carries out a look at the lake, now or beside."""
 
 
 def sums_of(state: Path, *, skip_damaged: bool = True) -> Sums:
@@ -68,16 +66,6 @@ def standing_of_targets(policies: PolicySet, sums: Sums, now: datetime) -> tuple
     """Where every target stands at an instant."""
     usage = sums(target_windows(policies.targets, now))
     return target_states(policies.targets, policies.workloads, usage, now)
-
-
-def at_once(look: Callable[[], None]) -> None:
-    """Look now; whoever asked waits for it."""
-    look()
-
-
-def in_background(look: Callable[[], None]) -> None:
-    """Look in a thread that keeps nobody waiting, not at the end of the process either."""
-    threading.Thread(target=look, name="greenops-budgets", daemon=True).start()
 
 
 @dataclass(slots=True)

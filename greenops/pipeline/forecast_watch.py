@@ -13,6 +13,7 @@ from greenops.adapters.grid_cache_files import GridCacheFiles
 from greenops.domain.grid import Forecast
 from greenops.domain.record import canonical, parse
 from greenops.errors import GreenOpsError
+from greenops.pipeline.beside import Run
 from greenops.pipeline.forecast_quality import LOOKED_BACK, keeps_forecasts, qualities
 from greenops.ports import Clock, GridProvider
 from greenops.units import NS_PER_S
@@ -33,9 +34,6 @@ SETTLES_NS: Final = 300 * NS_PER_S
 
 FOLDER: Final = "forecasts of four weeks"
 """Folder of what is remembered, beside those of the providers' answers."""
-
-Run = Callable[[Callable[[], None]], None]
-"""Carries out a look, now or beside."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,15 +13,11 @@ from greenops.domain.grid import IntensitySeries
 from greenops.errors import AdapterUnavailable, DataMissing, UsageError
 from greenops.grid.factors import build_factor_table
 from greenops.grid.regions import RegionTable
+from greenops.pipeline.beside import Run, at_once
 from greenops.pipeline.grid_assembly import chained
 from greenops.pipeline.grid_chain import GridChain
 from greenops.pipeline.grid_context import GridContext
-from greenops.pipeline.local_forecasts import (
-    LocalForecasts,
-    Run,
-    at_once,
-    with_local_forecasts,
-)
+from greenops.pipeline.local_forecasts import LocalForecasts
 from greenops.pipeline.savings_by_day import DaySaving, demo_day, median_day, saving_by_day
 from greenops.plugins import PROVIDERS, load
 from greenops.ports import Clock, GridProvider
@@ -72,13 +68,13 @@ def load_grid(
     """
     names = provider_names(settings)
     if names == [SHIPPED]:
-        shipped = with_local_forecasts(ShippedGrid(), clock, train)
+        shipped = LocalForecasts(ShippedGrid(), clock, train)
         return GridContext(shipped, RegionTable.of(shipped_regions()), shipped_annual())
     providers = [provider_of(each) for each in names]
     # What is learned beside keeps no decision waiting.
     patient = patient or train is not at_once
     chain, regions = chained(names, providers, settings, clock, patient=patient)
-    foretelling = with_local_forecasts(chain, clock, train)
+    foretelling = LocalForecasts(chain, clock, train)
     return GridContext(foretelling, RegionTable.of(regions), shipped_annual())
 
 

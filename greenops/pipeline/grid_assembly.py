@@ -11,11 +11,12 @@ from greenops.adapters.shipped_grid import shipped_regions
 from greenops.config import Settings
 from greenops.domain.grid import Region, SeriesKind
 from greenops.errors import UsageError
+from greenops.pipeline.beside import Run, in_background
 from greenops.pipeline.grid_chain import GridChain, Kinds, refuse_mixed
 from greenops.pipeline.grid_kept import KeptAnswers
 from greenops.pipeline.grid_limits import TokenBucket
 from greenops.pipeline.grid_source import Source
-from greenops.pipeline.grid_worker import Run, Worker, in_background
+from greenops.pipeline.grid_worker import Worker
 from greenops.pipeline.grid_zones import ZoneNames, as_listed
 from greenops.ports import Clock, GridProvider, KindStated
 

@@ -18,6 +18,7 @@ from greenops.errors import (
     MixedQuantities,
     one_line,
 )
+from greenops.pipeline.beside import Run, in_background
 from greenops.pipeline.grid_limits import (
     LONGEST_ALONE_S,
     TRIES,
@@ -35,19 +36,6 @@ MOST_WAITING: Final = 512
 """Questions that wait at most; further ones are refused."""
 LONGEST_PACE_S: Final = 5.0
 """Longest pause for room in the rate limit [s]; a question that would wait longer is refused."""
-
-Run = Callable[[Callable[[], None]], None]
-"""Carries out work, now or beside."""
-
-
-def at_once(work: Callable[[], None]) -> None:
-    """Work now; whoever asked waits for it."""
-    work()
-
-
-def in_background(work: Callable[[], None]) -> None:
-    """Work in a thread that keeps nobody waiting, not at the end of the process either."""
-    threading.Thread(target=work, name="greenops-grid", daemon=True).start()
 
 
 @dataclass(slots=True, eq=False)

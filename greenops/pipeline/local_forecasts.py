@@ -1,20 +1,20 @@
 """Forecasts from a zone's own past, for zones whose provider has history but no forecast.
 
-One call for whoever puts providers together: `with_local_forecasts(provider, clock, run)`. It gives a provider
-that answers as the given one does, and steps in where that one has no forecast. `LocalForecasts.local` asks for such a
-forecast alone.
+For whoever puts providers together: `LocalForecasts(provider, clock, run)` answers as the given provider does, and
+steps in where that one has no forecast. `LocalForecasts.local` asks for such a forecast alone.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from threading import Lock, Thread
+from threading import Lock
 from typing import TYPE_CHECKING, Final
 
 from greenops.domain.grid import Forecast, GridZone, IntensitySeries
 from greenops.errors import AdapterUnavailable, DataMissing, GreenOpsError
+from greenops.pipeline.beside import Run, at_once
 from greenops.pipeline.grid_chain import HAS_NONE, degraded
 from greenops.pipeline.savings_by_day import ForecastArchive
 from greenops.ports import Clock, GridProvider
@@ -37,24 +37,9 @@ MOST_KEPT: Final = 256
 USUAL: Final = "climatology/"
 """How the id of a forecast begins that is a zone's usual course and no more."""
 
-Run = Callable[[Callable[[], None]], None]
-"""Carries out a training, now or beside."""
 
-
-def at_once(work: Callable[[], None]) -> None:
-    """Train now; whoever asked waits for it."""
-    work()
-
-
-def in_background(work: Callable[[], None]) -> None:
-    """Train in a thread that keeps nobody waiting, not at the end of the process either."""
-    Thread(target=work, name="greenops-forecasts", daemon=True).start()
-
-
-def with_local_forecasts(
-    provider: GridProvider, clock: Clock, run: Run = at_once
-) -> LocalForecasts:
-    """A provider that also foretells where the given one does not.
+class LocalForecasts:
+    """A grid provider that also foretells where the given one does not. Safe to ask from several threads.
 
     Args:
         provider: Who is asked first, and who knows the past.
@@ -63,11 +48,6 @@ def with_local_forecasts(
             decisions must not wait: until a zone's forecast of the day is made, that of an earlier day
             answers, and without one there is no forecast.
     """
-    return LocalForecasts(provider, clock, run)
-
-
-class LocalForecasts:
-    """A grid provider; see `with_local_forecasts`. Safe to ask from several threads."""
 
     def __init__(self, provider: GridProvider, clock: Clock, run: Run = at_once) -> None:
         self.inner: Final = provider

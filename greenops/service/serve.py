@@ -13,11 +13,11 @@ from greenops.adapters.parquet_lake import ParquetLake
 from greenops.adapters.wal import Wal
 from greenops.config import Settings
 from greenops.pipeline.assemble import assemble, intensities
+from greenops.pipeline.beside import in_background
 from greenops.pipeline.footprint import Footprint
 from greenops.pipeline.forecast_watch import ForecastWatch
 from greenops.pipeline.grid import GridContext, last_successes
 from greenops.pipeline.lake_packing import Packing
-from greenops.pipeline.local_forecasts import in_background
 from greenops.ports import Clock
 from greenops.service.doors import Doors
 from greenops.service.intake import Intake

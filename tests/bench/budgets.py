@@ -26,7 +26,8 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from greenops.adapters.lake_sums import LakeSums
 from greenops.adapters.parquet_lake import SPANS, ParquetLake
-from greenops.pipeline.budgets import InForce, in_background, standing_of_budgets
+from greenops.pipeline.beside import in_background
+from greenops.pipeline.budgets import InForce, standing_of_budgets
 from greenops.policy import compile_policies
 from tests.bench.budget_rows import budgets_by_rows
 
@@ -81,7 +82,7 @@ def while_looking(policies, lake):
     """How long asking what holds takes while a first look runs beside, getting the processor counted [s]."""
     book, pause = InForce(policies, LakeSums(lake), in_background, audits=True), 0.002
     yield timed(lambda: book.at(TODAY))[1]
-    while any(each.name == "greenops-budgets" for each in threading.enumerate()):
+    while any(each.name == "greenops-beside" for each in threading.enumerate()):
         yield timed(lambda: (time.sleep(pause), book.at(TODAY)))[1] - pause
 
 

@@ -10,8 +10,8 @@ import pytest
 from greenops.adapters.shipped_grid import ShippedGrid
 from greenops.config import Settings
 from greenops.errors import DataMissing
+from greenops.pipeline.beside import at_once
 from greenops.pipeline.grid_assembly import chained
-from greenops.pipeline.grid_worker import at_once
 from greenops.testing.clock import FakeClock
 from greenops.testing.grid import START, FakeGrid, check_grid_provider
 

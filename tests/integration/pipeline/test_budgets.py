@@ -21,7 +21,8 @@ from greenops.domain.console import JobRequest
 from greenops.domain.record import canonical
 from greenops.domain.spans import SpanRow
 from greenops.errors import DataMissing
-from greenops.pipeline.budgets import FRESH_FOR, InForce, in_background, sums_of
+from greenops.pipeline.beside import in_background
+from greenops.pipeline.budgets import FRESH_FOR, InForce, sums_of
 from greenops.pipeline.decide import Decider, decide_again
 from greenops.pipeline.grid import load_grid
 from greenops.pipeline.loop import Loop
@@ -334,7 +335,7 @@ def test_a_look_in_the_background_ends_and_is_seen(state):
 
     book.at(NOW)
     for thread in threading.enumerate():
-        if thread.name == "greenops-budgets":
+        if thread.name == "greenops-beside":
             thread.join(20)
 
     assert len(book.at(NOW).policies) == 2

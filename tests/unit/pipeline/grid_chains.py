@@ -7,8 +7,8 @@ from datetime import timedelta
 
 from greenops.config import Settings
 from greenops.errors import AdapterUnavailable
+from greenops.pipeline.beside import at_once
 from greenops.pipeline.grid_assembly import chained
-from greenops.pipeline.grid_worker import at_once
 from greenops.testing.clock import FakeClock
 from greenops.testing.grid import START
 from greenops.testing.grid_faults import FaultyGrid

@@ -14,9 +14,9 @@ from greenops.adapters.grid_cache_files import GridCacheFiles
 from greenops.adapters.shipped_grid import ShippedGrid
 from greenops.domain.grid import Signal
 from greenops.errors import AdapterUnavailable, DataMissing, MixedQuantities
+from greenops.pipeline.beside import at_once
 from greenops.pipeline.forecast_quality import qualities
 from greenops.pipeline.forecast_watch import FOLDER, SETTLES_NS, ForecastWatch
-from greenops.pipeline.local_forecasts import at_once
 from greenops.testing.clock import FakeClock
 from greenops.testing.grid import START, FakeGrid
 

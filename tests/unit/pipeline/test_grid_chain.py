@@ -13,7 +13,7 @@ import pytest
 
 from greenops.domain.grid import Basis, Factors, SeriesKind, Signal
 from greenops.errors import AdapterUnavailable, AdapterUnsupported, DataMissing, MixedQuantities
-from greenops.pipeline.grid_worker import in_background
+from greenops.pipeline.beside import in_background
 from greenops.testing.clock import FakeClock
 from greenops.testing.grid import KIND, START, check_grid_provider
 from tests.unit.pipeline.grid_chains import (

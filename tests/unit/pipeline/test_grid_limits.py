@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from greenops.errors import AdapterUnavailable, AdapterUnsupported, DataMissing
+from greenops.pipeline.beside import at_once
 from greenops.pipeline.grid_limits import (
     FAILURES,
     LONGEST_ALONE_S,
@@ -20,7 +21,7 @@ from greenops.pipeline.grid_limits import (
     TokenBucket,
     retry_pause_s,
 )
-from greenops.pipeline.grid_worker import MOST_WAITING, Worker, at_once
+from greenops.pipeline.grid_worker import MOST_WAITING, Worker
 from greenops.testing.clock import FakeClock
 
 S = 1_000_000_000

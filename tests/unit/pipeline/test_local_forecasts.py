@@ -14,7 +14,7 @@ import pytest
 from greenops.adapters.shipped_grid import ShippedGrid
 from greenops.errors import AdapterUnavailable, DataMissing
 from greenops.grid.local_forecast_issue import MODEL
-from greenops.pipeline.local_forecasts import LocalForecasts, with_local_forecasts
+from greenops.pipeline.local_forecasts import LocalForecasts
 from greenops.ports import GridProvider
 from greenops.testing.clock import FakeClock
 from greenops.testing.grid import KIND, START, FakeGrid, check_grid_provider
@@ -56,7 +56,7 @@ class NoForecast(FakeGrid):
 
 def grid(clock=None, run=None, values=None, **more):
     inner = NoForecast({"Z": values or hours()}, **more)
-    made = with_local_forecasts(inner, clock or FakeClock(NOW), *([run] if run else []))
+    made = LocalForecasts(inner, clock or FakeClock(NOW), *([run] if run else []))
     return inner, made
 
 
@@ -87,7 +87,7 @@ def test_it_is_made_once_a_day():
 
 
 def test_a_forecast_of_the_provider_itself_is_left_alone():
-    provider = with_local_forecasts(FakeGrid({"Z": hours()}), FakeClock(NOW))
+    provider = LocalForecasts(FakeGrid({"Z": hours()}), FakeClock(NOW))
 
     assert provider.forecast("Z", NOW).id.startswith("fake/Z/")
     assert provider.local("Z", NOW).id.startswith(f"{MODEL}/Z/")
@@ -142,8 +142,8 @@ class UsualCourse(NoForecast):
 def test_the_usual_course_stands_only_where_the_past_tells_no_forecast(error, degraded):
     long, short = (UsualCourse({"Z": hours(days)}, error=error) for days in (DAYS + 10, 50))
 
-    found = with_local_forecasts(long, FakeClock(NOW)).forecast("Z", NOW)
-    usual = with_local_forecasts(short, FakeClock(START + 40 * DAY)).forecast("Z", START + 40 * DAY)
+    found = LocalForecasts(long, FakeClock(NOW)).forecast("Z", NOW)
+    usual = LocalForecasts(short, FakeClock(START + 40 * DAY)).forecast("Z", START + 40 * DAY)
 
     assert found.id.startswith(MODEL)
     assert (found.degraded or "").endswith(degraded or "")
@@ -249,7 +249,7 @@ def test_where_no_thread_can_be_had_there_is_no_forecast_and_it_is_tried_again()
 @pytest.mark.slow
 def test_the_shipped_grid_with_local_forecasts_keeps_the_promises_where_it_had_none():
     start = datetime(2021, 3, 10, tzinfo=UTC)
-    provider = with_local_forecasts(ShippedGrid(), FakeClock(start + 9 * DAY))
+    provider = LocalForecasts(ShippedGrid(), FakeClock(start + 9 * DAY))
 
     check_grid_provider(
         provider, "PL", start, start + 2 * DAY, before=datetime(2020, 2, 1, tzinfo=UTC)

@@ -185,35 +185,30 @@ class ShippedGrid:
                 rows = json.loads(path.read_text(encoding="utf-8"))["zones"]
                 self._known = {row["id"]: _parse(row) for row in rows}
             except (OSError, ValueError, KeyError, TypeError) as error:
-                raise damaged(path, error) from error
+                raise _damaged(path, error) from error
         return self._known
 
     def _column(self, zone: str, suffix: str, name: str, length: int) -> list[Any]:
         key = zone + suffix
         if key not in self._columns:
             path = self._folder / f"{key}.parquet"
-            self._columns[key] = read_columns(path, length)
+            self._columns[key] = _read(path, length)
         try:
             return self._columns[key][name]
         except KeyError as error:
-            raise damaged(self._folder / f"{key}.parquet", error) from error
+            raise _damaged(self._folder / f"{key}.parquet", error) from error
 
 
-def read_columns(path: Path, length: int) -> dict[str, list[Any]]:
-    """Columns of a shipped Parquet file, its checksums checked.
-
-    Raises:
-        DataMissing: It is absent or damaged, or has not so many rows.
-    """
+def _read(path: Path, length: int) -> dict[str, list[Any]]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
         table = pq.ParquetFile(path, page_checksum_verification=True).read()
     except (OSError, ValueError, pa.ArrowException) as error:
-        raise damaged(path, error) from error
+        raise _damaged(path, error) from error
     if table.num_rows != length:
-        raise damaged(path, ValueError(f"{table.num_rows} rows, not {length}"))
+        raise _damaged(path, ValueError(f"{table.num_rows} rows, not {length}"))
     return {name: table.column(name).to_pylist() for name in table.column_names}
 
 
@@ -232,8 +227,7 @@ def _grams(values: list[Any]) -> tuple[GramsPerKwh | None, ...]:
     return tuple(None if each is None else GramsPerKwh(each / _HUNDREDTHS) for each in values)
 
 
-def damaged(path: Path, error: Exception) -> DataMissing:
-    """The error of a shipped file that is not there, or not what was shipped."""
+def _damaged(path: Path, error: Exception) -> DataMissing:
     why = "is missing" if isinstance(error, FileNotFoundError) else f"is damaged ({_line(error)})"
     return DataMissing("GO0304", f"shipped file {why}", at=Location(str(path)), fix=_REINSTALL)
 
@@ -256,7 +250,7 @@ def _region_rows() -> tuple[dict[str, Any], ...]:
     try:
         return tuple(json.loads(path.read_text(encoding="utf-8"))["regions"])
     except (OSError, ValueError, KeyError) as error:
-        raise damaged(path, error) from error
+        raise _damaged(path, error) from error
 
 
 def shipped_regions() -> tuple[Region, ...]:

@@ -11,13 +11,12 @@ from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from greenops.adapters.grid_points import iso
-from greenops.adapters.shipped_grid import DATA as SHIPPED
-from greenops.adapters.shipped_grid import damaged, read_columns
 from greenops.domain.grid import GridZone
 from greenops.domain.prices import PerMwh, PriceKind, PriceSeries, as_known, cut
-from greenops.errors import DataMissing, nearest
+from greenops.errors import DataMissing, Location, nearest
 
-DATA: Final = SHIPPED / "price"
+DATA: Final = Path(__file__).parent.parent / "data" / "price"
+"""Folder of the shipped files; `docs/reference/data.md` says what is in them."""
 STEP: Final = timedelta(hours=1)
 _HUNDREDTHS: Final = 100.0
 
@@ -107,7 +106,7 @@ class ShippedPrices:
                 rows = json.loads(path.read_text(encoding="utf-8"))["markets"]
                 found = {zone: _parse(row) for row in rows for zone in (row["id"], *row["also"])}
             except (OSError, ValueError, KeyError, TypeError) as error:
-                raise damaged(path, error) from error
+                raise _damaged(path, error) from error
             self._markets = found
         return self._markets
 
@@ -118,10 +117,16 @@ class ShippedPrices:
 
 
 def _values(path: Path, hours: int) -> tuple[PerMwh | None, ...]:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
     try:
-        cents = read_columns(path, hours)["price"]
-    except KeyError as error:
-        raise damaged(path, error) from error
+        table = pq.ParquetFile(path, page_checksum_verification=True).read(columns=["price"])
+        cents = table.column("price").to_pylist()
+    except (OSError, ValueError, KeyError, pa.ArrowException) as error:
+        raise _damaged(path, error) from error
+    if len(cents) != hours:
+        raise _damaged(path, ValueError(f"{len(cents)} rows, not {hours}"))
     return tuple(None if each is None else PerMwh(each / _HUNDREDTHS) for each in cents)
 
 
@@ -137,3 +142,9 @@ def _parse(row: Mapping[str, Any]) -> _Market:
         start=datetime.fromisoformat(row["start"]),
         hours=row["hours"],
     )
+
+
+def _damaged(path: Path, error: Exception) -> DataMissing:
+    why = "is missing" if isinstance(error, FileNotFoundError) else "is damaged"
+    fix = "install greenops again"
+    return DataMissing("GO0304", f"shipped file {why}", at=Location(str(path)), fix=fix)

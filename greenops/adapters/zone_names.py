@@ -8,11 +8,10 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
-from greenops.adapters.shipped_grid import DATA, damaged
 from greenops.domain.grid import GridZone
-from greenops.errors import DataMissing, nearest
+from greenops.errors import DataMissing, Location, nearest
 
-FILE: Final = DATA / "zone_names.json"
+FILE: Final = Path(__file__).parent.parent / "data" / "zone_names.json"
 
 
 class ZoneNames:
@@ -81,4 +80,7 @@ def _rows(path: Path) -> tuple[tuple[GridZone, Mapping[str, str]], ...]:
             (GridZone(row["id"], row["name"], row["time_zone"]), dict(row["names"])) for row in rows
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise damaged(path, error) from error
+        why = "is missing" if isinstance(error, FileNotFoundError) else "is damaged"
+        raise DataMissing(
+            "GO0304", f"shipped file {why}", at=Location(str(path)), fix="install greenops again"
+        ) from error

@@ -157,9 +157,7 @@ def _not_planned(plan: BatchPlan) -> Iterator[str]:
     rows = []
     for job in plan.not_planned:
         if not job.pieces:
-            soonest = (
-                "never" if job.why is Why.LIMIT else "no room within a week after the forecast"
-            )
+            soonest = "never" if job.why is Why.LIMIT else "not within a week after the forecast"
         else:
             first, last = job.pieces[0].start, job.pieces[-1].end
             pieces = f" in {len(job.pieces)} pieces" if len(job.pieces) > 1 else ""

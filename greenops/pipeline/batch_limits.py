@@ -68,14 +68,15 @@ def shared_places(jobs: Sequence[BatchJob], limits: Limits, slot_s: int) -> list
     _no_chains_in_pieces(jobs)
     if not limits:
         return []
-    by_place: dict[str, list[int]] = defaultdict(list)
+    # A region and a grid zone of one name are two places.
+    by_place: dict[tuple[str, str, float], list[int]] = defaultdict(list)
     for at, job in enumerate(jobs):
         if job.after:
             raise _not_covered(f"`{job.id}` waits for other jobs (`after`)")
         if job.chunked:
             raise _not_covered(f"stopping `{job.id}` has a price (`resume_s`, `least_chunk_s`)")
-        by_place[job.place].append(at)
-    return [_shared(place, some, jobs, limits, slot_s) for place, some in sorted(by_place.items())]
+        by_place[job.place, job.zone or "", job.pue].append(at)
+    return [_shared(key[0], some, jobs, limits, slot_s) for key, some in sorted(by_place.items())]
 
 
 def _shared(

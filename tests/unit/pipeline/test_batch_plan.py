@@ -325,12 +325,18 @@ def test_emissions_are_told_after_the_jitter():
     assert plan.totals.carbon_g > 2
 
 
-def test_a_place_that_is_named_twice_shares_nothing_with_another_place_of_its_zone():
-    jobs = [job("a", 4 * HOUR), replace(job("b", 4 * HOUR), place="other")]
+def test_two_places_of_one_zone_have_a_limit_each_also_where_a_region_is_named_as_a_zone():
+    jobs = [
+        job("a", 4 * HOUR),
+        replace(job("b", 4 * HOUR), place="other"),
+        replace(job("c", 4 * HOUR), zone="B", pue=1.2),
+    ]
 
-    plan = plan_batch(jobs, foretold(A=[5.0, 4.0, 1.0, 2.0]), START, Limits(1))
+    plan = plan_batch(
+        jobs, foretold(A=[5.0, 4.0, 1.0, 2.0], B=[9.0, 1.0, 9.0, 9.0]), START, Limits(1)
+    )
 
-    assert [seconds_of(each)[0][0] for each in plan.jobs] == [2 * HOUR, 2 * HOUR]
+    assert [seconds_of(each)[0][0] / HOUR for each in plan.jobs] == [2, 2, 1]
 
 
 @pytest.mark.parametrize(

@@ -64,11 +64,11 @@ class KeptAnswers:
 
     Attributes:
         provider: Its name.
-        files: Where they outlive the process; none keeps them in memory alone.
+        files: Where they outlive the process.
     """
 
     provider: str
-    files: GridCacheFiles | None
+    files: GridCacheFiles
     _kept: OrderedDict[str, Kept] = field(default_factory=OrderedDict)
     _recorded: OrderedDict[str, tuple[Recorded, ...]] = field(default_factory=OrderedDict)
     _lock: threading.RLock = field(default_factory=threading.RLock)
@@ -125,7 +125,7 @@ class KeptAnswers:
 
     def zones(self) -> tuple[GridZone, ...]:
         """Zones as they were listed last; empty where they never were."""
-        content = self.files.read(self.provider, LIST) if self.files else None
+        content = self.files.read(self.provider, LIST)
         try:
             return parse(KeptZones, content).zones if content else ()
         except ValueError:
@@ -143,7 +143,7 @@ class KeptAnswers:
         self._write(zone, kept)
 
     def _read(self, zone: str) -> Kept:
-        content = self.files.read(self.provider, zone) if self.files else None
+        content = self.files.read(self.provider, zone)
         try:
             kept = parse(Kept, content) if content else Kept()
         except ValueError:
@@ -153,8 +153,6 @@ class KeptAnswers:
         return kept if same else Kept()
 
     def _write(self, name: str, record: object) -> None:
-        if self.files is None:
-            return
         try:
             self.files.write(self.provider, name, canonical(record))
             self._told = False

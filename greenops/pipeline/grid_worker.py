@@ -109,11 +109,6 @@ class Worker:
                 self._give_up(_unexpected(self.name, error))
         return question
 
-    def calls_left(self) -> float:
-        """Calls that the rate limit still allows at once."""
-        with self._lock:
-            return self.bucket.left(self.clock.monotonic_ns())
-
     def shut_for_s(self) -> float:
         """How long it is still left alone after failures, or because it asked for that [s]."""
         return self._breaker.shut_for_s(self.clock.monotonic_ns())

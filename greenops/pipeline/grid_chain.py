@@ -16,6 +16,7 @@ from greenops.errors import DataMissing, GreenOpsError, MixedQuantities
 from greenops.pipeline.grid_limits import Patience
 from greenops.pipeline.grid_source import LONG, Found, Source
 from greenops.pipeline.grid_zones import ZoneNames
+from greenops.pipeline.savings_by_day import ForecastArchive
 from greenops.ports import Clock
 
 PRESENT: Final = timedelta(hours=3)
@@ -126,13 +127,9 @@ class GridChain:
             DataMissing: It keeps none.
         """
         first = self.sources[0]
-        issues = getattr(first.provider, "issues", None)
-        if issues is None:
-            raise DataMissing(
-                "GO0310", f"grid provider `{first.name}` keeps no forecasts of `{zone}`"
-            )
-        found: Sequence[datetime] = issues(zone)
-        return found
+        if isinstance(first.provider, ForecastArchive):
+            return first.provider.issues(self._called(first, zone))
+        raise DataMissing("GO0310", f"grid provider `{first.name}` keeps no forecasts of `{zone}`")
 
     # -- what was recorded ----------------------------------------------------
 

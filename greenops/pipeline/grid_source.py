@@ -193,7 +193,7 @@ class Source:
 
         def ask() -> None:
             found.append(self.provider.actual(zone, start, end))
-            self._check(found[0], zone)
+            self._check_whole(found[0], zone, start, end)
 
         question = self._put(("history", zone, start, end), ask)
         patience.spent(waited_s(question, wait_s, self.clock))
@@ -203,12 +203,7 @@ class Source:
 
     def _record(self, zone: str, start: datetime, end: datetime, now: datetime) -> None:
         found = self._answer(zone, start, end, now)
-        self._check(found, zone)
-        if covering(found, start, end) is None:
-            raise DataMissing(
-                "GO0303",
-                f"`{self.name}` has `{zone}` from {iso(found.start)} to {iso(found.end)} only",
-            )
+        self._check_whole(found, zone, start, end)
         self.kept.recorded(zone, found, now)
 
     def _answer(self, zone: str, start: datetime, end: datetime, now: datetime) -> IntensitySeries:
@@ -284,6 +279,16 @@ class Source:
             self._misses.pop(key, None)
 
         return self.worker.submit(key, remembering)
+
+    def _check_whole(
+        self, series: IntensitySeries, zone: str, start: datetime, end: datetime
+    ) -> None:
+        self._check(series, zone)
+        if covering(series, start, end) is None:
+            raise DataMissing(
+                "GO0303",
+                f"`{self.name}` has `{zone}` from {iso(series.start)} to {iso(series.end)} only",
+            )
 
     def _check(self, series: IntensitySeries, zone: str) -> None:
         refuse_nonsense(series, zone, self.name)

@@ -491,3 +491,24 @@ def test_a_damaged_file_is_asked_for_again(tmp_path):
     provider = grid()
     assert chain(tmp_path, provider).forecast("DE", NOW).degraded is None
     assert forecasts(provider) == 1
+
+
+class Short(type(grid())):
+    """Tells less of a long past than it was asked for."""
+
+    def actual(self, zone, start, end):
+        return super().actual(zone, max(start, end - 9 * DAY), end)
+
+
+def test_a_long_past_that_lacks_its_beginning_is_refused_like_a_short_one(tmp_path):
+    made = chain(tmp_path, Short({"DE": day() * DAYS}))
+
+    for days in (20, 34):
+        with pytest.raises(DataMissing, match=r"GO0303 .*only"):
+            made.actual("DE", NOW - days * DAY, NOW)
+
+
+def test_issues_are_asked_for_by_the_name_that_the_provider_has_for_the_zone(tmp_path):
+    made = chain(tmp_path, grid(zone="US-CAL-CISO"))
+
+    assert len(made.issues("CISO")) == DAYS

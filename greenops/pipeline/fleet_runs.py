@@ -13,7 +13,8 @@ import pyarrow as pa
 from greenops.domain.workload import Job, Workload, WorkloadKind
 from greenops.errors import InvalidFile, Location, UsageError, nearest
 from greenops.pipeline.fleet_plan import fleet_jobs
-from greenops.plan.fleet import INSTANT, RUN_TIME, SCHEDULED, SPAN
+from greenops.plan.crowd import phase
+from greenops.plan.fleet import INSTANT, PHASE, RUN_TIME, SCHEDULED, SPAN
 from greenops.plan.guard import deadline_of, scheduled_start
 
 PART: Final = 2_000
@@ -101,15 +102,16 @@ def planned_jobs(runs: pa.Table, workloads: Mapping[str, Workload]) -> pa.Table:
         moments = [EPOCH + each * TICK for each in instants.tolist()]
         ends[rows] = np.array([deadline_of(workload, e) for e in moments], object)[back]
         starts[rows] = np.array([scheduled_start(workload, e) for e in moments], object)[back]
-    ids = [
-        f"{names[c]}/{EPOCH + at * TICK:%Y-%m-%dT%H:%M:%SZ}"
-        for c, at in zip(which, at_us.tolist(), strict=True)
-    ]
+    told = zip(which.tolist(), at_us.tolist(), strict=True)
+    ids = [f"{names[code]}/{EPOCH + at * TICK:%Y-%m-%dT%H:%M:%SZ}" for code, at in told]
     changed = {
         "job.id": pa.array(ids),
         "job.submitted": submitted,
         "limits.deadline": pa.array(ends.tolist(), INSTANT),
         SCHEDULED: pa.array(starts.tolist(), INSTANT),
+        PHASE: pa.array(
+            [phase(Job(i, declared[c], EPOCH)) for i, c in zip(ids, which, strict=True)], SPAN
+        ),
         **_told(runs, table),
     }
     for name, column in changed.items():

@@ -17,6 +17,7 @@ from greenops.domain.workload import Job
 from greenops.errors import DataMissing, InvalidFile, UsageError
 from greenops.grid.series import mean_intensity
 from greenops.pipeline.fleet_history import history_of
+from greenops.pipeline.fleet_plan import fleet_jobs
 from greenops.pipeline.fleet_replay import SUMS, FleetReplay, added, replay_fleet
 from greenops.pipeline.fleet_report import report_of
 from greenops.pipeline.fleet_runs import (
@@ -159,6 +160,25 @@ def test_sums_are_those_of_one_decision_at_a_time():
         assert found[f"{name}_ug"] == pytest.approx(expected[name] * 1e6, abs=60)
     assert found["planned_uusd"] == pytest.approx(expected["usd"] * 1e6, abs=60)
     assert found["best_ug"] < found["planned_ug"]
+
+
+def test_runs_keep_the_jitter_and_the_calendar_of_their_workloads():
+    spread = POLICIES.replace(
+        "  durationP95: 2h\n",
+        "  durationP95: 2h\n  jitter: 20m\n  calendar: {timeZone: UTC, blackouts: [{from: '02:00', to: '04:00'}]}\n",
+    )
+    workloads = compile_policies([("p.yaml", spread)]).workloads
+    runs = fleet(40, seed=9)
+
+    table = planned_jobs(runs, workloads)
+
+    jobs = [
+        Job(each["job.id"], workloads[each["job.name"]], each["job.submitted"])
+        for each in table.to_pylist()
+    ]
+    jobs = [Job(e.id, e.workload, e.submitted, deadline_of(e.workload, e.submitted)) for e in jobs]
+    assert table.to_pylist() == fleet_jobs(jobs).to_pylist()
+    assert len(set(table.column("phase").to_pylist())) > 5
 
 
 @pytest.mark.parametrize("rows", [1, 7, 1_000])

@@ -93,11 +93,15 @@ class House:
         wall = datetime.now(UTC)
         return self.replay.simulated(wall) if self.replay else wall
 
+    def variables(self) -> dict[str, str]:
+        """What tells a command of this house."""
+        ours = {"GREENOPS_STATE": str(self.state), "GREENOPS_POLICIES": str(self.policies)}
+        return ours | ({"GREENOPS_REPLAY": str(self.replay)} if self.replay else {})
+
     def start(self, name: str, *command: str, out: int | None = None) -> subprocess.Popen[bytes]:
         """Start a process; what it says goes to `<name>-<number>.log`."""
-        ours = {k: v for k, v in os.environ.items() if not k.startswith("GREENOPS_")}
-        ours |= {"GREENOPS_STATE": str(self.state), "GREENOPS_POLICIES": str(self.policies)}
-        ours |= {"GREENOPS_REPLAY": str(self.replay)} if self.replay else {}
+        others = {k: v for k, v in os.environ.items() if not k.startswith("GREENOPS_")}
+        ours = {**others, **self.variables()}
         path = self.folder / f"{name}-{len(self.started):02d}.log"
         with path.open("wb") as said:
             process = subprocess.Popen(

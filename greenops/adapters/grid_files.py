@@ -238,11 +238,11 @@ def _check(
         fix = "keep them in one, or name the zones apart"
         raise DataMissing("GO0332", f"another file has {what} of `{name}` too", at=at, fix=fix)
     for other in (before.actual, before.forecasts):
-        if other and (other[0].signal, other[0].factors) != (kind.signal, kind.factors):
+        if other and other[0].differs_in(kind):
+            theirs, ours = (f"{e.signal}, {e.factors}, {e.basis}" for e in (other[0], kind))
             raise DataMissing(
                 "GO0332",
-                f"`{name}` is {other[0].signal}, {other[0].factors} in another file, and "
-                f"{kind.signal}, {kind.factors} here",
+                f"`{name}` is {theirs} in another file, and {ours} here",
                 at=at,
                 fix=f"mend the declaration at {declared.at}, or name the zones apart",
             )

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import Final
 
 from greenops.units import GramsPerKwh, Usd
 
@@ -40,6 +41,10 @@ class GridZone:
     time_zone: str = "UTC"
 
 
+APART: Final = ("signal", "factors", "basis")
+"""In what kinds of intensity differ so that none is compared with another or stands in for it."""
+
+
 @dataclass(frozen=True, slots=True)
 class SeriesKind:
     """What a series is; series of two kinds must not be added or compared.
@@ -57,6 +62,11 @@ class SeriesKind:
     source: str
     replay: bool
     basis: Basis = Basis.LOCATION
+
+    def differs_in(self, other: SeriesKind) -> str | None:
+        """What keeps two kinds apart: `signal`, `factors` or `basis`; none where the sources alone differ."""
+        apart = (what for what in APART if getattr(self, what) != getattr(other, what))
+        return next(apart, None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -62,13 +62,13 @@ def same_kind(first: IntensitySeries, *others: IntensitySeries) -> SeriesKind:
         MixedQuantities: One is average and another marginal, lifecycle and direct, or by location and by market.
     """
     for other in others:
-        for what in ("signal", "factors", "basis"):
+        what = first.kind.differs_in(other.kind)
+        if what is not None:
             ours, theirs = getattr(first.kind, what), getattr(other.kind, what)
-            if ours != theirs:
-                raise MixedQuantities(
-                    "GO0301",
-                    f"cannot compare `{ours}` intensity of {first.zone} with `{theirs}` of "
-                    f"{other.zone}: {what} differs",
-                    fix="take both series of one kind",
-                )
+            raise MixedQuantities(
+                "GO0301",
+                f"cannot compare `{ours}` intensity of {first.zone} with `{theirs}` of "
+                f"{other.zone}: {what} differs",
+                fix="take both series of one kind",
+            )
     return first.kind

@@ -114,7 +114,9 @@ class ForecastWatch:
             return
         seen[found.issued_at.date()] = found
         for day, each in list(seen.items()):
-            if not now - LOOKED_BACK <= each.issued_at <= now:
+            # After a change of provider, what another kind foretold cannot be compared with what comes.
+            other = found.kind.differs_in(each.kind)
+            if other or not now - LOOKED_BACK <= each.issued_at <= now:
                 del seen[day]
         try:
             self._files.write(FOLDER, zone, canonical(Seen(tuple(seen.values()))))

@@ -286,8 +286,12 @@ def test_a_zone_in_two_files_is_refused_and_so_are_two_signals_of_one_zone(tmp_p
     assert GridFiles(declare(tmp_path, ENTRY, second)).forecast("DE", DAY).values == (300, 310)
     with pytest.raises(DataMissing, match="another file has recorded intensity of `DE` too"):
         GridFiles(declare(tmp_path, ENTRY, ENTRY)).zones()
-    with pytest.raises(DataMissing, match="average, lifecycle in another file, and marginal"):
-        GridFiles(declare(tmp_path, ENTRY, second | {"signal": "marginal"})).zones()
+    for other, said in (
+        ({"signal": "marginal"}, "marginal, lifecycle, location here"),
+        ({"basis": "market"}, "average, lifecycle, market here"),
+    ):
+        with pytest.raises(DataMissing, match=f"lifecycle, location in another file, and {said}"):
+            GridFiles(declare(tmp_path, ENTRY, second | other)).zones()
 
 
 def test_what_the_files_do_not_have_is_said(tmp_path):

@@ -18,7 +18,7 @@ from greenops.pipeline.beside import at_once
 from greenops.pipeline.forecast_quality import qualities
 from greenops.pipeline.forecast_watch import FOLDER, SETTLES_NS, ForecastWatch
 from greenops.testing.clock import FakeClock
-from greenops.testing.grid import START, FakeGrid
+from greenops.testing.grid import KIND, START, FakeGrid
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 FIRST = timedelta(microseconds=SETTLES_NS / 1000)
@@ -27,9 +27,9 @@ FIRST = timedelta(microseconds=SETTLES_NS / 1000)
 class Forgets(FakeGrid):
     """Says on each day that all hours have 100 g/kWh; keeps no forecast that it gave."""
 
-    def __init__(self, days=40, error=None, every=DAY):
+    def __init__(self, days=40, error=None, every=DAY, kind=KIND):
         values = [100.0 + 10 * (hour // 24 % 2) for hour in range(24 * days)]
-        super().__init__({"Z": values}, {"Z": [100.0] * len(values)}, every=every)
+        super().__init__({"Z": values}, {"Z": [100.0] * len(values)}, every=every, kind=kind)
         self.error, self.asked = error, 0
 
     def issues(self, zone):
@@ -146,6 +146,24 @@ def test_what_a_later_replay_left_behind_goes(watch):
     earlier.look()
 
     assert [each.issued_at for each in earlier._seen["Z"].values()] == [START]
+
+
+@pytest.mark.feature("A4")
+def test_after_a_change_to_another_kind_of_intensity_the_old_forecasts_go(watch):
+    clock = FakeClock(START)
+    before, _ = watch(Forgets(), clock)
+    for _ in range(3):
+        before.look()
+        clock.advance(DAY)
+    marginal = replace(KIND, signal=Signal.MARGINAL)
+
+    after, told = watch(Forgets(kind=marginal), clock)
+    for _ in range(3):
+        after.look()
+        clock.advance(DAY)
+
+    assert {each.kind for each in after._seen["Z"].values()} == {marginal}
+    assert told[-1].issues == 2
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b'{"forecasts": 7}', b'{"forecasts": [{}]}'])

@@ -65,15 +65,15 @@ def refuse_mixed(first: SeriesKind, other: SeriesKind) -> None:
     Raises:
         MixedQuantities: They differ; names in what.
     """
-    for what in ("signal", "factors", "basis"):
+    what = first.differs_in(other)
+    if what is not None:
         ours, theirs = getattr(first, what), getattr(other, what)
-        if ours != theirs:
-            raise MixedQuantities(
-                "GO0301",
-                f"`{other.source}` gives `{theirs}` intensity and cannot stand in for `{first.source}`, which "
-                f"gives `{ours}`: {what} differs",
-                fix="leave it out of `provider`",
-            )
+        raise MixedQuantities(
+            "GO0301",
+            f"`{other.source}` gives `{theirs}` intensity and cannot stand in for `{first.source}`, which "
+            f"gives `{ours}`: {what} differs",
+            fix="leave it out of `provider`",
+        )
 
 
 @dataclass(slots=True)
@@ -112,7 +112,9 @@ class GridChain:
 
     def zones(self) -> Sequence[GridZone]:
         """Zones that the first provider lists; while it never did, those that regions need."""
-        listed = self.sources[0].zones(self.bound_s)
+        patience = self._for_actual
+        wait_s = patience.left_s(self.clock.monotonic_ns())
+        listed = self.sources[0].zones(wait_s, patience)
         return listed or tuple(GridZone(each, each) for each in self.names.needed())
 
     def successes(self) -> Mapping[str, datetime]:

@@ -240,14 +240,16 @@ class Source:
 
     # -- zones ----------------------------------------------------------------
 
-    def zones(self, wait_s: float) -> Sequence[GridZone]:
+    def zones(self, wait_s: float, patience: Patience | None = None) -> Sequence[GridZone]:
         """Zones that it lists, or listed last; empty where it never did."""
         now_ns = self.clock.monotonic_ns()
         if self._listed_ns is None or now_ns - self._listed_ns > LIST_FOR_S * NS_PER_S:
             self._zones = self._zones or self.kept.zones()
             question = self._put("zones", self._list)
             if not self._zones:
-                waited_s(question, wait_s, self.clock)
+                waited = waited_s(question, wait_s, self.clock)
+                if patience is not None:
+                    patience.spent(waited)
         return self._zones
 
     def _list(self) -> None:

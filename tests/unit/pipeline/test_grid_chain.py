@@ -11,6 +11,7 @@ from datetime import timedelta
 
 import pytest
 
+from greenops.adapters.clock import SystemClock
 from greenops.domain.grid import Basis, Factors, SeriesKind, Signal
 from greenops.errors import AdapterUnavailable, AdapterUnsupported, DataMissing, MixedQuantities
 from greenops.pipeline.beside import in_background
@@ -364,6 +365,20 @@ def test_a_provider_that_hangs_holds_up_no_decision_longer_than_the_bound(tmp_pa
 
     # A clock that stands still regains no patience: one bound is all there is for four questions.
     assert took < 2.0
+
+
+def test_waiting_for_a_list_of_zones_counts_as_waiting(tmp_path):
+    stuck, clock = threading.Event(), SystemClock()
+    provider = grid()
+    provider.fault = lambda: stuck.wait(20)
+    made = chain(tmp_path, provider, clock=clock, run=in_background, grid_wait_s=0.3)
+
+    listed = made.zones()
+    left = made._for_actual.left_s(clock.monotonic_ns())
+    stuck.set()
+
+    assert len(listed) > 1, "those that regions need"
+    assert left < made._for_actual.bound_s / 2
 
 
 def test_what_comes_in_after_the_wait_is_there_for_the_next_question(tmp_path):

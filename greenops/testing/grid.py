@@ -141,8 +141,8 @@ def check_grid_provider(
     _check_zones(provider, zone)
     check_actual(provider, zone, start, end)
     check_forecast(provider, zone, start, end, before)
-    _refuses(lambda: provider.actual("no such zone", start, end))
-    _refuses(lambda: provider.forecast("no such zone", start))
+    refuses(lambda: provider.actual("no such zone", start, end))
+    refuses(lambda: provider.forecast("no such zone", start))
 
 
 def check_grid_without_forecasts(
@@ -158,9 +158,9 @@ def check_grid_without_forecasts(
     """
     _check_zones(provider, zone)
     check_actual(provider, zone, start, end)
-    _refuses(lambda: provider.forecast(zone, start))
-    _refuses(lambda: provider.actual("no such zone", start, end))
-    _refuses(lambda: provider.forecast("no such zone", start))
+    refuses(lambda: provider.forecast(zone, start))
+    refuses(lambda: provider.actual("no such zone", start, end))
+    refuses(lambda: provider.forecast("no such zone", start))
 
 
 def _check_zones(provider: GridProvider, zone: str) -> None:
@@ -202,10 +202,11 @@ def check_forecast(
         assert provider.forecast(zone, found.issued_at).id == found.id, "known from its issue on"
         newest = found.issued_at
         at += (end - start) / 16
-    _refuses(lambda: provider.forecast(zone, before))
+    refuses(lambda: provider.forecast(zone, before))
 
 
-def _refuses(ask: Callable[[], object]) -> None:
+def refuses(ask: Callable[[], object]) -> None:
+    """Assert that a question is answered with missing data, in one line."""
     try:
         ask()
     except DataMissing as error:

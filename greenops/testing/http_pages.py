@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, Self
+from http.server import BaseHTTPRequestHandler
+from typing import Any
+
+from greenops.testing.web_service import LoopbackServer
 
 Answer = tuple[int, bytes]
 
 
-class FakePages:
+class FakePages(LoopbackServer):
     """Answers GET by path; a context manager. `answers` may be changed while it runs.
 
     Args:
@@ -24,14 +26,7 @@ class FakePages:
         self.slow = threading.Event()
         """Cleared: answers stop half way until it is set."""
         self.slow.set()
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
-        self._server.daemon_threads = True
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
-
-    @property
-    def url(self) -> str:
-        """Where it listens."""
-        return f"http://127.0.0.1:{self._server.server_port}"
+        super().__init__(self._handler())
 
     def _handler(self) -> type[BaseHTTPRequestHandler]:
         pages = self
@@ -54,14 +49,7 @@ class FakePages:
 
         return Handler
 
-    def __enter__(self) -> Self:
-        """Listen."""
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Listen no more."""
+    def __exit__(self, *what: object) -> None:
+        """Listen no more; an answer that stands half way is given whole."""
         self.slow.set()
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
+        super().__exit__(*what)

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
@@ -14,6 +14,7 @@ from greenops.domain.grid import GridZone
 from greenops.domain.prices import PerMwh, PriceKind, PriceSeries, as_known
 from greenops.errors import DataMissing
 from greenops.ports import PriceProvider
+from greenops.testing.grid import refuses
 
 BERLIN: Final = ZoneInfo("Europe/Berlin")
 HOUR: Final = timedelta(hours=1)
@@ -99,8 +100,8 @@ def check_price_provider(
         assert found.end >= reached, "time does not take a price back"
         reached, at = found.end, at + (end - start) / 24
     _check_part(provider, whole, start, end)
-    _refuses(lambda: provider.prices(zone, start, end, before))
-    _refuses(lambda: provider.prices("no such zone", start, end, end))
+    refuses(lambda: provider.prices(zone, start, end, before))
+    refuses(lambda: provider.prices("no such zone", start, end, end))
 
 
 def _check_form(found: PriceSeries, zone: str, start: datetime) -> None:
@@ -132,13 +133,3 @@ def _check_part(
     part = provider.prices(whole.zone, middle, end, end)
     shift = (part.start - whole.start) // whole.step
     assert part.values == whole.values[shift:], "no part changes with the question"
-
-
-def _refuses(ask: Callable[[], object]) -> None:
-    try:
-        ask()
-    except DataMissing as error:
-        said = str(error)
-    else:
-        raise AssertionError("what it does not know must be DataMissing")
-    assert "\n" not in said

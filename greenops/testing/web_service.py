@@ -47,20 +47,16 @@ class Reply:
         return text.encode()
 
 
-class FakeWebService:
-    """Answers GET as the test says; a context manager.
+class LoopbackServer:
+    """A server on a free port of the loopback interface; a context manager.
 
     Args:
-        answer: From a request to its reply; may be changed while it runs.
+        handler: Answers one connection.
     """
 
-    def __init__(self, answer: Callable[[Request], Reply]) -> None:
-        self.answer = answer
-        self.asked: list[Request] = []
-        """Every request, oldest first."""
+    def __init__(self, handler: type[BaseHTTPRequestHandler]) -> None:
         self.over = threading.Event()
-        """Set: what drips, drips no more."""
-        handler = type("Handler", (_Handler,), {"service": self})
+        """Set when it ends: whoever waits, waits no more."""
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
         self._server.daemon_threads = True
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
@@ -69,12 +65,6 @@ class FakeWebService:
     def url(self) -> str:
         """Where it listens."""
         return f"http://127.0.0.1:{self._server.server_port}"
-
-    def wrap(self, context: ssl.SSLContext) -> None:
-        """Answer over TLS from now on."""
-        self._server.socket = context.wrap_socket(
-            self._server.socket, server_side=True, do_handshake_on_connect=False
-        )
 
     def __enter__(self) -> Self:
         """Listen."""
@@ -87,6 +77,26 @@ class FakeWebService:
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()
+
+
+class FakeWebService(LoopbackServer):
+    """Answers GET as the test says.
+
+    Args:
+        answer: From a request to its reply; may be changed while it runs.
+    """
+
+    def __init__(self, answer: Callable[[Request], Reply]) -> None:
+        self.answer = answer
+        self.asked: list[Request] = []
+        """Every request, oldest first."""
+        super().__init__(type("Handler", (_Handler,), {"service": self}))
+
+    def wrap(self, context: ssl.SSLContext) -> None:
+        """Answer over TLS from now on."""
+        self._server.socket = context.wrap_socket(
+            self._server.socket, server_side=True, do_handshake_on_connect=False
+        )
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -348,12 +348,15 @@ def drawn(draw, at):
     return Job(f"run/{at}", workload, NOW - draw.choice([0, 3]) * HOUR), ways
 
 
+@pytest.fixture(scope="module")
+def shipped():
+    """All shipped policies, without workloads: one of them would take the place of one drawn here."""
+    return PolicySet(read_policies(Path(__file__).parents[3] / "policies").policies, {})
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(3))
-def test_what_the_planner_decided_by_all_shipped_policies_is_decided_again(tmp_path, seed):
-    whole = read_policies(Path(__file__).parents[3] / "policies")
-    # Without its workloads: one of them would take the place of one drawn here.
-    shipped = PolicySet(whole.policies, {})
+def test_what_the_planner_decided_by_all_shipped_policies_is_decided_again(tmp_path, seed, shipped):
     draw, lake, moved = random.Random(seed), ParquetLake(tmp_path), 0
     for at in range(150):
         job, ways = drawn(draw, at)

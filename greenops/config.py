@@ -56,7 +56,7 @@ class Settings:
     """Least time between two changes of a waiting run's start [simulated s]; the first may come at once."""
     replan_margin: float = 0.05
     """Part of its planned start's score that another start must gain to take its place [1]."""
-    careful_slack_s: float = 0.0
+    careful_slack_s: float = 3600.0
     """Plans whose P95 run leaves less before the deadline are weighed by the upper bound of carbon [s]; 0: none are."""
     careful_age_s: float = 0.0
     """Plans on a forecast older than this are weighed by the upper bound of carbon [simulated s]; 0: none are."""

@@ -33,6 +33,18 @@ def _same_main() -> Iterator[None]:
     sys.modules["__main__"] = before
 
 
+@pytest.fixture(autouse=True)
+def _untraced(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Repetitions of what other tests show once run without a coverage run's tracer, which multiplies their time."""
+    tracer = sys.gettrace()
+    if request.node.get_closest_marker("untraced") is None or tracer is None:
+        yield
+        return
+    sys.settrace(None)
+    yield
+    sys.settrace(tracer)
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--feature-report", action="store_true", help="list feature rows with tests")
 

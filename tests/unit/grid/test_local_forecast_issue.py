@@ -62,6 +62,7 @@ def test_hours_that_are_not_known_yet_move_the_issue_back():
     assert found.quality == trial(series(late), START + 120 * DAY)
 
 
+@pytest.mark.untraced
 @pytest.mark.feature("A3")
 @settings(max_examples=8, deadline=None)
 @given(hour=st.integers(90 * 24, 110 * 24), seed=st.integers(0, 99), data=st.data())
@@ -173,6 +174,7 @@ def test_what_else_is_known_of_the_past_makes_another_source():
     assert found.id != issue(series(PAST), at).forecast.id
 
 
+@pytest.mark.untraced
 @pytest.mark.slow
 @pytest.mark.parametrize("zone", ["CISO", "PL"])
 def test_issues_of_a_half_year_hold_nine_of_ten_hours_and_take_less_than_a_second(zone):

@@ -114,6 +114,7 @@ def test_jobs_of_different_power_stay_under_the_cap_and_within_the_gap_that_is_t
         assert each.why is not Why.LIMIT or (sizes[each.id] > cap and each.pieces == ())
 
 
+@pytest.mark.untraced
 @pytest.mark.slow
 @pytest.mark.feature("B8", "B1")
 @pytest.mark.parametrize("pieces", [True, False])
@@ -147,6 +148,7 @@ def test_twenty_thousand_jobs_chase_the_clean_hours_and_no_slot_is_over_capacity
         assert shared.gap < (1e-12 if pieces else 0.02)
 
 
+@pytest.mark.untraced
 @pytest.mark.slow
 @pytest.mark.feature("B1")
 @given(st.integers(0, 2**32 - 1))

@@ -354,6 +354,7 @@ def shipped():
     return PolicySet(read_policies(Path(__file__).parents[3] / "policies").policies, {})
 
 
+@pytest.mark.untraced
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(3))
 def test_what_the_planner_decided_by_all_shipped_policies_is_decided_again(tmp_path, seed, shipped):

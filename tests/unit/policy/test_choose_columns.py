@@ -199,6 +199,7 @@ ANY = settings(
 )
 
 
+@pytest.mark.untraced
 @pytest.mark.slow
 @pytest.mark.parametrize("policies", [own_rules, shipped], ids=["own", "shipped"])
 @ANY

@@ -420,6 +420,7 @@ PINNED = compile_policies(
 )
 
 
+@pytest.mark.untraced
 @pytest.mark.feature("C8")
 def test_a_pinned_workload_is_never_allowed_another_region(ten_thousand):
     jobs = itertools.cycle([job(urgency) for urgency in Urgency])
@@ -431,6 +432,7 @@ def test_a_pinned_workload_is_never_allowed_another_region(ten_thousand):
         assert not any(ok and each.region != "eu" for ok, each in zip(allowed, five, strict=True))
 
 
+@pytest.mark.untraced
 @pytest.mark.feature("C9")
 def test_an_unknown_data_class_is_never_allowed_out_of_its_home_region(ten_thousand):
     draw = random.Random(9)
@@ -452,6 +454,7 @@ def test_a_policy_makes_a_data_class_known():
     assert verdict.allowed
 
 
+@pytest.mark.untraced
 @pytest.mark.feature("B6")
 def test_an_interactive_job_is_never_allowed_another_start(ten_thousand):
     for candidate in ten_thousand[:MANY]:
@@ -460,6 +463,7 @@ def test_an_interactive_job_is_never_allowed_another_start(ten_thousand):
         assert verdict.allowed == (candidate.start == NOW), candidate
 
 
+@pytest.mark.untraced
 @pytest.mark.feature("C2")
 def test_cleaner_within_ten_percent_never_allows_more_than_ten_percent(ten_thousand):
     limits = Limits(max_cost_increase=0.1)

@@ -349,6 +349,7 @@ def row(cost, region, pool, interruptible, urgency):
     return Witness({}, Job("j", workload, now), Candidate("base"), place, now)
 
 
+@pytest.mark.untraced
 @settings(
     max_examples=10,
     phases=[Phase.explicit, Phase.generate],

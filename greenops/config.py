@@ -42,6 +42,12 @@ class Settings:
     """Longest that a decision waits for answers of grid providers [wall s]; 0 never waits."""
     grid_calls_per_minute: float = 60.0
     """Most questions to each grid provider in a minute; one about a long past is several requests."""
+    price_provider: str = ""
+    """Price provider of electricity, by its entry point's name; empty: ways cost their rents alone."""
+    priced_regions: str = ""
+    """Regions of owned machines, whose electricity is paid by the hour, each with its zone of prices: `region=zone`, commas between."""
+    usd_per: str = ""
+    """Exchange rates, USD per unit, with commas between: `EUR=1.08,GBP=1.27`; the dollar's is 1."""
     tick_s: float = 0.5
     """Wall seconds between two looks of the control loop [s]."""
     flush_s: float = 2.0

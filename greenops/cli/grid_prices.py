@@ -3,14 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any
 
 from greenops.cli.grid_output import instant, iso, show
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from greenops.ports import PriceProvider
 
 MOST_HOURS = 24 * 366
 
@@ -32,11 +27,14 @@ def run(args: argparse.Namespace) -> int:
 
     from greenops.adapters.clock import SystemClock
     from greenops.errors import UsageError
+    from greenops.pipeline.site_prices import price_provider_of
 
     if not 1 <= args.hours <= MOST_HOURS:
         raise UsageError("GO0348", f"`--hours` must be 1 to {MOST_HOURS}, not {args.hours}")
     at = instant(args.at) if args.at else SystemClock.from_environment().now()
-    found = _provider(args.provider).prices(args.zone, at, at + timedelta(hours=args.hours), at)
+    found = price_provider_of(args.provider).prices(
+        args.zone, at, at + timedelta(hours=args.hours), at
+    )
     unit = f"{found.currency}/MWh"
     rows: list[dict[str, Any]] = [
         {"start": iso(found.start + index * found.step), "price": value}
@@ -62,18 +60,3 @@ def run(args: argparse.Namespace) -> int:
         f"{found.zone}: {found.kind} prices [{unit}] known at {iso(at)}{told}\n{source}",
     )
     return 0
-
-
-def _provider(name: str) -> PriceProvider:
-    from greenops.errors import UsageError
-    from greenops.plugins import PRICES, load
-    from greenops.ports import PriceProvider
-
-    found = cast("Callable[[], object]", load(PRICES, name))()
-    if not isinstance(found, PriceProvider):
-        raise UsageError(
-            "GO0309",
-            f"`{name}` is registered as a price provider, but is none",
-            fix="it must offer name, zones and prices",
-        )
-    return found

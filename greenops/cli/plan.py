@@ -47,14 +47,27 @@ def run(args: argparse.Namespace) -> int:
     if not jobs:
         plan_jobs.refuse(args)
     if args.replay:
+        _tell_prices(args, "are not replayed")
         return plan_replay.run(args)
     plan_replay.refuse(args, jobs=jobs)
     if jobs:
+        _tell_prices(args, "do not count in a plan of jobs")
         return plan_jobs.run(args, _instant(args.at) if args.at else None)
     if not (args.workload or args.all):
         raise _nothing_named()
     decider, at = _decider(args), _instant(args.at) if args.at else None
     return _all(decider, at, args.output) if args.all else _one(decider, args, at)
+
+
+def _tell_prices(args: argparse.Namespace, what: str) -> None:
+    """Say what a plan leaves out, where the settings ask for it."""
+    from greenops.config import load_settings
+
+    if load_settings(flags={"policies": args.policies}).price_provider.strip():
+        print(
+            f"prices of electricity (`price_provider`) {what}: costs are rents alone",
+            file=sys.stderr,
+        )
 
 
 def _nothing_named() -> Exception:
@@ -72,6 +85,7 @@ def _decider(args: argparse.Namespace) -> Decider:
     from greenops.pipeline.grid import load_grid
     from greenops.pipeline.learning import Learning
     from greenops.pipeline.policies import read_policies
+    from greenops.pipeline.site_prices import load_site_prices
 
     settings, clock = (
         load_settings(flags={"policies": args.policies}),
@@ -80,7 +94,10 @@ def _decider(args: argparse.Namespace) -> Decider:
     policies = read_policies(settings.policies, settings)
     in_force = InForce(policies, sums_of(settings.state)).at
     grid, learned = load_grid(settings, clock), Learning(settings.state, clock)
-    return Decider(settings, clock, policies, grid, in_force=in_force, learned=learned)
+    priced = load_site_prices(settings, grid.regions, clock)
+    return Decider(
+        settings, clock, policies, grid, in_force=in_force, learned=learned, priced=priced
+    )
 
 
 def _request(decider: Decider, name: str, at: datetime | None) -> Any:

@@ -36,6 +36,7 @@ from greenops.pipeline.outbox import Outbox
 from greenops.pipeline.outcomes import OfTraces
 from greenops.pipeline.policies import read_policies
 from greenops.pipeline.replanning import WaitingRuns
+from greenops.pipeline.site_prices import load_site_prices
 from greenops.pipeline.spent import own_share
 from greenops.plugins import ACTUATORS, load, registered
 from greenops.policy import PolicySet
@@ -83,6 +84,7 @@ def assemble(
         GreenOpsError: Something is wrong at the start, in one line; nothing was changed.
     """
     grid = load_grid(settings, clock, train=in_background)
+    site_prices = load_site_prices(settings, grid.regions, clock)
     policies = read_policies(settings.policies, settings)
     for line in strange_regions(policies, grid):
         log.warning("%s", line)
@@ -115,6 +117,7 @@ def assemble(
         in_force,
         learned,
         waiting.planned,
+        site_prices,
     )
     outbox = Outbox(db, actuators, clock, Guardrails(mode=settings.mode))
     view = View(settings, clock, footprint, evidence, db, grid, fronts, actuators)

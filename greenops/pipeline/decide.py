@@ -18,6 +18,7 @@ from greenops.errors import DataMissing, UsageError, nearest
 from greenops.pipeline.fronts import Front
 from greenops.pipeline.grid import GridContext
 from greenops.pipeline.intensity_now import Ways, by_intensity_now
+from greenops.pipeline.site_prices import Priced, priced_ways, unpriced_wait
 from greenops.plan.candidates import (
     BASELINE,
     LOCAL,
@@ -65,6 +66,8 @@ class Decider:
     """What earlier runs of a workload teach; none: nobody looks."""
     planned: Callable[[str, str, datetime], Sequence[Span]] | None = None
     """When other runs of a workload than one run are planned to run; none: nobody plans them together."""
+    priced: Priced | None = None
+    """What electricity costs where machines are owned; none: ways cost their rents alone."""
 
     def decide(self, request: JobRequest) -> DecisionRecord:
         """Decide one run, or where a service runs.
@@ -76,12 +79,13 @@ class Decider:
         job = self.job(request, now)
         options = self.options(now, self.places(job))
         if job.workload.kind is WorkloadKind.BATCH:
-            found: Ways = batch_candidates(job, options, now)
+            found: Ways = self.with_prices(batch_candidates(job, options, now), now)
             if now <= self.clock.now():
-                found = by_intensity_now(job, found, options, self.grid, self._in_force(now), now)
+                found = self._by_now(job, found, options, now)
             baseline, candidates = self._with_room(job, found, now)
         else:
-            baseline, candidates = placement_candidates(job, options, now, PLACEMENT_P95_MS)
+            ways = placement_candidates(job, options, now, PLACEMENT_P95_MS)
+            baseline, candidates = self.with_prices(ways, now)
         return self.judge(job, baseline, candidates, now, options)
 
     def decide_anew(self, held: DecisionRecord, options: Sequence[RegionOption]) -> DecisionRecord:
@@ -95,15 +99,30 @@ class Decider:
         job, now = self.bounded(_job_of(held), self.clock.now()), self.clock.now()
         baseline: Candidate
         candidates: Sequence[Candidate]
-        baseline, candidates = batch_candidates(job, options, now)
+        baseline, candidates = self.with_prices(batch_candidates(job, options, now), now)
         if baseline.start is not None and baseline.start < now:
             baseline = held.decision.baseline
         waited = held.decision.chosen.id == QUEUED
-        baseline, candidates = by_intensity_now(
-            job, (baseline, candidates), options, self.grid, self._in_force(now), now, waited=waited
-        )
-        baseline, candidates = self._with_room(job, (baseline, candidates), now)
+        found = self._by_now(job, (baseline, candidates), options, now, waited=waited)
+        baseline, candidates = self._with_room(job, found, now)
         return self.judge(job, baseline, candidates, now, options, held.decision.id)
+
+    def with_prices(self, ways: Ways, now: datetime) -> Ways:
+        """The ways with what their electricity costs, where it is paid by the hour."""
+        return ways if self.priced is None else priced_ways(self.priced, ways, now)
+
+    def _by_now(
+        self,
+        job: Job,
+        ways: Ways,
+        options: Sequence[RegionOption],
+        now: datetime,
+        *,
+        waited: bool = False,
+    ) -> Ways:
+        policies = self._in_force(now)
+        found = by_intensity_now(job, ways, options, self.grid, policies, now, waited=waited)
+        return found if self.priced is None else unpriced_wait(self.priced, found)
 
     def _with_room(self, job: Job, ways: Ways, now: datetime) -> Ways:
         if self.planned is None:

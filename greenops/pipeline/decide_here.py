@@ -29,6 +29,7 @@ class LocalDecider:
         from greenops.pipeline.learning import Learning
         from greenops.pipeline.policies import read_policies
         from greenops.pipeline.replanning import Replanner
+        from greenops.pipeline.site_prices import load_site_prices
 
         settings, clock = self._settings, self._clock
         policies = read_policies(settings.policies, settings)
@@ -37,7 +38,10 @@ class LocalDecider:
         policies = replace(policies, workloads=declared)
         in_force = InForce(policies, sums_of(settings.state)).at
         grid, learned = load_grid(settings, clock), Learning(settings.state, clock)
-        decider = Decider(settings, clock, policies, grid, in_force=in_force, learned=learned)
+        priced = load_site_prices(settings, grid.regions, clock)
+        decider = Decider(
+            settings, clock, policies, grid, in_force=in_force, learned=learned, priced=priced
+        )
         self._replanner = Replanner(decider)
         return decider.decide(request)
 

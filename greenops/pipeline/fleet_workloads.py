@@ -19,7 +19,7 @@ from greenops.plan.fleet import INSTANT, NOW
 from greenops.policy import PolicySet
 
 ALONE: Final = "decided-alone"
-"""In place of a code: `decide` looked at the intensity of now, or at the upper bound of carbon."""
+"""In place of a code: `decide` looked at the intensity of now, the upper bound of carbon, or prices of electricity."""
 
 
 def plan_requests(decider: Decider, requests: Sequence[JobRequest]) -> pa.Table:
@@ -68,6 +68,9 @@ def _by_policies(decider: Decider, times: Sequence[datetime]) -> list[tuple[Poli
 def _alone(decider: Decider, job: Job, row: Mapping[str, Any], *, ahead: bool) -> bool:
     """Does a decision look at more than a plan of many runs does?"""
     if not row["foretold"] and not ahead:
+        return True
+    priced = decider.priced.regions if decider.priced else ()
+    if any(each in priced for each in (job.workload.home_region, *job.workload.allowed_regions)):
         return True
     slack, age = decider.settings.careful_slack_s, decider.settings.careful_age_s
     chosen = Candidate(

@@ -40,7 +40,7 @@ def answer(decider: Decider, question: WhatIfQuestion) -> WhatIfAnswer:
     asked = _job(decider, question)
     now = max(decider.clock.now(), asked.submitted)
     job, options = decider.bounded(asked, now), decider.options(now)
-    baseline, candidates = batch_candidates(job, options, now)
+    baseline, candidates = decider.with_prices(batch_candidates(job, options, now), now)
     within = [each for each in candidates if _within(each, baseline, question)]
     record = decider.judge(job, baseline, within, now, options)
     decision = record.decision

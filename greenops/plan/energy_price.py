@@ -27,7 +27,7 @@ class SitePrice:
 
 
 def with_electricity(
-    candidates: Iterable[Candidate], prices: Mapping[str, SitePrice]
+    candidates: Iterable[Candidate], prices: Mapping[str, SitePrice | None]
 ) -> tuple[Candidate, ...]:
     """The same candidates with the electricity of their runs in their cost.
 
@@ -36,21 +36,27 @@ def with_electricity(
 
     Args:
         candidates: As they were listed, baseline included.
-        prices: Region → its price; candidates of other regions stay as they are.
+        prices: Region → its price, none where it is not known; candidates of other regions stay as they are.
     """
-    means = {
-        region: Mean(each.series.start, each.series.step, each.series.values)
+    sites = {
+        region: None if each is None else (each, _mean(each.series))
         for region, each in prices.items()
     }
     return tuple(
-        _priced(each, prices[each.region], means[each.region]) if each.region in means else each
-        for each in candidates
+        _priced(each, sites[each.region]) if each.region in sites else each for each in candidates
     )
 
 
-def _priced(candidate: Candidate, price: SitePrice, mean: Mean) -> Candidate:
+def _mean(series: PriceSeries) -> Mean:
+    return Mean(series.start, series.step, series.values)
+
+
+def _priced(candidate: Candidate, site: tuple[SitePrice, Mean] | None) -> Candidate:
     start, end, energy = candidate.start, candidate.end, candidate.energy_kwh
-    found = None if start is None or end is None else mean.over(start, end)
+    if site is None or start is None or end is None:
+        return replace(candidate, cost_usd=None)
+    price, mean = site
+    found = mean.over(start, end)
     if found is None or energy is None or candidate.cost_usd is None:
         return replace(candidate, cost_usd=None)
     electricity = electricity_cost(to_joules(energy), found * price.usd_per_unit, price.pue)

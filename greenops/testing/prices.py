@@ -4,10 +4,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from greenops.domain.grid import GridZone
@@ -68,6 +68,29 @@ class FakePrices:
         told = published.published_at if published else None
         begins = self._start + first * HOUR
         return replace(part, start=begins, values=part.values[first:], published_at=told)
+
+
+class FaultyPrices(FakePrices):
+    """A fake that fails while the test has set a fault, and counts what it is asked.
+
+    Attributes:
+        fault: Is raised, or called before the answer, as to wait; none: it answers.
+        asked: Each question: the zone, and the instant by which prices were published.
+    """
+
+    def __init__(self, *args: Any, **more: Any) -> None:
+        super().__init__(*args, **more)
+        self.fault: Exception | Callable[[], None] | None = None
+        self.asked: list[tuple[str, datetime]] = []
+
+    def prices(self, zone: str, start: datetime, end: datetime, at: datetime) -> PriceSeries:
+        """Its prices, unless it fails."""
+        self.asked.append((zone, at))
+        if isinstance(self.fault, Exception):
+            raise self.fault
+        if self.fault is not None:
+            self.fault()
+        return super().prices(zone, start, end, at)
 
 
 def check_price_provider(

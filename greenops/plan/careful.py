@@ -35,7 +35,7 @@ def needs_care(chosen: Candidate, job: Job, care: Care) -> str | None:
     longest = run_time(job.workload)
     if job.deadline is not None and longest is not None and chosen.start is not None:
         spare = job.deadline - (chosen.start + longest)
-        if spare < care.slack:
+        if care.slack and spare < care.slack:
             return f"its P95 run would leave {_hours(spare)} before its deadline"
     if chosen.forecast_age_s is None or care.age == NOTHING:
         return None

@@ -93,7 +93,8 @@ def test_what_needs_a_look_at_now_or_at_the_upper_bound_is_decided_alone(capsys,
         assert (row["reason"] == "decided-alone") == bool(made.get("by_upper_bound"))
 
 
-def test_what_has_no_forecast_is_decided_alone(capsys, folder):
+def test_what_has_no_forecast_is_decided_alone(capsys, folder, monkeypatch):
+    monkeypatch.setenv("GREENOPS_CAREFUL_SLACK_S", "0")
     text = (folder / "dark.yaml").read_text()
     (folder / "dark.yaml").write_text(text.replace(", eu-central-1]", "]"))
 

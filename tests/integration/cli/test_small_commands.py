@@ -42,12 +42,13 @@ def test_plan_explains_a_decision_with_its_three_numbers(capsys, monkeypatch):
     lines = capsys.readouterr().out.splitlines()
     assert code == 0
     assert lines[0].startswith("nightly-enrichment: waits from 08:00 until 16:00 UTC")
-    fields = [line.split()[0] for line in lines[1:8]]
+    fields = [line.split()[0] for line in lines[1:9]]
     assert fields == [
         "policies",
         "objective",
         "deadline",
         "forecasts",
+        "weighed",  # its P95 run would end at its deadline
         "baseline",
         "chosen",
         "rejected",

@@ -10,7 +10,6 @@ import os
 import resource
 import subprocess
 import sys
-from statistics import median
 
 import pytest
 
@@ -30,8 +29,8 @@ def spent():
 
 
 @pytest.fixture
-def medians(tmp_path_factory):
-    """Measures commands in turns; the median CPU time of each [ms], which is all that a start takes: it waits for nobody."""
+def least(tmp_path_factory):
+    """Measures commands in turns; the least CPU time of each [ms]: what else runs on the cores only adds to it."""
     # Compiled files are kept, as they are after every installation.
     compiled = str(tmp_path_factory.getbasetemp() / "compiled")
     environ = {**os.environ, "PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": compiled}
@@ -49,13 +48,13 @@ def medians(tmp_path_factory):
         for command in commands:
             once(command)
         turns = [[once(command) for command in commands] for _ in range(TURNS)]
-        return [median(column) for column in zip(*turns, strict=True)]
+        return [min(column) for column in zip(*turns, strict=True)]
 
     return measure
 
 
-def test_an_import_adds_little_to_a_service_that_is_traced(medians):
-    traced, both = medians(
+def test_an_import_adds_little_to_a_service_that_is_traced(least):
+    traced, both = least(
         ["-c", "import opentelemetry.sdk.trace"],
         ["-c", "import opentelemetry.sdk.trace, greenops"],
     )
@@ -63,8 +62,8 @@ def test_an_import_adds_little_to_a_service_that_is_traced(medians):
     assert both - traced <= IMPORT_MS, f"{both:.0f} ms, without greenops {traced:.0f} ms"
 
 
-def test_help_is_there_at_once(medians):
-    nothing, help_ = medians(["-c", "import argparse"], ["-m", "greenops.cli.main", "--help"])
+def test_help_is_there_at_once(least):
+    nothing, help_ = least(["-c", "import argparse"], ["-m", "greenops.cli.main", "--help"])
 
     # A machine on which Python alone takes longer than 50 ms gets as much time more.
     allowed = HELP_MS + max(0.0, nothing - 50.0)

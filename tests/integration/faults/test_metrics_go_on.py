@@ -35,6 +35,8 @@ pytestmark = [pytest.mark.network, pytest.mark.slow]
 
 NIGHT = datetime(2021, 9, 17, 8, tzinfo=UTC)
 """An hour after midnight in California (UTC): its noon is cleaner, its evening is not."""
+LATER = {"greenops_forecast_coverage_ratio", "greenops_forecast_captured_ratio"}
+"""First reckoned five minutes after a start; tests/unit/service/test_metrics.py shows them on the page."""
 RATE = 3600.0
 JOULES, GRAMS = 9000.0, 0.5
 ACCOUNTS = {"attributed": 9000.0, "idle": 400.0, "overhead": 2.0, "other_process": 30.0}
@@ -133,7 +135,7 @@ class Feeder:
         return dict(found)
 
     def missing(self) -> list[str]:
-        return sorted(metrics_catalogue.ALL - set(self.page()))
+        return sorted(metrics_catalogue.ALL - LATER - set(self.page()))
 
 
 def nights_before(state, policies) -> None:

@@ -272,7 +272,7 @@ CLOSE = settings(
 
 def deciding(policies, foretold, now):
     grid = GridContext(Foretold(foretold), RegionTable.of(REGIONS), {})
-    return Decider(Settings(), FakeClock(now), policies, grid)
+    return Decider(Settings(careful_slack_s=0.0), FakeClock(now), policies, grid)
 
 
 def asked(workloads, submitted):

@@ -56,7 +56,7 @@ def test_little_slack_or_an_old_forecast_asks_for_the_bound(hour, age_h, why):
 
 
 def test_by_default_and_for_a_service_nothing_does():
-    late = way(10, age_h=1000)
+    late = way(15, age_h=1000)
     service = replace(JOB, workload=replace(NIGHT, kind=WorkloadKind.INFERENCE))
 
     assert needs_care(late, JOB, Care()) is None

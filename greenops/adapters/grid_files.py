@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from greenops.adapters.grid_points import MOST_GRAMS, all_grams, iso
-from greenops.adapters.series_declaration import Declared, Further, read_declaration
+from greenops.adapters.series_declaration import Declared, Further, declaration_in, read_declaration
 from greenops.adapters.series_rows import Key, Series, Stamps, Wanted, covering, read_series, stamps
 from greenops.domain.grid import (
     Basis,
@@ -22,7 +22,7 @@ from greenops.domain.grid import (
     SeriesKind,
     Signal,
 )
-from greenops.errors import AdapterUnsupported, DataMissing, Location, nearest
+from greenops.errors import DataMissing, Location, nearest
 
 FILES: Final = "GREENOPS_GRID_FILES"
 """Environment variable: the declaration."""
@@ -181,11 +181,7 @@ def from_environment(environ: Mapping[str, str] = os.environ) -> GridFiles:
         InvalidFile: The declaration says something that cannot be.
         DataMissing: A file cannot be read, or has a fault; at the start that is said aloud.
     """
-    path = environ.get(FILES, "").strip()
-    if not path:
-        fix = f"set `{FILES}` to the YAML file that declares them"
-        raise AdapterUnsupported("GO0325", "no intensity files are declared", fix=fix)
-    provider = GridFiles(Path(path))
+    provider = GridFiles(declaration_in(environ, FILES, "intensity"))
     provider.zones()
     return provider
 

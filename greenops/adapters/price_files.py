@@ -12,11 +12,11 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from greenops.adapters.grid_points import iso
-from greenops.adapters.series_declaration import Declared, Further, read_declaration
+from greenops.adapters.series_declaration import Declared, Further, declaration_in, read_declaration
 from greenops.adapters.series_rows import Key, Series, Stamps, Wanted, read_series, stamps
 from greenops.domain.grid import GridZone
 from greenops.domain.prices import PerMwh, PriceKind, PriceSeries, as_known, cut
-from greenops.errors import AdapterUnsupported, DataMissing, InvalidFile, Location, nearest
+from greenops.errors import DataMissing, InvalidFile, Location, nearest
 
 FILES: Final = "GREENOPS_PRICE_FILES"
 """Environment variable: the declaration."""
@@ -114,11 +114,7 @@ def from_environment(environ: Mapping[str, str] = os.environ) -> PriceFiles:
         InvalidFile: The declaration says something that cannot be.
         DataMissing: A file cannot be read, or has a fault; at the start that is said aloud.
     """
-    path = environ.get(FILES, "").strip()
-    if not path:
-        fix = f"set `{FILES}` to the YAML file that declares them"
-        raise AdapterUnsupported("GO0325", "no price files are declared", fix=fix)
-    provider = PriceFiles(Path(path))
+    provider = PriceFiles(declaration_in(environ, FILES, "price"))
     provider.zones()
     return provider
 

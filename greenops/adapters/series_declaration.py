@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 import yaml
 
-from greenops.errors import InvalidFile, Location, nearest
+from greenops.errors import AdapterUnsupported, InvalidFile, Location, nearest
 
 LARGEST: Final = 1 << 20
 """Longest declaration that is read [bytes]."""
@@ -69,6 +69,24 @@ class Declared:
     def theirs(self, column: str) -> str:
         """What the file calls one of our columns."""
         return self.columns.get(column, column)
+
+
+def declaration_in(environ: Mapping[str, str], variable: str, what: str) -> Path:
+    """The file that an environment variable names.
+
+    Args:
+        environ: The environment.
+        variable: Its name.
+        what: What the file declares, for a person.
+
+    Raises:
+        AdapterUnsupported: It is not set.
+    """
+    path = environ.get(variable, "").strip()
+    if not path:
+        fix = f"set `{variable}` to the YAML file that declares them"
+        raise AdapterUnsupported("GO0325", f"no {what} files are declared", fix=fix)
+    return Path(path)
 
 
 def read_declaration(

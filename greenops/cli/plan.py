@@ -52,10 +52,10 @@ def run(args: argparse.Namespace) -> int:
     plan_replay.refuse(args, jobs=jobs)
     if jobs:
         _tell_prices(args, "do not count in a plan of jobs")
-        return plan_jobs.run(args, _instant(args.at) if args.at else None)
+        return plan_jobs.run(args, _at(args))
     if not (args.workload or args.all):
         raise _nothing_named()
-    decider, at = _decider(args), _instant(args.at) if args.at else None
+    decider, at = _decider(args), _at(args)
     return _all(decider, at, args.output) if args.all else _one(decider, args, at)
 
 
@@ -75,6 +75,12 @@ def _nothing_named() -> Exception:
 
     fix = "name a workload, or say `--all`, `--jobs FILE` or `--replay`"
     return UsageError("GO0805", "nothing to plan", fix=fix)
+
+
+def _at(args: argparse.Namespace) -> datetime | None:
+    from greenops.cli.instants import instant
+
+    return instant("--at", args.at) if args.at else None
 
 
 def _decider(args: argparse.Namespace) -> Decider:
@@ -144,19 +150,3 @@ def _all(decider: Decider, at: datetime | None, output: str) -> int:
         services = len(known) - len(names)
         print(f"{services} more that serve are routed, not planned", file=sys.stderr)
     return 0
-
-
-def _instant(text: str) -> datetime:
-    from datetime import datetime
-
-    from greenops.errors import UsageError
-
-    try:
-        found = datetime.fromisoformat(text)
-    except ValueError as error:
-        raise UsageError(
-            "GO0805", f"`--at {text}` is no time", fix="2021-10-08T08:00:00Z"
-        ) from error
-    if found.tzinfo is None:
-        raise UsageError("GO0805", f"`--at {text}` has no offset", fix="2021-10-08T08:00:00Z")
-    return found

@@ -151,27 +151,16 @@ def _workers(text: str) -> int:
 
 
 def _period(args: argparse.Namespace) -> tuple[datetime | None, datetime | None]:
-    start, end = _instant("--from", args.since), _instant("--to", args.until)
-    if start is not None and end is not None and start >= end:
-        from greenops.errors import UsageError
-
-        raise UsageError("GO0805", "`--from` is not before `--to`", fix="turn them round")
-    return start, end
-
-
-def _instant(flag: str, text: str | None) -> datetime | None:
-    """A date (its midnight, UTC), or an instant with an offset."""
+    from greenops.cli.instants import instant
     from greenops.errors import UsageError
 
-    if text is None:
-        return None
-    try:
-        found = datetime.fromisoformat(text)
-    except ValueError as error:
-        raise UsageError("GO0805", f"`{flag} {text}` is no time", fix=EXAMPLE) from error
-    if found.tzinfo is None and len(text) > len("2021-10-01"):
-        raise UsageError("GO0805", f"`{flag} {text}` has no offset", fix=f"{flag} {text}Z")
-    return found.replace(tzinfo=found.tzinfo or UTC).astimezone(UTC)
+    start, end = (
+        None if text is None else instant(flag, text, dates=True).astimezone(UTC)
+        for flag, text in (("--from", args.since), ("--to", args.until))
+    )
+    if start is not None and end is not None and start >= end:
+        raise UsageError("GO0805", "`--from` is not before `--to`", fix="turn them round")
+    return start, end
 
 
 def _table(report: FleetReport) -> str:

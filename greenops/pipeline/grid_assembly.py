@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Sequence
 from datetime import timedelta
 
@@ -14,7 +13,7 @@ from greenops.errors import UsageError
 from greenops.pipeline.beside import Run, in_background
 from greenops.pipeline.grid_chain import GridChain, Kinds, refuse_mixed
 from greenops.pipeline.grid_kept import KeptAnswers
-from greenops.pipeline.grid_limits import TokenBucket
+from greenops.pipeline.grid_limits import TokenBucket, at_random
 from greenops.pipeline.grid_source import Source
 from greenops.pipeline.grid_worker import Worker
 from greenops.pipeline.grid_zones import ZoneNames, as_listed
@@ -65,7 +64,7 @@ def chained(
         Source(
             provider=provider,
             kept=KeptAnswers(name, files),
-            worker=Worker(name, clock, TokenBucket(settings.grid_calls_per_minute), _jitter, run),
+            worker=Worker(name, clock, TokenBucket(settings.grid_calls_per_minute), at_random, run),
             clock=clock,
             max_age=timedelta(seconds=settings.forecast_max_age_s),
             check_kind=check,
@@ -84,7 +83,3 @@ def chained(
 def _stated(provider: GridProvider) -> SeriesKind | None:
     """What a provider says of its kind; none where it does not."""
     return provider.kind if isinstance(provider, KindStated) else None
-
-
-def _jitter(longest: float) -> float:
-    return random.uniform(0.0, longest)  # noqa: S311 - it spreads callers, it hides nothing

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
@@ -25,6 +26,11 @@ REGAINED: Final = 0.1
 
 Jitter = Callable[[float], float]
 """A random number from nothing to its argument."""
+
+
+def at_random(longest: float) -> float:
+    """The jitter that callers are spread by."""
+    return random.uniform(0.0, longest)  # noqa: S311 - it spreads callers, it hides nothing
 
 
 def retry_pause_s(attempt: int, jitter: Jitter) -> float:

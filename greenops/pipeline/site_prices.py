@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import random
 import threading
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
@@ -17,7 +16,7 @@ from greenops.errors import DataMissing, GreenOpsError, UsageError
 from greenops.grid.regions import RegionTable
 from greenops.pipeline.beside import Run, in_background
 from greenops.pipeline.grid_answers import iso
-from greenops.pipeline.grid_limits import Patience, TokenBucket
+from greenops.pipeline.grid_limits import Patience, TokenBucket, at_random
 from greenops.pipeline.grid_worker import Question, Worker, waited_s
 from greenops.pipeline.intensity_now import Ways
 from greenops.pipeline.site_settings import Site, rates_of, sites_of
@@ -229,7 +228,7 @@ def load_site_prices(
         return None
     provider = price_provider_of(name)
     bucket = TokenBucket(settings.grid_calls_per_minute)
-    worker = Worker(f"{name} (prices)", clock, bucket, _jitter, run)
+    worker = Worker(f"{name} (prices)", clock, bucket, at_random, run)
     found = SitePrices(provider, sites, usd_per, clock, worker, settings.grid_wait_s)
     refused = found.refused(clock.now())
     if refused is not None:
@@ -274,7 +273,3 @@ def unpriced_wait(priced: Priced, ways: Ways) -> Ways:
         return replace(way, cost_usd=None) if waits else way
 
     return told(ways[0]), tuple(map(told, ways[1]))
-
-
-def _jitter(longest: float) -> float:
-    return random.uniform(0.0, longest)  # noqa: S311 - it spreads callers, it hides nothing

@@ -27,6 +27,7 @@ from greenops.errors import InvalidFile
 from greenops.pipeline.policy_files import text_of
 from greenops.pipeline.policy_tests import run_tests
 from greenops.policy import PolicySet, compile_policies
+from greenops.policy.document import MAX_BYTES
 from greenops.policy.record_tables import Choice, candidate_table, job_table
 from greenops.policy.verdict_columns import verdict_columns
 
@@ -37,6 +38,8 @@ GROWTH = 300.0
 """Most that resident memory may grow [MiB]."""
 SHORT = 2_500
 """Longest document of which there are many in the corpus [characters]."""
+LONGEST_FILE = 4 * MAX_BYTES
+"""Bytes of a damaged file: whoever reads one stops behind `MAX_BYTES`, and changes multiply to 80 MB."""
 SHARD = 10_000
 """Files to one process of the soak: memory is told for each."""
 
@@ -131,6 +134,7 @@ def mutant(texts: Sequence[str], seed: int) -> bytes:
         else:
             text = content.decode(errors="replace")
             content = draw.choice(TEXT_CHANGES)(draw, text).encode(errors="replace")
+        content = content[:LONGEST_FILE]
     return content
 
 

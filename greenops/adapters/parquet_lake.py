@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from greenops.adapters.disk import sync
@@ -119,6 +120,18 @@ class ParquetLake:
         """
         self._write("spans", SPANS, rows, lambda row: row.time.date(), _values, segment)
 
+    def write_span_table(self, table: pa.Table, segment: str | None = None) -> None:
+        """Keep spans that lie in columns as `SPANS` has them; a segment written again replaces itself.
+
+        Raises:
+            Unreachable: The disk is full or gone; nothing half-written is left.
+        """
+        table = table.select(SPANS.names).cast(SPANS)
+        days = pc.floor_temporal(table.column("time"), unit="day")
+        stem = segment or uuid.uuid4().hex
+        for day in pc.unique(days):
+            self._keep("spans", day.as_py().date(), stem, table.filter(pc.equal(days, day)))
+
     def write_accounts(self, rows: Sequence[EnergyAccount], segment: str | None = None) -> None:
         """Keep readings of energy accounts."""
         self._write("accounts", ACCOUNTS, rows, lambda row: row.at.date(), _values, segment)
@@ -153,9 +166,11 @@ class ParquetLake:
             columns = [
                 pa.array([value(row, field.name) for row in group], field.type) for field in schema
             ]
-            path = self._folder / name / f"day={day.isoformat()}" / f"{stem}.parquet"
-            table = pa.Table.from_arrays(columns, schema=schema)
-            _replace(path, partial(pq.write_table, table, compression="zstd"))
+            self._keep(name, day, stem, pa.Table.from_arrays(columns, schema=schema))
+
+    def _keep(self, name: str, day: date, stem: str, table: pa.Table) -> None:
+        path = self._folder / name / f"day={day.isoformat()}" / f"{stem}.parquet"
+        _replace(path, partial(pq.write_table, table, compression="zstd"))
 
     def write_counters(self, shown: Mapping[tuple[str | None, str], float]) -> None:
         """Keep what the counters showed, by workload and name or category of energy [J, g].

@@ -68,6 +68,10 @@ class Settings:
     """Plans on a forecast older than this are weighed by the upper bound of carbon [simulated s]; 0: none are."""
     actor: str = "loop"
     """Who sends the loop's actions."""
+    kubernetes_namespaces: str = ""
+    """Namespaces where suspended Jobs with the label `greenops.dev/workload` are planned, commas between; empty: none."""
+    kubernetes_config: Path | None = None
+    """Kubeconfig for these Jobs; none: the account of the pod."""
     mode: str = "act"
     """`recommend` writes decisions only; `act` sends them to their targets."""
     language_model_calls: str = "elsewhere"
@@ -95,7 +99,10 @@ class Settings:
 
 
 PREFIX = "GREENOPS_"
-PATHS = ("state", "policies", "policies_key", "checkpoint_mirror", "language_models")
+PATHS = (
+    *("state", "policies", "policies_key", "checkpoint_mirror", "language_models"),
+    "kubernetes_config",
+)
 LARGEST_PORT = 65_535
 RANGES: Mapping[str, tuple[int, int]] = {
     "grid_wait_s": (0, 60),

@@ -1,11 +1,14 @@
 """Every target keeps the port's promises."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from greenops.act.keys import scope_of
 from greenops.adapters.envoy import Envoy, bootstrap
+from greenops.adapters.kubernetes_api import Access, KubernetesApi
+from greenops.adapters.kubernetes_jobs import KubernetesJobs
 from greenops.adapters.local_process import LocalProcess
 from greenops.adapters.route_table import RouteTable, route_path
 from greenops.config import Settings
@@ -13,6 +16,7 @@ from greenops.domain.action import Action, Outcome, SetWeights, StartJob
 from greenops.errors import AdapterUnsupported
 from greenops.testing.actuators import FakeActuator, check_actuator
 from greenops.testing.clock import START, FakeClock
+from greenops.testing.kubernetes import FakeKubernetes
 
 WEIGHTS = SetWeights("search", {"de": 80, "se": 20}), SetWeights("search", {"de": 30, "se": 70})
 STARTS = tuple(
@@ -117,3 +121,21 @@ def test_envoy_keeps_the_promises(tmp_path):
     check_actuator(lambda: Envoy(settings, clock), clock, *WEIGHTS)
 
     assert Envoy(settings, clock).observe("search").change == WEIGHTS[0]
+
+
+@pytest.mark.network
+def test_kubernetes_jobs_keeps_the_promises():
+    clock, settings = FakeClock(), Settings(kubernetes_namespaces="batch")
+    with FakeKubernetes() as cluster:
+        cluster.create("report")
+        starts = [replace(each, run_key=cluster.key("report")) for each in STARTS]
+
+        def target():
+            return KubernetesJobs(
+                settings, clock, lambda _config: KubernetesApi(Access(cluster.url))
+            )
+
+        check_actuator(target, clock, *starts)
+
+        assert target().observe(starts[0].run_key).change == starts[0]
+        assert cluster.objects["batch", "report"]["spec"]["suspend"] is True

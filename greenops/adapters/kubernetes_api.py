@@ -178,7 +178,8 @@ class KubernetesApi:
         self._session.trust_env = False
         self._session.verify = str(access.authority) if access.authority else True
         if access.certificate:
-            self._session.cert = tuple(str(each) for each in access.certificate)
+            ours, key = access.certificate
+            self._session.cert = str(ours), str(key)
 
     def get(self, path: str, **params: str) -> Any | None:
         """An object or a list; none where there is none."""
@@ -196,11 +197,21 @@ class KubernetesApi:
     def _call(
         self, method: str, path: str, params: Mapping[str, str], changes: Patch | None = None
     ) -> Any | Refusal:
+        answer = self._asked(method, path, params, changes)
+        try:
+            said: Any = answer.json()
+        except ValueError as error:
+            raise self._silent(f"HTTP {answer.status_code} without JSON") from error
+        return said if answer.ok else self._refused(method, path, answer, said)
+
+    def _asked(
+        self, method: str, path: str, params: Mapping[str, str], changes: Patch | None
+    ) -> requests.Response:
         headers = {"Accept": "application/json", **self._authorization()}
         if changes is not None:
             headers["Content-Type"] = "application/json-patch+json"
         try:
-            answer = self._session.request(
+            return self._session.request(
                 method,
                 self._access.server + path,
                 params=dict(params),
@@ -209,18 +220,12 @@ class KubernetesApi:
                 timeout=TIMEOUT_S,
                 allow_redirects=False,
             )
-            said: Any = answer.json()
-        except requests.JSONDecodeError as error:
-            raise self._silent(f"HTTP {answer.status_code} without JSON") from error
         except requests.exceptions.SSLError as error:
             raise self._silent("its certificate is not accepted; name its authority") from error
         except requests.RequestException as error:
             raise self._silent(type(error).__name__) from error
         except OSError as error:
             raise _no_access(f"a certificate cannot be used: {error}"[:LINE], None) from error
-        if answer.ok:
-            return said
-        return self._refused(method, path, answer, said)
 
     def _authorization(self) -> dict[str, str]:
         token, file = self._access.token, self._access.token_file

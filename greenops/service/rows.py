@@ -31,6 +31,10 @@ from greenops.observe.accounts import HOST_ID
 from greenops.units import Grams, Joules, Usd
 
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+LATEST: Final = 253_402_300_799_000_000
+"""The last second of the year 9999 [us since 1970]."""
+TRACE_BYTES: Final = 16
+SPAN_BYTES: Final = 8
 OUTGOING: Final = (Span.SPAN_KIND_CLIENT, Span.SPAN_KIND_PRODUCER)
 MAPPED: Final = frozenset(
     {
@@ -73,17 +77,29 @@ class Accounts:
 
 
 def span_rows(message: ExportTraceServiceRequest, simulated: Simulated) -> Iterator[SpanRow]:
-    """One row per span.
+    """One row per span that has its ids; without them two could not be told apart.
 
     Args:
         message: What the SDK or a Collector sent.
         simulated: Maps wall time to simulated time, for spans that do not carry theirs.
     """
     for resource_spans in message.resource_spans:
-        resource = _attributes(resource_spans.resource.attributes)
+        resource = attributes_of(resource_spans.resource.attributes)
         for scope_spans in resource_spans.scope_spans:
             for span in scope_spans.spans:
-                yield _span_row(span, resource, simulated)
+                if has_ids(span):
+                    yield _span_row(span, resource, simulated)
+
+
+def has_ids(span: Span) -> bool:
+    """Whether a span says which one it is. Source: OTLP specification, `Span.trace_id` and `.span_id`."""
+    trace, own = span.trace_id, span.span_id
+    return (
+        len(trace) == TRACE_BYTES
+        and len(own) == SPAN_BYTES
+        and trace != bytes(TRACE_BYTES)
+        and own != bytes(SPAN_BYTES)
+    )
 
 
 def account_rows(
@@ -110,7 +126,7 @@ def _points(
     message: ExportMetricsServiceRequest,
 ) -> Iterator[tuple[Mapping[str, Any], Metric, NumberDataPoint]]:
     for resource_metrics in message.resource_metrics:
-        resource = _attributes(resource_metrics.resource.attributes)
+        resource = attributes_of(resource_metrics.resource.attributes)
         for scope_metrics in resource_metrics.scope_metrics:
             for metric in scope_metrics.metrics:
                 if metric.name in ACCOUNTED:
@@ -139,11 +155,11 @@ def _joules_of(point: NumberDataPoint) -> float:
 def _account(
     metric: str, point: NumberDataPoint, resource: Mapping[str, Any], simulated: Simulated
 ) -> EnergyAccount:
-    labels = _attributes(point.attributes)
+    labels = attributes_of(point.attributes)
     service = str(resource.get(names.SERVICE_NAME, "unknown_service"))
 
     def either(name: str) -> str | None:
-        return _text(labels.get(name, resource.get(name)))
+        return text_of(labels.get(name, resource.get(name)))
 
     start = point.start_time_unix_nano
     return EnergyAccount(
@@ -163,16 +179,16 @@ def _account(
 
 def _host(facts: Mapping[str, Any]) -> str | None:
     # Three containers of one machine have three names, and one meter.
-    return _text(facts.get(HOST_ID, facts.get(names.HOST_NAME)))
+    return text_of(facts.get(HOST_ID, facts.get(names.HOST_NAME)))
 
 
 def _span_row(span: Span, resource: Mapping[str, Any], simulated: Simulated) -> SpanRow:
-    own = _attributes(span.attributes)
+    own = attributes_of(span.attributes)
 
     def either(name: str) -> Any:
         return own.get(name, resource.get(name))
 
-    energy = _number(own.get(names.ENERGY_SELF))
+    energy = number_of(own.get(names.ENERGY_SELF))
     low, high = _range(energy, own, resource)
     end = _instant(span.end_time_unix_nano)
     home = resource.get(names.CLOUD_REGION)
@@ -184,23 +200,23 @@ def _span_row(span: Span, resource: Mapping[str, Any], simulated: Simulated) -> 
         span_id=span.span_id.hex(),
         parent_id=span.parent_span_id.hex() or None,
         service=str(resource.get(names.SERVICE_NAME, "unknown_service")),
-        instance=_text(resource.get(names.SERVICE_INSTANCE_ID)),
-        workload=_text(either(names.WORKLOAD)),
+        instance=text_of(resource.get(names.SERVICE_INSTANCE_ID)),
+        workload=text_of(either(names.WORKLOAD)),
         name=span.name,
-        kind=_kind(span.kind),
+        kind=kind_of(span.kind),
         start=_instant(span.start_time_unix_nano),
         end=end,
-        time=_time(own.get(names.TIME)) or simulated(end),
+        time=time_of(own.get(names.TIME)) or simulated(end),
         energy_j=None if energy is None else Joules(energy),
         energy_low_j=low,
         energy_high_j=high,
         carbon_g=_grams(own.get(names.CARBON_SELF)),
         cost_usd=_usd(own.get(names.COST_SELF)),
-        method=_text(either(names.ENERGY_METHOD)) if energy is not None else None,
+        method=text_of(either(names.ENERGY_METHOD)) if energy is not None else None,
         unknown=None if energy is not None else _why(own),
-        region=_text(region),
-        grid_zone=_text(zone),
-        decision_id=_text(either(names.DECISION_ID)),
+        region=text_of(region),
+        grid_zone=text_of(zone),
+        decision_id=text_of(either(names.DECISION_ID)),
         attributes={k: json.dumps(v) for k, v in own.items() if k not in MAPPED},
     )
     return sound(row)
@@ -213,7 +229,7 @@ def _range(
     low, high = _joules(own.get(names.ENERGY_LOW)), _joules(own.get(names.ENERGY_HIGH))
     if energy is None or low is not None or high is not None:
         return low, high
-    doubt = _number(resource.get(names.ENERGY_UNCERTAINTY))
+    doubt = number_of(resource.get(names.ENERGY_UNCERTAINTY))
     method = resource.get(names.ENERGY_METHOD)
     # The resource's uncertainty is that of its method, and of no other.
     if doubt is None or not 0 <= doubt < math.inf or own.get(names.ENERGY_METHOD, method) != method:
@@ -221,7 +237,8 @@ def _range(
     return Joules(max(0.0, energy * (1 - doubt))), Joules(energy * (1 + doubt))
 
 
-def _kind(number: int) -> str:
+def kind_of(number: int) -> str:
+    """Name of a span's kind."""
     # Protobuf lets any number through; a kind of a later version must not cost the span.
     kinds = {value: name for name, value in Span.SpanKind.items()}
     return str(kinds.get(number, "SPAN_KIND_UNSPECIFIED")).removeprefix("SPAN_KIND_")
@@ -231,19 +248,21 @@ def _why(own: Mapping[str, Any]) -> str:
     return str(own.get(names.ENERGY_UNKNOWN, Unknown.NOT_OBSERVED))
 
 
-def _attributes(pairs: Iterable[KeyValue]) -> dict[str, Any]:
-    return {pair.key: _value(pair.value) for pair in pairs}
+def attributes_of(pairs: Iterable[KeyValue]) -> dict[str, Any]:
+    """Attributes as plain values; of a name that comes twice the last."""
+    return {pair.key: value_of(pair.value) for pair in pairs}
 
 
-def _value(value: AnyValue) -> Any:
+def value_of(value: AnyValue) -> Any:
+    """A value as JSON can say it; bytes are hexadecimal digits."""
     kind = value.WhichOneof("value")
     match kind:
         case None:
             return None
         case "array_value":
-            return [_value(each) for each in value.array_value.values]
+            return [value_of(each) for each in value.array_value.values]
         case "kvlist_value":
-            return _attributes(value.kvlist_value.values)
+            return attributes_of(value.kvlist_value.values)
         case "bytes_value":
             return value.bytes_value.hex()
         case _:
@@ -252,10 +271,11 @@ def _value(value: AnyValue) -> Any:
 
 def _instant(nanoseconds: int) -> datetime:
     # Beyond the year 9999 there is no datetime; such a clock is not worth a lost batch.
-    return EPOCH + timedelta(microseconds=min(nanoseconds // 1000, 253_402_300_799_000_000))
+    return EPOCH + timedelta(microseconds=min(nanoseconds // 1000, LATEST))
 
 
-def _time(text: object) -> datetime | None:
+def time_of(text: object) -> datetime | None:
+    """An instant from its ISO 8601 text with an offset; none where it is another."""
     try:
         found = datetime.fromisoformat(str(text)) if text else None
         return found.astimezone(UTC) if found and found.tzinfo else None
@@ -263,26 +283,28 @@ def _time(text: object) -> datetime | None:
         return None
 
 
-def _number(value: object) -> float | None:
+def number_of(value: object) -> float | None:
+    """A number; none where it is none, and of true and false."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     return float(value)
 
 
 def _joules(value: object) -> Joules | None:
-    found = _number(value)
+    found = number_of(value)
     return None if found is None else Joules(found)
 
 
 def _grams(value: object) -> Grams | None:
-    found = _number(value)
+    found = number_of(value)
     return None if found is None else Grams(found)
 
 
 def _usd(value: object) -> Usd | None:
-    found = _number(value)
+    found = number_of(value)
     return None if found is None else Usd(found)
 
 
-def _text(value: object) -> str | None:
+def text_of(value: object) -> str | None:
+    """A value as text; none stays none."""
     return None if value is None else str(value)

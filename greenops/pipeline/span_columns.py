@@ -1,0 +1,202 @@
+"""Spans in columns, as a receiver hands them to the sums and to the lake."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+
+from greenops.adapters.lake_tally import keys_of
+from greenops.adapters.parquet_lake import SPANS
+from greenops.domain.spans import SpanRow
+
+PLAIN: Final = tuple(name for name in SPANS.names if name != "attributes")
+
+
+@dataclass(frozen=True, slots=True)
+class Attributes:
+    """What some spans carry beside the lake's columns, in the order of the spans.
+
+    Attributes:
+        names: Every name that occurs.
+        name: Of each attribute, its place in `names`.
+        span: Of each attribute, the place of its span; never falls.
+        texts: Of each attribute, its value as JSON text.
+        count: Number of spans.
+    """
+
+    names: tuple[str, ...]
+    name: Any
+    span: Any
+    texts: pa.StringArray
+    count: int
+
+    def column(self) -> pa.MapArray:
+        """The lake's column of them."""
+        ends = np.searchsorted(self.span, np.arange(self.count + 1)).astype(np.int32)
+        keys = pa.array(self.names, pa.string()).take(pa.array(self.name))
+        return pa.MapArray.from_arrays(pa.array(ends), keys, self.texts)
+
+    def at(self, name: str) -> Any:
+        """Places of the attributes of one name."""
+        if name not in self.names:
+            return np.empty(0, np.int64)
+        return np.flatnonzero(self.name == self.names.index(name))
+
+    def carriers(self, names: Collection[str]) -> Any:
+        """Places of the spans that carry any of some names, in order, each once."""
+        wanted = np.array([name in names for name in self.names], np.bool_)
+        if not wanted.any():
+            return np.empty(0, np.int64)
+        return np.unique(self.span[wanted[self.name]])
+
+    def where(self, mask: Any) -> Attributes:
+        """Those of some of the spans."""
+        kept = np.flatnonzero(mask[self.span])
+        place = np.cumsum(mask) - 1
+        texts = self.texts.take(pa.array(kept))
+        return Attributes(
+            self.names, self.name[kept], place[self.span[kept]], texts, int(mask.sum())
+        )
+
+    def of(self, spans: Iterable[int]) -> list[dict[str, str]]:
+        """The attributes of each of some spans."""
+        found = []
+        for place in spans:
+            first, end = np.searchsorted(self.span, [place, place + 1]).tolist()
+            words = [self.names[each] for each in self.name[first:end].tolist()]
+            found.append(dict(zip(words, self.texts[first:end].to_pylist(), strict=True)))
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class SpanColumns:
+    """Spans, a row each.
+
+    Attributes:
+        table: Every column of the lake but the attributes; of one chunk.
+        attributes: The attributes.
+    """
+
+    table: pa.Table
+    attributes: Attributes
+
+    def __len__(self) -> int:
+        """Number of spans."""
+        return int(self.table.num_rows)
+
+    @classmethod
+    def of_rows(cls, rows: Sequence[SpanRow]) -> SpanColumns:
+        """The same spans in columns."""
+        table = pa.Table.from_arrays(
+            [pa.array([getattr(row, n) for row in rows], SPANS.field(n).type) for n in PLAIN],
+            schema=pa.schema([SPANS.field(name) for name in PLAIN]),
+        )
+        places: dict[str, int] = {}
+        name = [places.setdefault(key, len(places)) for row in rows for key in row.attributes]
+        counts = [len(row.attributes) for row in rows]
+        texts = [text for row in rows for text in row.attributes.values()]
+        span = np.repeat(np.arange(len(rows)), counts)
+        codes = np.array(name, np.int32)
+        return cls(
+            table,
+            Attributes(tuple(places), codes, span, pa.array(texts, pa.string()), len(rows)),
+        )
+
+    def lake_table(self) -> pa.Table:
+        """The rows as the lake keeps them."""
+        return self.table.append_column(SPANS.field("attributes"), self.attributes.column())
+
+    def where(self, mask: Any) -> SpanColumns:
+        """Some of the spans."""
+        if mask.all():
+            return self
+        kept = self.table.filter(pa.array(mask)).combine_chunks()
+        return SpanColumns(kept, self.attributes.where(mask))
+
+    def rows(self, places: Sequence[int] | None = None) -> list[SpanRow]:
+        """Some spans, or all, as records."""
+        if places is None:
+            places = range(len(self))
+        if not places:
+            return []
+        columns = self.table.take(pa.array(places, pa.int64())).to_pydict()
+        columns["attributes"] = self.attributes.of(places)
+        return [
+            SpanRow(**dict(zip(columns, values, strict=True)))
+            for values in zip(*columns.values(), strict=True)
+        ]
+
+    def keys(self) -> Any:
+        """One number for each span, by its ids."""
+        return keys_of(self.table["trace_id"], self.table["span_id"])
+
+    def above(self, keys: Any) -> Any:
+        """The number of each span's parent; of a root its own."""
+        parents = self.table["parent_id"]
+        return np.where(self.roots(), keys, keys_of(self.table["trace_id"], parents))
+
+    def roots(self) -> Any:
+        """Which have no parent."""
+        return self.absent("parent_id")
+
+    def absent(self, column: str) -> Any:
+        """Where a column has no value."""
+        return self.table[column].chunk(0).is_null().to_numpy(zero_copy_only=False)
+
+    def numbers(self, column: str) -> Any:
+        """A column of numbers; absent ones are NaN."""
+        found = self.table[column].chunk(0)
+        if found.type != pa.float64():
+            found = found.cast(pa.int64())
+        return found.to_numpy(zero_copy_only=False)
+
+    def words(self, column: str) -> tuple[Any, list[str | None]]:
+        """A column of words: the place of each in a list, whose last is none."""
+        found = self.table[column].chunk(0)
+        codes = found.indices.fill_null(len(found.dictionary)).to_numpy(zero_copy_only=False)
+        return codes, [*found.dictionary.to_pylist(), None]
+
+    def is_word(self, column: str, word: str) -> Any:
+        """Which spans have one word in a column."""
+        codes, words = self.words(column)
+        return codes == words.index(word) if word in words else np.zeros(len(self), np.bool_)
+
+
+def joined(parts: Sequence[SpanColumns]) -> SpanColumns:
+    """All spans of some, one after the other."""
+    if len(parts) == 1:
+        return parts[0]
+    table = pa.concat_tables([each.table for each in parts]).unify_dictionaries().combine_chunks()
+    places: dict[str, int] = {}
+    codes, spans, count = [], [], 0
+    for each in (part.attributes for part in parts):
+        places.update((name, len(places)) for name in each.names if name not in places)
+        renamed = np.array([places[name] for name in each.names], np.int32)
+        codes.append(renamed[each.name] if len(renamed) else each.name)
+        spans.append(each.span + count)
+        count += each.count
+    texts = pa.concat_arrays([part.attributes.texts for part in parts])
+    return SpanColumns(
+        table,
+        Attributes(tuple(places), np.concatenate(codes), np.concatenate(spans), texts, count),
+    )
+
+
+def groups_of(*codes: tuple[Any, int]) -> list[Any]:
+    """Places of the rows that are alike in some codes, group by group, in the order of their first rows.
+
+    Args:
+        codes: Per column the code of each row, and how many there are.
+    """
+    whole = np.zeros(len(codes[0][0]), np.int64)
+    for column, size in codes:
+        whole = whole * size + column
+    if not len(whole) or (whole == whole[0]).all():
+        return [np.arange(len(whole))] if len(whole) else []
+    order = np.argsort(whole, kind="stable")
+    edges = np.flatnonzero(np.diff(whole[order])) + 1
+    return sorted(np.split(order, edges), key=lambda places: int(places[0]))

@@ -89,7 +89,7 @@ def run(args: argparse.Namespace, at: datetime | None) -> int:
         raise UsageError("GO0695", f"`{args.jobs}` has no jobs", fix="a row is a job")
     foretold = newest_forecasts(
         grid.provider,
-        [job.zone for job in file.jobs],
+        [each.zone for job in file.jobs for each in (job.home, *job.elsewhere)],
         start,
         min(start, now),
         max_age_s=settings.forecast_max_age_s,
@@ -141,7 +141,8 @@ def _planned(plan: BatchPlan) -> Iterator[str]:
         masses = ["not known" if g is None else grams(g) for g in (job.carbon_g, job.baseline_g)]
         saved = "" if not job.baseline_g else f"{100 * (1 - job.carbon_g / job.baseline_g):.1f} %"
         for number, piece in enumerate(job.pieces):
-            name = (one_line(job.id), job.place) if number == 0 else ("", "")
+            place = f"{job.moved_from} → {job.place}" if job.moved_from else job.place
+            name = (one_line(job.id), place) if number == 0 else ("", "")
             figures = (*masses, saved) if number == 0 else ("", "", "")
             rows.append((*name, *_times(piece), *figures))
     totals = plan.totals

@@ -7,6 +7,21 @@ from datetime import datetime
 
 
 @dataclass(frozen=True, slots=True)
+class Site:
+    """Where a job runs.
+
+    Attributes:
+        place: Region or grid zone, as the file names it.
+        zone: Grid zone that feeds it; none where none is known for the region.
+        pue: Power usage effectiveness of the place; 1 where the file names a grid zone.
+    """
+
+    place: str
+    zone: str | None
+    pue: float
+
+
+@dataclass(frozen=True, slots=True)
 class BatchJob:
     """One job, as its owner names it.
 
@@ -23,6 +38,8 @@ class BatchJob:
         resume_s: Energy drawn each time it goes on after a pause, in seconds of its running.
         least_chunk_s: It runs for at least so long once it runs [s].
         after: Ids of the jobs that must have ended before it starts.
+        elsewhere: Other places that it may run in, as a whole.
+        transfer_gb: Data that are moved where it does [GB].
     """
 
     id: str
@@ -37,6 +54,13 @@ class BatchJob:
     resume_s: int = 0
     least_chunk_s: int = 0
     after: tuple[str, ...] = ()
+    elsewhere: tuple[Site, ...] = ()
+    transfer_gb: float = 0.0
+
+    @property
+    def home(self) -> Site:
+        """Where it runs if nothing is planned."""
+        return Site(self.place, self.zone, self.pue)
 
     @property
     def chunked(self) -> bool:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from greenops.pipeline.batch_draft import Draft, Why
+from greenops.pipeline.batch_moves import plan_moves
 from greenops.plan.chunks import plan_chunks
 from greenops.plan.dependencies import plan_workflow
 from greenops.plan.interruptible import InterruptiblePlanner
@@ -25,9 +26,10 @@ def plan_alone(draft: Draft) -> None:
     """Plan every job of a draft at its best, exactly; none competes with another."""
     linked = {job for pair in draft.links for job in pair}
     alike: dict[tuple[bool, int, int], list[int]] = defaultdict(list)
+    movable = [at for at, job in enumerate(draft.jobs) if job.elsewhere]
     for at, job in enumerate(draft.jobs):
         draft.baseline[at] = draft.run_at_once(at)
-        if at not in linked:
+        if at not in linked and not job.elsewhere:
             least_slots = -(-job.least_chunk_s // draft.step_s)
             alike[job.interruptible, job.resume_s, least_slots].append(at)
     for (pieces, resume_s, least_slots), some in alike.items():
@@ -38,6 +40,7 @@ def plan_alone(draft: Draft) -> None:
             _in_chunks(draft, chosen, resume_s, max(1, least_slots))
         else:
             _in_pieces(draft, chosen)
+    plan_moves(draft, movable)
     chains = _chains(draft.links)
     for chain in chains:
         _chained(draft, chain)

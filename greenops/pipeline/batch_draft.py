@@ -10,9 +10,10 @@ from typing import Final
 
 import numpy as np
 
-from greenops.domain.batch_job import BatchJob
+from greenops.domain.batch_job import BatchJob, Site
 from greenops.pipeline.batch_forecasts import Foretold
 from greenops.plan.slot_table import QUANTA, BatchJobs, Ints
+from greenops.plan.transfer import MOST, moving
 
 S_PER_H: Final = 3600.0
 Pieces = Sequence[tuple[int, int]]
@@ -50,6 +51,7 @@ class Draft:
         why: Why a job is not planned.
         late: When a job that is not planned would end soonest; absent as above.
         held_until: End of the slots that are held for a job under a limit [s].
+        moved: Where a planned job runs away from home.
     """
 
     jobs: Sequence[BatchJob]
@@ -61,6 +63,7 @@ class Draft:
     why: dict[int, Why] = field(default_factory=dict)
     late: dict[int, Pieces] = field(default_factory=dict)
     held_until: dict[int, int] = field(default_factory=dict)
+    moved: dict[int, Site] = field(default_factory=dict)
 
     @classmethod
     def of(cls, jobs: Sequence[BatchJob], foretold: Foretold) -> Draft:
@@ -107,8 +110,36 @@ class Draft:
         found = [(a * self.step_s, b * self.step_s) for a, b in zip(starts, ends, strict=True)]
         return [*found[:-1], (found[-1][0], found[-1][1] - spare)]
 
+    def site(self, job: int) -> Site:
+        """Where a job runs by the plan."""
+        return self.moved.get(job, self.jobs[job].home)
+
+    def planned_g(self, runs: Mapping[int, Pieces]) -> dict[int, float]:
+        """Emissions of runs where they are planned [gCO2e], those of moving data with them; absent: not foretold."""
+        found = self.carbon_g({job: run for job, run in runs.items() if job not in self.moved})
+        for job, run in runs.items():
+            if job in self.moved and (grams := self._away_g(job, run)) is not None:
+                found[job] = grams
+        return found
+
+    def _away_g(self, job: int, run: Pieces) -> float | None:
+        of, site = self.jobs[job], self.moved[job]
+        here, home = (self._mean(zone, run) for zone in (site.zone, of.zone))
+        if here is None or (of.transfer_gb and home is None):
+            return None
+        own = here * of.power_kw * site.pue * of.duration_s / S_PER_H
+        return own + float(moving(of.transfer_gb, here, home or 0.0, MOST))
+
+    def _mean(self, zone: str | None, run: Pieces) -> float | None:
+        """Mean intensity over a run in one piece [gCO2e/kWh]; none where it is not foretold."""
+        ((start, end),) = run
+        row, begin, stop = (np.array([each]) for each in (self.foretold.rows[zone], start, end))
+        if not self.foretold.table.known(row, begin, stop)[0]:
+            return None
+        return float(self.foretold.table.area(row, begin, stop)[0]) / (QUANTA * (end - start))
+
     def carbon_g(self, runs: Mapping[int, Pieces]) -> dict[int, float]:
-        """Emissions of runs by job [gCO2e], those of going on after a pause with them; absent: not foretold."""
+        """Emissions of runs at home by job [gCO2e], those of going on after a pause with them; absent: not foretold."""
         if not runs:
             return {}
         table, at = self.foretold.table, np.array(list(runs))

@@ -16,7 +16,7 @@ def spread_starts(draft: Draft, jitter_s: int) -> None:
     """
     together: dict[tuple[str, int], list[int]] = defaultdict(list)
     for job, pieces in draft.pieces.items():
-        together[draft.jobs[job].place, pieces[0][0]].append(job)
+        together[draft.site(job).place, pieces[0][0]].append(job)
     soonest: dict[int, int] = {}
     for earlier, later in draft.links:
         if later in draft.pieces:
@@ -28,7 +28,7 @@ def spread_starts(draft: Draft, jitter_s: int) -> None:
         if len(some) > 1
         for job in some
     }
-    foretold = draft.carbon_g(moved)
+    foretold = draft.planned_g(moved)
     draft.pieces |= {job: pieces for job, pieces in moved.items() if job in foretold}
 
 

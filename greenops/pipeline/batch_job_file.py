@@ -12,14 +12,14 @@ from typing import Any, Final
 
 import pyarrow as pa
 
-from greenops.domain.batch_job import BatchJob
+from greenops.domain.batch_job import BatchJob, Site
 from greenops.errors import DataMissing, InvalidFile, Location, nearest
 from greenops.grid.regions import RegionTable
 
 CODE: Final = "GO0695"
 COLUMNS: Final = (
     *("id", "region", "zone", "earliest", "deadline", "duration_s", "power_kw", "energy_kwh"),
-    *("interruptible", "resume_s", "least_chunk_s", "after"),
+    *("interruptible", "resume_s", "least_chunk_s", "after", "regions", "transfer_gb"),
 )
 NEEDED: Final = ("id", "deadline", "duration_s")
 ONE_OF: Final = (("region", "zone"), ("power_kw", "energy_kwh"))
@@ -78,19 +78,26 @@ class _Places:
     regions: RegionTable
     zones: Collection[str]
 
-    def of(self, said: Mapping[str, Any]) -> tuple[str, str | None, float]:
-        """Name, grid zone and power usage effectiveness."""
+    def home(self, said: Mapping[str, Any]) -> Site:
+        """Where a row's job runs if nothing is planned."""
         if "zone" in said:
             zone = str(said["zone"]).strip()
             if zone not in self.zones:
                 raise ValueError(f"grid zone `{zone}` is not known{_hint(zone, self.zones)}")
-            return zone, zone, 1.0
-        name = str(said["region"]).strip()
+            return Site(zone, zone, 1.0)
+        return self._region(str(said["region"]).strip())
+
+    def elsewhere(self, said: Mapping[str, Any], home: Site) -> tuple[Site, ...]:
+        """Other regions that a row names."""
+        names = dict.fromkeys(str(said.get("regions", "")).split())
+        return tuple(self._region(name) for name in names if name != home.place)
+
+    def _region(self, name: str) -> Site:
         try:
             region = self.regions[name]
         except DataMissing as error:
             raise ValueError(f"{error.message}; {error.fix}") from error
-        return name, region.zone, region.pue
+        return Site(name, region.zone, region.pue)
 
 
 def _read(path: Path) -> pa.Table:
@@ -153,7 +160,7 @@ def _job(said: Mapping[str, Any], places: _Places, now: datetime) -> BatchJob:
     for pair in ONE_OF:
         if sum(name in said for name in pair) != 1:
             raise ValueError(f"one of `{pair[0]}` and `{pair[1]}` is needed, and not both")
-    place, zone, pue = places.of(said)
+    home = places.home(said)
     duration_s = _number(said, "duration_s", least=0, above=True)
     whole = math.ceil(duration_s)
     if "power_kw" in said:
@@ -162,9 +169,9 @@ def _job(said: Mapping[str, Any], places: _Places, now: datetime) -> BatchJob:
         power = _number(said, "energy_kwh", least=0, above=True) * S_PER_H / whole
     job = BatchJob(
         id=str(said["id"]).strip(),
-        place=place,
-        zone=zone,
-        pue=pue,
+        place=home.place,
+        zone=home.zone,
+        pue=home.pue,
         earliest=max(_instant("earliest", said["earliest"]), now) if "earliest" in said else now,
         deadline=_instant("deadline", said["deadline"]),
         duration_s=whole,
@@ -173,6 +180,8 @@ def _job(said: Mapping[str, Any], places: _Places, now: datetime) -> BatchJob:
         resume_s=math.ceil(_number(said, "resume_s", least=0)),
         least_chunk_s=math.ceil(_number(said, "least_chunk_s", least=0)),
         after=tuple(dict.fromkeys(str(said.get("after", "")).split())),
+        elsewhere=places.elsewhere(said, home),
+        transfer_gb=_number(said, "transfer_gb", least=0),
     )
     if not job.interruptible and (job.resume_s or job.least_chunk_s):
         raise ValueError("`resume_s` and `least_chunk_s` are of a job that is `interruptible`")

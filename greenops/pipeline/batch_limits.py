@@ -66,6 +66,7 @@ def shared_places(jobs: Sequence[BatchJob], limits: Limits, slot_s: int) -> list
         UsageError: Nothing plans such jobs together.
     """
     _no_chains_in_pieces(jobs)
+    _move_whole_and_alone(jobs)
     if not limits:
         return []
     # A region and a grid zone of one name are two places.
@@ -75,6 +76,8 @@ def shared_places(jobs: Sequence[BatchJob], limits: Limits, slot_s: int) -> list
             raise _not_covered(f"`{job.id}` waits for other jobs (`after`)")
         if job.chunked:
             raise _not_covered(f"stopping `{job.id}` has a price (`resume_s`, `least_chunk_s`)")
+        if job.elsewhere:
+            raise _not_covered(f"`{job.id}` may run in other regions (`regions`)")
         by_place[job.place, job.zone or "", job.pue].append(at)
     return [_shared(key[0], some, jobs, limits, slot_s) for key, some in sorted(by_place.items())]
 
@@ -109,6 +112,18 @@ def _no_chains_in_pieces(jobs: Sequence[BatchJob]) -> None:
                 "GO0696",
                 f"`{job.id}` runs in pieces and is one of jobs that wait for each other; those run in one piece",
                 fix="leave `interruptible` out of it, or plan it without `after`",
+            )
+
+
+def _move_whole_and_alone(jobs: Sequence[BatchJob]) -> None:
+    linked = {each for job in jobs for each in job.after} | {job.id for job in jobs if job.after}
+    for job in jobs:
+        if job.elsewhere and (job.interruptible or job.id in linked):
+            what = "runs in pieces" if job.interruptible else "waits for others, or they for it"
+            raise UsageError(
+                "GO0696",
+                f"`{job.id}` {what} and may run in other regions; a job moves in one piece, by itself",
+                fix="leave its `regions` empty, or plan it without `interruptible` and `after`",
             )
 
 

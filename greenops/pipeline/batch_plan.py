@@ -33,9 +33,11 @@ class PlannedJob:
     """A job with its times.
 
     Attributes:
-        id, place: As the file names them.
+        id: As the file names it.
+        place: Where it runs, as the file names that.
+        moved_from: Its home where it runs elsewhere; none: it runs at home.
         pieces: When it runs, in order.
-        carbon_g: Emissions by the forecast [gCO2e].
+        carbon_g: Emissions by the forecast, those of moving its data with them [gCO2e].
         baseline_start: Start if it ran at once, under the same limit; none: not within a week after the forecasts.
         baseline_g: Emissions of that [gCO2e]; none where they are not foretold.
         saving_g: Baseline less plan [gCO2e]; none likewise.
@@ -48,6 +50,7 @@ class PlannedJob:
     baseline_start: datetime | None
     baseline_g: float | None
     saving_g: float | None
+    moved_from: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +169,7 @@ def plan_batch(
 
 
 def _planned(draft: Draft) -> Iterator[PlannedJob]:
-    carbon, baseline = draft.carbon_g(draft.pieces), draft.carbon_g(draft.baseline)
+    carbon, baseline = draft.planned_g(draft.pieces), draft.carbon_g(draft.baseline)
     for job in sorted(draft.pieces):
         of, before = draft.jobs[job], baseline.get(job)
         at_once = draft.baseline.get(job)
@@ -174,12 +177,13 @@ def _planned(draft: Draft) -> Iterator[PlannedJob]:
         grams = carbon[job]
         yield PlannedJob(
             id=of.id,
-            place=of.place,
+            place=draft.site(job).place,
             pieces=_told(draft, draft.pieces[job]),
             carbon_g=grams,
             baseline_start=None if at_once is None else draft.foretold.instant(at_once[0][0]),
             baseline_g=before,
             saving_g=None if before is None else before - grams,
+            moved_from=of.place if job in draft.moved else None,
         )
 
 

@@ -10,7 +10,7 @@ import pyarrow.parquet
 import pytest
 
 from greenops.adapters.shipped_grid import shipped_regions
-from greenops.domain.batch_job import BatchJob
+from greenops.domain.batch_job import BatchJob, Site
 from greenops.errors import InvalidFile
 from greenops.grid.regions import RegionTable
 from greenops.pipeline.batch_job_file import read_jobs
@@ -44,6 +44,22 @@ def test_a_row_that_says_all_is_read_whole(tmp_path):
     assert job.earliest == NOW + timedelta(hours=2)
     assert (job.duration_s, job.power_kw) == (1800, 6.0)
     assert (job.interruptible, job.resume_s, job.least_chunk_s) == (True, 30, 600)
+
+
+def test_other_regions_and_the_data_that_move_are_read_with_it(tmp_path):
+    head = f"{HEAD},regions,transfer_gb".replace("zone", "region")
+    row = f"{ROW},eu-north-1 eu-central-1 eu-north-1,2.5".replace("DE", "eu-central-1")
+
+    (job,) = read(tmp_path, f"{head}\n{row}\n").jobs
+
+    north = REGIONS["eu-north-1"]
+    assert job.elsewhere == (Site(north.id, north.zone, north.pue),)
+    assert job.transfer_gb == 2.5
+
+
+def test_a_strange_other_region_names_the_nearest(tmp_path):
+    with pytest.raises(InvalidFile, match=r"row 1: .*`eu-nort-1`.*`eu-north-1`"):
+        read(tmp_path, f"{HEAD},regions\n{ROW},eu-nort-1\n")
 
 
 def test_an_earliest_start_that_has_passed_is_now(tmp_path):

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from greenops.domain.batch_job import Site
 from greenops.errors import DataMissing, UsageError
 from greenops.pipeline.batch_draft import Why
 from greenops.pipeline.batch_forecasts import newest_forecasts
@@ -540,3 +541,82 @@ class Told:
 
     def forecast(self, zone, at):
         return self._forecast
+
+
+MOVED_KWH = 0.06 / 2
+"""Energy of moving a gigabyte that is drawn in each of the two grids [kWh]."""
+
+
+@pytest.mark.feature("B10")
+@given(st.data())
+@settings(max_examples=80, deadline=None, derandomize=True)
+def test_a_job_that_may_move_runs_where_and_when_it_emits_least_its_data_included(data):
+    series = {zone: data.draw(VALUES, label=zone) for zone in "ABC"}
+    gb, kw, hours = data.draw(st.sampled_from([0.0, 1.0, 30.0])), 2.0, data.draw(st.integers(1, 3))
+    pue = {"A": 1.0, "B": 1.1, "C": 1.5}
+    away = tuple(Site(zone, zone, pue[zone]) for zone in "BC")
+    one = windows(data, 0, power_kw=kw)
+    one = replace(one, duration_s=hours * HOUR, elsewhere=away, transfer_gb=gb)
+
+    plan = plan_batch([one], foretold(**series), START, NO_LIMIT)
+
+    def emitted(zone, run):
+        own = kw * pue[zone] * sum(series[zone][h] for h in run)
+        if zone == "A" or not gb:
+            return own
+        if any(series["A"][h] is None for h in run):
+            return None
+        return own + gb * MOVED_KWH * sum(series[zone][h] + series["A"][h] for h in run) / hours
+
+    every = [emitted(zone, run) for zone in "ABC" for run in ways(one, series[zone])]
+    found = [grams for grams in every if grams is not None]
+    assert len(plan.jobs) == bool(found)
+    if found:
+        keeps_its_word(plan, [one])
+        told = plan.jobs[0]
+        assert told.carbon_g == pytest.approx(min(found), abs=1e-5)
+        assert told.moved_from == (None if told.place == "A" else "A")
+
+
+@pytest.mark.feature("B10")
+def test_a_hundred_gigabytes_for_each_kwh_keep_a_job_at_home():
+    one = job("heavy", 6 * HOUR, elsewhere=(Site("B", "B", 1.0),), transfer_gb=100.0)
+    light = replace(one, id="light", transfer_gb=0.1)
+
+    plan = plan_batch([one, light], foretold(A=[9.0] * 6, B=[1.0] * 6), START, NO_LIMIT)
+
+    assert [(each.place, each.moved_from) for each in plan.jobs] == [("A", None), ("B", "A")]
+    assert plan.jobs[1].carbon_g == pytest.approx(1.0 + 0.1 * MOVED_KWH * 10)
+    assert plan.jobs[1].baseline_g == pytest.approx(9.0)
+
+
+@pytest.mark.parametrize(
+    ("more", "limits", "why"),
+    [
+        ({"interruptible": True}, NO_LIMIT, "runs in pieces"),
+        ({"after": ("first",)}, NO_LIMIT, "waits for others"),
+        ({}, Limits(2), "other regions"),
+    ],
+)
+def test_what_moves_is_whole_alone_and_under_no_limit(more, limits, why):
+    jobs = [job("first", 6 * HOUR), job("j", 6 * HOUR, elsewhere=(Site("B", "B", 1.0),), **more)]
+
+    with pytest.raises(UsageError, match=why):
+        plan_batch(jobs, foretold(A=[1.0] * 6, B=[1.0] * 6), START, limits)
+
+
+def test_jobs_that_move_to_one_place_are_spread_there():
+    jobs = [
+        job(f"j{n}", 3 * HOUR, 600, elsewhere=(Site("B", "B", 1.0),), transfer_gb=0.1)
+        for n in range(4)
+    ]
+
+    plan = plan_batch(
+        jobs, foretold(A=[9.0] * 3, B=[5.0, 1.0, 5.0]), START, NO_LIMIT, jitter_s=3000
+    )
+
+    assert {each.place for each in plan.jobs} == {"B"}
+    starts = {seconds_of(each)[0][0] for each in plan.jobs}
+    assert len(starts) == 4
+    assert all(HOUR <= start < 2 * HOUR for start in starts)
+    assert all(each.carbon_g == pytest.approx(1 / 6 + 0.1 * MOVED_KWH * 10) for each in plan.jobs)

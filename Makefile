@@ -8,7 +8,7 @@ WORKERS ?= 2
 COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes \
   --no-emit-index-url --no-header --upgrade
 
-.PHONY: demo test check bench soak peers locks format clean
+.PHONY: demo test check bench soak peers peers-kubernetes locks format clean
 # What `make demo` prints is the demo's; the first run of it sets up as silently as the next.
 .SILENT: $(VENV)/.uv $(VENV)/.demo
 
@@ -37,6 +37,9 @@ soak: $(VENV)/.dev  ## the loop under load for ten minutes, then a million damag
 
 peers: $(VENV)/.dev  ## real peers that a package index cannot give: Debian's Chromium
 	command -v chromium >/dev/null || { apt-get update -q && apt-get install -yq --no-install-recommends chromium; }
+
+peers-kubernetes:  ## a real kube-apiserver and its etcd from their Go modules: a quarter of an hour, once
+	tests/peer/kubernetes/build.sh
 
 format: $(VENV)/.dev
 	$(BIN)/ruff format .

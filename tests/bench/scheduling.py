@@ -10,7 +10,6 @@ is not told, and not asked for.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import sys
 from pathlib import Path
@@ -18,6 +17,7 @@ from pathlib import Path
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
+from tests.bench.common.figures import Figure, told
 from tests.bench.scheduling_parts import (
     anchors,
     engines,
@@ -27,7 +27,6 @@ from tests.bench.scheduling_parts import (
     scaling,
     speed,
 )
-from tests.bench.scheduling_parts.data import Figure
 from tests.conftest import REFERENCE
 
 PARTS = {
@@ -57,25 +56,6 @@ def main() -> int:
         notes |= beside
     told(figures, notes, as_json=asked.json)
     return 0 if all(each.holds(each.must) for each in figures) else 1
-
-
-def told(figures, notes, *, as_json):
-    if as_json:
-        whole = {each.key: None if each.value is None else float(each.value) for each in figures}
-        bounds = {each.key: {"must": each.must, "aim": each.aim} for each in figures}
-        print(json.dumps({**whole, **notes, "bounds": bounds}))
-        return
-    for each in figures:
-        sign = "<=" if each.at_most else ">="
-        value = "not measured" if each.value is None else f"{each.value:,.7g}"
-        words = ("ok" if each.holds(each.must) else "FAILS", "aim met" * each.holds(each.aim))
-        print(
-            f"{each.key:<28}{value:>14}  must {sign} {each.must:,g}  aim {sign} {each.aim:,g}",
-            *words,
-            each.note,
-        )
-    for name, value in notes.items():
-        print(f"  {name}: {value:,.5g}" if isinstance(value, float) else f"  {name}: {value}")
 
 
 if __name__ == "__main__":

@@ -4,33 +4,18 @@ from __future__ import annotations
 
 import gzip
 import json
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 
+from tests.bench.common.figures import Figure
 from tests.conftest import REFERENCE
+
+__all__ = ["Figure"]
 
 HOUR = 3600
 GRIDS = ("BPAT", "CISO", "DE", "ERCO", "ES", "FPL", "ISNE", "NL", "NYISO", "PJM", "PL", "SE")
-
-
-@dataclass(frozen=True)
-class Figure:
-    """One number with what it must and should be; none: it was not measured, which fails."""
-
-    key: str
-    value: float | None
-    must: float
-    aim: float
-    at_most: bool = False
-    note: str = ""
-
-    def holds(self, bound):
-        if self.value is None:
-            return False
-        return bool(self.value <= bound if self.at_most else self.value >= bound)
 
 
 def lines(path):

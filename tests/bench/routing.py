@@ -14,9 +14,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
+from tests.bench.common.figures import Figure, told
 from tests.bench.routing_parts import published, speed, traffic
-from tests.bench.scheduling import told
-from tests.bench.scheduling_parts.data import Figure
 from tests.conftest import REFERENCE
 
 PARTS = {"published": published, "traffic": traffic, "speed": speed}

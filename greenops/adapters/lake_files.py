@@ -1,15 +1,21 @@
-"""Which file of a lake's day holds which rows, while small files are packed into one.
+"""Which file of a lake's day holds which rows, while small files are packed into larger ones.
 
 A packed file `0-packed-N.parquet` lists in its footer, under `greenops.sources`, the small files it was made
-of and how many rows each gave, in order. Law: a row is read from the small file while that lies beside
-the packed one, else from the packed one of the highest number. So each row counts once at any moment of
+of and how many rows each gave. Law: the rows of a small file are read from it while it lies beside the packed
+ones, else from the packed one of the highest number that lists it. So each row counts once at any moment of
 packing, after a death at any moment, and where a small file is written again.
+
+A packed file of form 2 (`0-packed-N.v2.parquet`, `lake_compact`) holds its rows in another order, each with the
+name of its small file; those of form 1 hold them in the order of the list.
 """
 
 from __future__ import annotations
 
+import base64
 import json
 import os
+import re
+import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
@@ -21,16 +27,21 @@ import pyarrow.parquet as pq
 
 PACK: Final = "0-packed-"
 """How a packed file's name begins; it sorts before the names of segments, decisions and imports."""
+NAME: Final = re.compile(r"0-packed-([0-9]+)(?:-[0-9a-f]{16})?(?:\.v([0-9]+))?\.parquet")
 SOURCES: Final = b"greenops.sources"
+ZIPPED: Final = b"greenops.sources.z"
+"""The same, deflated and in base 85: names of a day's tens of thousands of segments are alike."""
+VERSION: Final = b"greenops.schema"
+"""Form of a packed file, in its footer; form 1 where it tells none."""
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """Rows that lie together in a file.
+    """Rows of one small file.
 
     Attributes:
         name: The small file they came from, or the file itself.
-        first: Place of the first of them.
+        first: Place of the first of them, where they lie together.
         rows: How many; none: all that follow.
     """
 
@@ -50,19 +61,26 @@ class Part:
 
     Attributes:
         source: The open file, which can be read though its name be gone; its path where it cannot be opened.
+        left_out: Small files whose rows in it do not count.
     """
 
     path: Path
     source: Any
     runs: tuple[Run, ...]
+    left_out: frozenset[str] = frozenset()
 
     @property
     def packed(self) -> bool:
         """Whether several small files went into it."""
         return is_pack(self.path.name)
 
+    @property
+    def form(self) -> int:
+        """Version of its form."""
+        return form_of(self.path.name)
+
     def pieces(self, file: pq.ParquetFile) -> Iterator[tuple[int, int, int]]:
-        """Row group, first row in it and number of rows, of all rows that count, in order."""
+        """Row group, first row in it and number of rows, of all rows that count, in order; of form 1."""
         ends = _joined(self.runs)
         begin = 0
         for group in range(file.num_row_groups):
@@ -75,56 +93,97 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True)
+class Pack:
+    """A packed file and what it holds."""
+
+    path: Path
+    runs: tuple[Run, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Day:
     """Files of a day of one table at one moment.
 
     Attributes:
-        pack: The packed file that counts; none: nothing is packed.
-        runs: What it holds.
+        packs: Packed files, the lowest number first.
         loose: Names of the other files, sorted.
-        stale: Packed files of lower numbers; the newest holds all that they do.
     """
 
     folder: Path
-    pack: Path | None
-    runs: tuple[Run, ...]
-    loose: tuple[str, ...]
-    stale: tuple[Path, ...] = ()
+    packs: tuple[Pack, ...] = ()
+    loose: tuple[str, ...] = ()
 
-    def wanted(self, done: AbstractSet[str] = frozenset()) -> list[tuple[Path, tuple[Run, ...]]]:
+    @property
+    def stale(self) -> list[Pack]:
+        """Packed files of which those of higher numbers hold everything."""
+        found: list[Pack] = []
+        higher: set[str] = set()
+        for pack in reversed(self.packs):
+            names = {run.name for run in pack.runs}
+            if higher and names <= higher:
+                found.append(pack)
+            higher |= names
+        return found
+
+    def wanted(self, done: AbstractSet[str] = frozenset()) -> list[tuple[Path, Counting]]:
         """Files in the order of reading, and what counts in each; without what was done."""
-        found: list[tuple[Path, tuple[Run, ...]]] = []
-        if self.pack is not None:
-            beside = done | set(self.loose)
-            found.append((self.pack, tuple(run for run in self.runs if run.name not in beside)))
-        found += [(self.folder / name, (Run(name),)) for name in self.loose if name not in done]
-        return [(path, runs) for path, runs in found if runs]
+        taken = done | set(self.loose)
+        found: list[tuple[Path, Counting]] = []
+        for pack in reversed(self.packs):
+            runs = tuple(run for run in pack.runs if run.name not in taken)
+            left_out = frozenset(run.name for run in pack.runs if run.name in taken)
+            found.append((pack.path, Counting(runs, left_out)))
+            taken = taken | {run.name for run in runs}
+        found.reverse()
+        found += [
+            (self.folder / name, Counting((Run(name),))) for name in self.loose if name not in done
+        ]
+        return [(path, counting) for path, counting in found if counting.runs]
+
+
+@dataclass(frozen=True, slots=True)
+class Counting:
+    """Which rows of a file count, and which of its small files do not."""
+
+    runs: tuple[Run, ...]
+    left_out: frozenset[str] = frozenset()
 
 
 def is_pack(name: str) -> bool:
     """Whether it is the name of a packed file."""
-    return name.startswith(PACK) and name[len(PACK) :].removesuffix(".parquet").isdigit()
+    return NAME.fullmatch(name) is not None
 
 
 def number_of(path: Path) -> int:
     """Number of a packed file: the highest counts."""
-    return int(path.stem[len(PACK) :])
+    found = NAME.fullmatch(path.name)
+    return int(found[1]) if found else 0
+
+
+def form_of(name: str) -> int:
+    """Version of the form of a file; small files have the first."""
+    found = NAME.fullmatch(name)
+    return int(found[2] or 1) if found else 1
+
+
+def pack_name(number: int, form: int) -> str:
+    """Name of a packed file."""
+    return f"{PACK}{number}.parquet" if form == 1 else f"{PACK}{number}.v{form}.parquet"
 
 
 def day_of(folder: Path) -> Day:
     """The files of a folder as they lie together at one moment, though one packs them meanwhile."""
     while True:
         names = _names(folder)
-        packs = sorted((folder / name for name in names if is_pack(name)), key=number_of)
+        paths = sorted((folder / name for name in names if is_pack(name)), key=number_of)
         try:
-            runs = runs_of(packs[-1]) if packs else ()
+            packs = tuple(Pack(each, runs_of(each)) for each in paths)
         except FileNotFoundError:
             continue
         # A listing may miss both a packed file that came and the small ones that then went. A
         # packed file comes before they go, so a second listing shows it.
         if all(name in names for name in _names(folder) if is_pack(name)):
-            loose = tuple(sorted(name for name in names if not is_pack(name)))
-            return Day(folder, packs[-1] if packs else None, runs, loose, tuple(packs[:-1]))
+            return Day(folder, packs, tuple(sorted(name for name in names if not is_pack(name))))
 
 
 def parts(folder: Path, opener: Callable[[str], Any]) -> Iterator[Part]:
@@ -139,7 +198,7 @@ def parts(folder: Path, opener: Callable[[str], Any]) -> Iterator[Part]:
     done: set[str] = set()
     missing: Path | None = None
     while True:
-        for path, runs in day_of(folder).wanted(done):
+        for path, counting in day_of(folder).wanted(done):
             source: Any = str(path)
             try:
                 source = opener(source)
@@ -150,8 +209,8 @@ def parts(folder: Path, opener: Callable[[str], Any]) -> Iterator[Part]:
             except (OSError, pa.ArrowException):
                 # Whoever reads it meets the same error and says which file it is.
                 pass
-            done.update(run.name for run in runs)
-            yield Part(path, source, runs)
+            done.update(run.name for run in counting.runs)
+            yield Part(path, source, counting.runs, counting.left_out)
         else:
             return
 
@@ -163,12 +222,23 @@ def runs_of(pack: Path) -> tuple[Run, ...]:
         FileNotFoundError: It is gone.
     """
     try:
-        listed = json.loads(pq.read_metadata(pack).metadata[SOURCES])
+        return runs_in(pq.read_metadata(pack))
     except FileNotFoundError:
         raise
-    except (OSError, ValueError, KeyError, TypeError, pa.ArrowException):
+    except (OSError, ValueError, KeyError, TypeError, zlib.error, pa.ArrowException):
         # Whoever reads its rows finds out what is wrong with it and says so.
         return (Run(pack.name),)
+
+
+def runs_in(footer: pq.FileMetaData) -> tuple[Run, ...]:
+    """What a packed file's footer says that it holds.
+
+    Raises:
+        ValueError, KeyError, TypeError, zlib.error: It says nothing that can be read.
+    """
+    told = footer.metadata or {}
+    zipped = told.get(ZIPPED)
+    listed = json.loads(zlib.decompress(base64.b85decode(zipped)) if zipped else told[SOURCES])
     found: list[Run] = []
     first = 0
     for name, rows in listed:
@@ -177,9 +247,12 @@ def runs_of(pack: Path) -> tuple[Run, ...]:
     return tuple(found)
 
 
-def sources_text(sources: Sequence[tuple[str, int]]) -> Mapping[bytes, bytes]:
+def sources_text(
+    sources: Sequence[tuple[str, int]], *, zipped: bool = False
+) -> Mapping[bytes, bytes]:
     """What a footer says of the small files that it holds, by name and number of rows."""
-    return {SOURCES: json.dumps(sources, separators=(",", ":")).encode()}
+    text = json.dumps(sources, separators=(",", ":")).encode()
+    return {ZIPPED: base64.b85encode(zlib.compress(text, 9))} if zipped else {SOURCES: text}
 
 
 def _joined(runs: Sequence[Run]) -> list[tuple[int, int | None]]:

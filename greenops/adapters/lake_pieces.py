@@ -107,18 +107,25 @@ class _Pack:
 def _located(piece: Piece, packs: dict[Path, _Pack]) -> list[Piece]:
     if piece.source is not None or piece.path.exists():
         return [piece]
-    folder = piece.path.parent
-    if folder not in packs and (day := day_of(folder)).pack is not None:
-        source = mapped(str(day.pack))
-        runs = {each.name: each for each in day.runs}
-        packs[folder] = _Pack(day.pack, source, pq.ParquetFile(source), runs)
-    pack = packs.get(folder)
-    if pack is None or piece.path.name not in pack.runs:
+    pack = packs.get(piece.path) or _pack_with(piece.path)
+    if pack is None:
         with sound(piece.path):
             raise OSError("it is gone")
+    # Small files that lie together mostly went into one.
+    packs |= {piece.path.with_name(name): pack for name in pack.runs}
     first = pack.runs[piece.path.name].first + piece.begin + piece.start
     wanted = Part(pack.path, pack.source, (Run(piece.path.name, first, piece.length),))
     return pieces_of(wanted, pack.file)
+
+
+def _pack_with(small: Path) -> _Pack | None:
+    """The packed file that holds a small one now."""
+    for each in reversed(day_of(small.parent).packs):
+        runs = {run.name: run for run in each.runs}
+        if small.name in runs:
+            source = mapped(str(each.path))
+            return _Pack(each.path, source, pq.ParquetFile(source), runs)
+    return None
 
 
 @contextmanager

@@ -13,11 +13,12 @@ from typing import Any, Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from greenops.adapters.lake_files import parts
+from greenops.adapters.lake_read import ATTRIBUTE, span_tables
 from greenops.domain.measured_run import MeasuredRun
 from greenops.domain.spans import credible
+from greenops.errors import DataMissing
 from greenops.units import Joules, Seconds
 
 log = logging.getLogger("greenops.lake")
@@ -26,6 +27,8 @@ RUN_KEY: Final = "cicd.pipeline.run.id"
 RESULT: Final = "cicd.pipeline.result"
 ERROR: Final = "error.type"
 SUCCESS: Final = "success"
+TOLD: Final = {ATTRIBUTE + key: key for key in (RUN_KEY, RESULT, ERROR)}
+"""Attributes that are read, by the name of their column."""
 
 
 @dataclass(slots=True)
@@ -48,9 +51,9 @@ def measured_runs(state: Path, workload: str, since: date) -> list[MeasuredRun]:
     runs: dict[str, _Run] = {}
     spans = state / "lake" / "v1" / "spans"
     days = [e for e in sorted(spans.glob("day=*")) if e.name >= f"day={since.isoformat()}"]
-    for table in _tables(days, ("trace_id", "workload", "start", "end", "attributes")):
+    for table in _tables(days, ("trace_id", "workload", "start", "end", *TOLD)):
         for span in _own(table, workload):
-            told = dict(span["attributes"])
+            told = {key: span[name] for name, key in TOLD.items() if span[name] is not None}
             key = _text(told[RUN_KEY])
             if key:
                 runs.setdefault(key, _Run(span["start"], span["end"])).add(span, told)
@@ -81,7 +84,7 @@ def _measured(
 
 def _own(table: pa.Table, workload: str) -> Iterator[dict[str, Any]]:
     """Spans of the workload that tell their run."""
-    keyed = pc.is_valid(pc.map_lookup(table.column("attributes"), RUN_KEY, "first"))
+    keyed = table.column(ATTRIBUTE + RUN_KEY).is_valid()
     mine = pc.equal(table.column("workload").cast(pa.string()), workload)
     yield from table.filter(pc.and_(keyed, mine)).to_pylist()
 
@@ -89,11 +92,9 @@ def _own(table: pa.Table, workload: str) -> Iterator[dict[str, Any]]:
 def _tables(days: Sequence[Path], columns: Sequence[str]) -> Iterator[pa.Table]:
     for part in (part for day in days for part in parts(day, pa.OSFile)):
         try:
-            file = pq.ParquetFile(part.source)
-            for group, start, rows in part.pieces(file):
-                yield file.read_row_group(group, columns=list(columns)).slice(start, rows)
-        except (OSError, KeyError, pa.ArrowException) as error:
-            log.warning("GO0412 %s: this lake file is damaged: %s", part.path, error)
+            yield from span_tables(part, columns)
+        except DataMissing as error:
+            log.warning("%s", error)
 
 
 def _text(value: str | None) -> str | None:

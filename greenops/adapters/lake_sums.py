@@ -14,10 +14,10 @@ from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from greenops.adapters.lake_files import Part, Run, is_pack, parts
-from greenops.adapters.lake_pieces import pieces_of, rows_of, sound
+from greenops.adapters.lake_pieces import sound
+from greenops.adapters.lake_read import span_tables
 from greenops.adapters.lake_tally import MEASURES, NEVER, Cell, Columns, Key, Seen, add_all
 from greenops.domain.usage import Known, Usage, Used, Window
 from greenops.errors import DataMissing
@@ -215,10 +215,7 @@ class LakeSums:
         for part in found:
             sources.update(run.name for run in part.runs)
             try:
-                with sound(part.path):
-                    file = pq.ParquetFile(part.source)
-                for piece in pieces_of(part, file):
-                    table = rows_of(file, piece, ASKED.names)
+                for table in span_tables(part, ASKED.names):
                     with sound(part.path):
                         yield from _pieces(table if table.schema == ASKED else table.cast(ASKED))
             except DataMissing as error:

@@ -19,12 +19,15 @@ import pyarrow.parquet as pq
 
 from greenops.adapters.disk import sync
 from greenops.adapters.lake_files import STAGES, Part, parts
+from greenops.adapters.lake_pieces import sound
+from greenops.adapters.lake_read import span_tables
 from greenops.domain.budget import stages_among
 from greenops.domain.console import DecisionRecord
 from greenops.domain.decision import Candidate
 from greenops.domain.record import canonical
-from greenops.domain.spans import EnergyAccount, SpanRow, credible, sound
-from greenops.errors import DataMissing, Location, Unreachable
+from greenops.domain.spans import EnergyAccount, SpanRow, credible
+from greenops.domain.spans import sound as credible_alone
+from greenops.errors import DataMissing, Unreachable
 
 INSTANT: Final = pa.timestamp("us", "UTC")
 WORD: Final = pa.dictionary(pa.int32(), pa.string())
@@ -215,7 +218,7 @@ class ParquetLake:
         seen: set[tuple[str, str]] = set()
         for row in self._rows("spans", SPANS, skip_damaged=skip_damaged, since=since):
             row["attributes"] = dict(row["attributes"] or ())
-            span = sound(SpanRow(**row))
+            span = credible_alone(SpanRow(**row))
             if (span.trace_id, span.span_id) not in seen:
                 seen.add((span.trace_id, span.span_id))
                 yield span
@@ -316,18 +319,20 @@ def _replace(path: Path, write: Callable[[Path], object]) -> None:
 
 
 def _read(part: Part, schema: pa.Schema) -> Iterator[pa.Table]:
-    try:
+    tables = span_tables(part, SPANS.names) if schema is SPANS else _stored(part)
+    for table in tables:
+        with sound(part.path):
+            found = _as_kept(table, schema)
+        yield found
+
+
+def _stored(part: Part) -> Iterator[pa.Table]:
+    with sound(part.path):
         file = pq.ParquetFile(part.source)
-        for group, start, rows in part.pieces(file):
-            yield _as_kept(file.read_row_group(group).slice(start, rows), schema)
-    except (OSError, KeyError, pa.ArrowException) as error:
-        first = (str(error).splitlines() or [type(error).__name__])[0]
-        raise DataMissing(
-            "GO0412",
-            f"this lake file is damaged: {first}",
-            at=Location(str(part.path)),
-            fix="move it out of the lake to go on without its rows; the other files are whole",
-        ) from error
+    for group, start, rows in part.pieces(file):
+        with sound(part.path):
+            table = file.read_row_group(group).slice(start, rows)
+        yield table
 
 
 def _as_kept(table: pa.Table, schema: pa.Schema) -> pa.Table:

@@ -108,7 +108,7 @@ def test_each_table_of_a_day_is_one_file_and_all_readers_answer_as_before(tmp_pa
 
     assert done == Packed(days=4, files=4 * FILES, rows=12 + 6 + 6 + 21)
     assert {name: files(tmp_path, name) for name in TABLES} == {
-        name: ["0-packed-1.parquet"] for name in TABLES
+        name: [f"0-packed-1{'.v2' * (name == 'spans')}.parquet"] for name in TABLES
     }
     assert answers(tmp_path) == before
 
@@ -116,7 +116,7 @@ def test_each_table_of_a_day_is_one_file_and_all_readers_answer_as_before(tmp_pa
 def test_packing_again_changes_nothing(tmp_path):
     fill(tmp_path)
     pack(tmp_path)
-    path = folder_of(tmp_path, "spans") / "0-packed-1.parquet"
+    path = folder_of(tmp_path, "spans") / "0-packed-1.v2.parquet"
     once = path.read_bytes()
 
     assert pack(tmp_path) == Packed()
@@ -140,7 +140,7 @@ def test_late_rows_are_read_beside_the_packed_file_and_merged_the_next_time(tmp_
     done = pack(tmp_path)
 
     assert [row.span_id for row in before["spans"]].count(f"{77:016x}") == 1
-    assert (done.days, files(tmp_path, "spans")) == (3, ["0-packed-2.parquet"])
+    assert (done.days, files(tmp_path, "spans")) == (3, ["0-packed-2.v2.parquet"])
     assert answers(tmp_path) == before
 
 
@@ -222,7 +222,7 @@ def test_a_damaged_file_is_left_where_it_is_and_the_others_are_packed(tmp_path):
 
     packer.pack(TOMORROW)
 
-    assert files(tmp_path, "spans") == ["0-packed-1.parquet", damaged.name]
+    assert files(tmp_path, "spans") == ["0-packed-1.v2.parquet", damaged.name]
     assert packer.pack(TOMORROW) == Packed()
     assert len(list(ParquetLake(tmp_path).spans(skip_damaged=True))) == 2 * (FILES - 1)
     with pytest.raises(DataMissing, match=damaged.name):
@@ -232,7 +232,7 @@ def test_a_damaged_file_is_left_where_it_is_and_the_others_are_packed(tmp_path):
 def test_a_damaged_packed_file_is_never_taken_for_an_empty_one(tmp_path, caplog):
     lake = fill(tmp_path)
     pack(tmp_path)
-    packed = folder_of(tmp_path, "spans") / "0-packed-1.parquet"
+    packed = folder_of(tmp_path, "spans") / "0-packed-1.v2.parquet"
     packed.write_bytes(packed.read_bytes()[:-50])
     lake.write_spans([span(77)], "000000000077-run")
     before = files(tmp_path, "spans")
@@ -295,7 +295,7 @@ def test_a_file_that_is_written_again_while_its_day_is_packed_is_kept(tmp_path):
 
     Packer(tmp_path, {"spans": TABLES["spans"]}, meanwhile).pack(TOMORROW)
 
-    assert files(tmp_path, "spans") == ["0-packed-1.parquet", f"{0:012d}-run.parquet"]
+    assert files(tmp_path, "spans") == ["0-packed-1.v2.parquet", f"{0:012d}-run.parquet"]
     got = sorted((row.span_id, row.energy_j) for row in lake.spans())
     assert got[:3] == [(f"{0:016x}", 9.0), (f"{1:016x}", 9.0), (f"{10:016x}", 1.5)]
     assert len(got) == 2 * FILES
@@ -308,8 +308,8 @@ def test_a_lake_that_is_not_there_is_not_made(tmp_path):
 
 @pytest.mark.parametrize("bytes_", [1, 10_000, 40 * 2**20])
 def test_jobs_are_whole_in_row_groups_of_any_size(tmp_path, bytes_, monkeypatch):
-    monkeypatch.setattr("greenops.adapters.lake_packing.GROUP_BYTES", bytes_)
-    monkeypatch.setattr("greenops.adapters.lake_packing.TOGETHER", 2)
+    monkeypatch.setattr("greenops.adapters.lake_merging.GROUP_BYTES", bytes_)
+    monkeypatch.setattr("greenops.adapters.lake_merging.TOGETHER", 2)
     fill(tmp_path)
     before = answers(tmp_path)
 

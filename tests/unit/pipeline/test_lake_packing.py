@@ -38,7 +38,7 @@ def test_a_simulated_day_is_packed_once_it_is_over_by_a_margin(lake):
     assert pack(lake, clock).days == 0
     clock.sleep(timedelta(seconds=1))
     assert pack(lake, clock).days == 1
-    assert files(lake) == ["0-packed-1.parquet"]
+    assert files(lake) == ["0-packed-1.v2.parquet"]
 
 
 def test_the_thread_packs_and_ends_when_it_is_told(lake):
@@ -50,7 +50,7 @@ def test_the_thread_packs_and_ends_when_it_is_told(lake):
     assert done.wait(20)
     packing.close()
 
-    assert files(lake) == ["0-packed-1.parquet"]
+    assert files(lake) == ["0-packed-1.v2.parquet"]
     assert not packing._thread.is_alive()
 
 

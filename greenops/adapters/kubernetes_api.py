@@ -192,7 +192,8 @@ class KubernetesApi:
         Returns:
             The object as it is now, or why it was not changed; status 404 where it is gone.
         """
-        return self._call("PATCH", path, {"dryRun": "All"} if dry_run else {}, changes)
+        params = {"fieldManager": "greenops", **({"dryRun": "All"} if dry_run else {})}
+        return self._call("PATCH", path, params, changes)
 
     def _call(
         self, method: str, path: str, params: Mapping[str, str], changes: Patch | None = None

@@ -19,6 +19,7 @@ COMMANDS = (
     "plan",
     "decisions",
     "override",
+    "jobs",
     "grid",
     "dashboards",
     "evidence",

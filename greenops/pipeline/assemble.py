@@ -12,6 +12,7 @@ from typing import Any, cast
 from greenops.act.guardrails import Guardrails
 from greenops.adapters.factor_file import FactorFile
 from greenops.adapters.file_ledger import FileLedger
+from greenops.adapters.kubernetes_jobs import KubernetesJobs
 from greenops.adapters.parquet_lake import ParquetLake
 from greenops.adapters.spool import Spool
 from greenops.adapters.state import StateDb
@@ -30,6 +31,7 @@ from greenops.pipeline.evidence_book import Evidence
 from greenops.pipeline.footprint import Footprint
 from greenops.pipeline.fronts import Front, check_fronts, read_fronts
 from greenops.pipeline.grid import GridContext, load_grid
+from greenops.pipeline.held_jobs import held_jobs
 from greenops.pipeline.learning import Learning
 from greenops.pipeline.loop import Loop
 from greenops.pipeline.outbox import Outbox
@@ -148,6 +150,7 @@ def assemble(
         telemetry=telemetry,
         decided=footprint.decided_spans,
         of_traces=of_traces,
+        jobs=held_jobs(settings, engine, actuators.get(KubernetesJobs.name), decider, clock),
     )
     loop.recall()
     return Control(engine, loop, ledger, db, grid, zones_of(policies, grid))

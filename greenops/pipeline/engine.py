@@ -100,7 +100,9 @@ class Engine:
         self._proved = {"decisions": 0, "receipts": 0}
         """Numbers of the last decision and receipt that are known to stand in the ledger."""
         self.waiting = parts.waiting
-        ways = loop_ways(parts.db, parts.decider, parts.evidence, parts.outbox, self.accept)
+        ways = loop_ways(
+            parts.db, parts.decider, parts.evidence, parts.outbox, self.accept, parts.waiting
+        )
         self._overrides = Overrides(parts.settings, parts.clock, ways)
 
     # -- decisions and actions

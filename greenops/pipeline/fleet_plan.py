@@ -20,7 +20,7 @@ from greenops.domain.decision import Candidate
 from greenops.domain.workload import Job, WorkloadKind
 from greenops.errors import UsageError
 from greenops.pipeline.fleet_reasons import WHYS, whys
-from greenops.plan.candidates import BASELINE, LOCAL, SLOT, RegionOption
+from greenops.plan.candidates import BASELINE, SLOT, STAY_PUT, RegionOption
 from greenops.plan.crowd import phase
 from greenops.plan.fleet import (
     ABSENT,
@@ -69,7 +69,9 @@ def fleet_jobs(jobs: Sequence[Job]) -> pa.Table:
         table.select(kept)
         .append_column(RUN_TIME, pa.array([run_time(each) for each in workloads], SPAN))
         .append_column(SCHEDULED, pa.array(scheduled, INSTANT))
-        .append_column(MOVABLE, pa.array([each.target != LOCAL for each in workloads], pa.bool_()))
+        .append_column(
+            MOVABLE, pa.array([each.target not in STAY_PUT for each in workloads], pa.bool_())
+        )
         .append_column(
             CALENDAR, pa.array([calendar_text(each.calendar) for each in workloads], pa.string())
         )

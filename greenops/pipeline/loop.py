@@ -67,6 +67,7 @@ class Loop:
         telemetry: Telemetry,
         decided: Callable[[], Iterable[SpanRow]],
         of_traces: OfTraces,
+        jobs: Callable[[], None] | None = None,
     ) -> None:
         self._engine, self._decider, self._evidence = engine, decider, evidence
         self._grid, self._fronts = grid, fronts
@@ -74,7 +75,7 @@ class Loop:
         self._replans = Replans(engine, decider, actuators, clock)
         self._factors, self._clock = factors, clock
         self._decided, self._of_traces = decided, of_traces
-        self._telemetry = telemetry
+        self._telemetry, self._jobs = telemetry, jobs
         self._paces = {
             "routes": Pace(ROUTES_EVERY),
             "placements": Pace(PLACEMENTS_EVERY),
@@ -116,6 +117,8 @@ class Loop:
         if self._decider.in_force is not None:
             # Looks at the lake where that is due, beside; so stages are told though nothing is decided.
             self._quietly("budgets", partial(self._decider.in_force, now))
+        if self._jobs is not None:
+            self._quietly("suspended Jobs", self._jobs)
         self._quietly("plans", self.replan)
         if self._paces["placements"].due(now):
             self._quietly("placements", lambda: self.place(now))

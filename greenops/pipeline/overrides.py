@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -53,6 +53,8 @@ class Ways:
         workload: A declared workload; raises `UsageError` where none has the name.
         target: Who starts a run that nobody holds.
         prove: Brings an override as it stands into the ledger; false where it has to wait.
+        started: Whether a run that nobody holds here has started.
+        waiting: Runs that wait for their order elsewhere than on this machine.
     """
 
     send: Callable[[Action], Receipt | None]
@@ -60,6 +62,8 @@ class Ways:
     workload: Callable[[str], Workload]
     target: Callable[[Decision], str] = lambda _decision: LOCAL
     prove: Callable[[Override], bool] = lambda _override: False
+    started: Callable[[str], bool] = lambda _run_key: False
+    waiting: Callable[[], Sequence[Held]] = tuple
 
 
 class Overrides:
@@ -122,8 +126,9 @@ class Overrides:
 
     def held(self, workload: str | None = None) -> list[Held]:
         """Runs that are held right now, of one workload or of all."""
-        found = (self._held(key) for key in held_keys(self._state))
-        return [each for each in found if each and workload in (None, each.workload)]
+        here = [each for each in map(self._held, held_keys(self._state)) if each]
+        found = [*here, *self._ways.waiting()]
+        return [each for each in found if workload in (None, each.workload)]
 
     # -- what goes on by itself
 
@@ -169,7 +174,7 @@ class Overrides:
                     f"run `{key}` is of `{decision.workload}`, not of `{order.workload}`",
                     fix=f"name `{decision.workload}`",
                 )
-            if RunFolder(self._state, key).claimed():
+            if self._started(key):
                 raise UsageError(
                     "GO0664", f"run `{key}` has started already", fix="there is nothing to release"
                 )
@@ -216,6 +221,9 @@ class Overrides:
         latest = hold.latest_safe_start
         return Held(run_key, decision.workload, decision.id, hold.start_at, latest)
 
+    def _started(self, run_key: str) -> bool:
+        return RunFolder(self._state, run_key).claimed() or self._ways.started(run_key)
+
     def _hold(self, decision: Decision) -> Hold:
         return hold_for(decision, self._clock.now(), self._mode)
 
@@ -246,8 +254,7 @@ class Overrides:
             key = held[0].run_key if held else None
         if key is None:
             return self._waits(override)
-        folder = RunFolder(self._state, key)
-        if folder.claimed():
+        if self._started(key):
             return self._end(override, OverrideState.MISSED)
         decision = self._decision(key)
         if decision is None:
@@ -255,7 +262,7 @@ class Overrides:
         start, reason = self._hold(decision).start_at, decision.reason
         overrode = Overrode(decision.id, start, decision.latest_safe_start, reason)
         # A run that is held waits for orders of `local-process`, wherever else it might have run.
-        here = run_key is not None or is_held(folder.path)
+        here = run_key is not None or is_held(RunFolder(self._state, key).path)
         target = LOCAL if here else self._ways.target(decision)
         return self._changed(override, partial(_bound, key=key, overrode=overrode, target=target))
 
@@ -273,7 +280,7 @@ class Overrides:
             override = self._changed(override, partial(rules.answered, receipt=got))
         if rules.failed(override):
             return self._end(override, OverrideState.REFUSED)
-        if override.run_key and RunFolder(self._state, override.run_key).claimed():
+        if override.run_key and self._started(override.run_key):
             return self._end(override, OverrideState.STARTED)
         if self._clock.now() > override.until:
             return self._taken_back(override, OverrideState.LAPSED, override.who)

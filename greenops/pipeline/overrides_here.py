@@ -11,10 +11,11 @@ from datetime import timedelta
 from greenops.adapters.holding import Holding
 from greenops.adapters.local_process import LocalProcess
 from greenops.config import Settings
+from greenops.domain.action import Action, Receipt
 from greenops.domain.decision import Decision
 from greenops.domain.workload import Workload
 from greenops.errors import UsageError, nearest
-from greenops.pipeline.overrides import Overrides, Ways
+from greenops.pipeline.overrides import LOCAL, Overrides, Ways
 from greenops.pipeline.waiting import Say
 from greenops.ports import Clock
 
@@ -45,8 +46,16 @@ def overrides_here(settings: Settings, clock: Clock) -> Overrides:
             raise UsageError("GO0643", f"no workload `{name}` is declared or held here", fix=hint)
         return known[name]
 
-    target = LocalProcess(settings, clock)
-    return Overrides(settings, clock, Ways(target.apply, decided, workload))
+    here = LocalProcess(settings, clock)
+
+    def send(action: Action) -> Receipt | None:
+        # Another target's order waits in the state folder for the loop that alone may send it.
+        return here.apply(action) if action.target == LOCAL else None
+
+    def target(decision: Decision) -> str:
+        return workload(decision.workload).target or LOCAL
+
+    return Overrides(settings, clock, Ways(send, decided, workload, target))
 
 
 def ready(

@@ -22,7 +22,9 @@ SLOT = timedelta(minutes=30)
 ON_DEMAND = "ondemand"
 BASELINE = "baseline"
 LOCAL = "local-process"
-"""Target that starts a run on the machine where it waits: it can be late or early, not elsewhere."""
+"""Target that starts a run on the machine where it waits."""
+STAY_PUT = frozenset({LOCAL, "kubernetes-jobs"})
+"""Targets whose runs can be early or late, not elsewhere: they wait on a machine or in a cluster already."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,13 +107,13 @@ def placement_candidates(
 def allowed(job: Job, options: Iterable[RegionOption]) -> list[RegionOption]:
     """Regions that a run may go to: those it names, and only its home where nothing can move it."""
     names = {job.workload.home_region}
-    if job.workload.target != LOCAL:
+    if job.workload.target not in STAY_PUT:
         names.update(job.workload.allowed_regions)
     return [option for option in options if option.region.id in names]
 
 
 def _pools(job: Job, option: RegionOption) -> list[str]:
-    if job.workload.target == LOCAL:
+    if job.workload.target in STAY_PUT:
         return [ON_DEMAND]
     return sorted(option.region.usd_per_hour) or [ON_DEMAND]
 

@@ -26,13 +26,15 @@ class FakeKubernetes(LoopbackServer):
 
     Attributes:
         patched: Patches that changed something, oldest first.
-        before: Called before each request with its method and path; a status that it gives is answered.
+        before: Called for each request with its method and path; a status that it gives is answered instead.
+        after: The same, once the request took effect: its answer is lost.
     """
 
     def __init__(self) -> None:
         self.objects: dict[tuple[str, str], dict[str, Any]] = {}
         self.patched: list[Sequence[Mapping[str, Any]]] = []
         self.before: Callable[[str, str], int | None] = lambda _method, _path: None
+        self.after: Callable[[str, str], int | None] = lambda _method, _path: None
         self.tokens: list[str] = []
         """What each request had as authorization."""
         self._lock = threading.Lock()
@@ -75,12 +77,22 @@ class FakeKubernetes(LoopbackServer):
         workload = meta["labels"]["greenops.dev/workload"]
         return f"{workload}/{namespace}/{name}/{meta['uid'][:8]}"
 
+    def path(self, name: str, namespace: str = "batch") -> str:
+        """Where a Job is."""
+        return f"/apis/batch/v1/namespaces/{namespace}/jobs/{name}"
+
     def answer(self, method: str, path: str, body: Any) -> tuple[int, Any]:
         """Status and document of a request."""
+        as_told = {"kind": "Status", "message": "as the test says"}
+        instead = self.before(method, path)
+        if instead is not None:
+            return instead, as_told
+        status, document = self._answered(method, path, body)
+        lost = self.after(method, path)
+        return (status, document) if lost is None else (lost, as_told)
+
+    def _answered(self, method: str, path: str, body: Any) -> tuple[int, Any]:
         parts = urlsplit(path)
-        forced = self.before(method, parts.path)
-        if forced is not None:
-            return forced, {"kind": "Status", "message": "as the test says"}
         _, _, _, _, _, namespace, _, *name = parts.path.split("/")
         with self._lock:
             if not name:

@@ -85,17 +85,31 @@ class CacheSums:
         self._waiting: Recent[Below] = Recent(lineage.remembered)
         """What lies below spans that have not come yet: children end first."""
 
-    def add(self, key: int, above: int, row: SpanRow) -> None:
-        """Take one row in, once: its key, that of its parent, and itself."""
-        energy, carbon = row.energy_j, row.carbon_g
+    def add(
+        self,
+        key: int,
+        above: int,
+        energy: float | None,
+        carbon: float | None,
+        row: SpanRow | None,
+    ) -> None:
+        """Take one span in, once.
+
+        Args:
+            key: Its own.
+            above: Its parent's; a root's own.
+            energy: [J].
+            carbon: [gCO2e].
+            row: Itself, where it may be a look into a cache.
+        """
         unpriced = energy is not None and carbon is None
         amount: Below = (energy or 0.0, carbon or 0.0, unpriced)
         below = self._waiting.pop(key)
         if below is not None:
             amount = _together(amount, below)
-        if names.CACHE_OUTCOME in row.attributes:
+        if row is not None and names.CACHE_OUTCOME in row.attributes:
             self._count(key, row, below or NOTHING, priced=not amount[2])
-        if row.parent_id is not None and amount != NOTHING:
+        if above != key and amount != NOTHING:
             self._hand_up(key, above, amount)
 
     def _count(self, key: int, row: SpanRow, below: Below, *, priced: bool) -> None:

@@ -12,25 +12,16 @@ from greenops.observe.gen_ai import CALLS, OPERATION, OUTPUT
 MOST_COUNTED: Final = 1e9
 """Most tokens or items that one span may tell [1]."""
 OUTPUTS: Final = frozenset(OUTPUT)
-EXTRAS: Final = frozenset(
-    {
-        names.CACHE_OUTCOME,
-        names.CARBON_EMBODIED,
-        names.ENERGY_REMOTE,
-        names.ITEMS,
-        names.NETWORK_HIGH,
-        names.NETWORK_LOW,
-        names.USER_ID,
-        *OUTPUT,
-    }
-)
-"""Attributes that a sum asks for: a row with none of them is done sooner."""
 ELSEWHERE: Final = frozenset({names.ENERGY_REMOTE, names.ENERGY_REMOTE_UNKNOWN})
 
 
 def value(row: SpanRow, name: str) -> Any:
     """An attribute as it was sent; none where it is absent or no JSON."""
-    text = row.attributes.get(name)
+    return value_in(row.attributes.get(name))
+
+
+def value_in(text: str | None) -> Any:
+    """What a JSON text says; none where there is none or it is no JSON."""
     try:
         return None if text is None else json.loads(text)
     except (ValueError, RecursionError):
@@ -39,7 +30,12 @@ def value(row: SpanRow, name: str) -> Any:
 
 def number(row: SpanRow, name: str) -> float | None:
     """An amount [J, g]; none where it is absent or cannot be."""
-    found = value(row, name)
+    return number_in(row.attributes.get(name))
+
+
+def number_in(text: str | None) -> float | None:
+    """An amount in a JSON text [J, g]; none where there is none or it cannot be."""
+    found = value_in(text)
     if isinstance(found, bool) or not isinstance(found, int | float):
         return None
     return float(found) if credible(found) else None

@@ -10,8 +10,6 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from greenops.domain.footprint import TokenCurve, TokenPoint
-from greenops.domain.spans import SpanRow
-from greenops.pipeline.carried import metered_tokens
 from greenops.units import Joules
 
 REMEMBERED: Final = 5_000
@@ -43,17 +41,13 @@ class Calls:
     def __init__(self) -> None:
         self._calls: dict[tuple[str, str], deque[Call]] = {}
 
-    def add(self, row: SpanRow) -> None:
-        """Take one row in, once; what is no call of an own server passes by."""
-        tokens = metered_tokens(row)
-        if tokens is None or not row.energy_j or row.end <= row.start:
-            return
-        pool = f"{row.service} in {row.region}" if row.region else row.service
-        key = (pool, row.instance or "")
+    def add(self, pool: str, instance: str, call: Call) -> None:
+        """Take a call of an own server in, once."""
+        key = (pool, instance)
         if key not in self._calls and len(self._calls) >= MOST_PROCESSES:
             del self._calls[next(iter(self._calls))]
         kept = self._calls.setdefault(key, deque(maxlen=REMEMBERED))
-        kept.append(Call(row.start.timestamp(), row.end.timestamp(), row.energy_j, tokens))
+        kept.append(call)
 
     def curves(self) -> tuple[TokenCurve, ...]:
         """The curve of each pool that has enough calls at more than one concurrency."""

@@ -6,21 +6,25 @@ import math
 import threading
 from collections import defaultdict, deque
 from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
 
 from greenops.domain.console import ServiceFootprint
 from greenops.domain.energy import Category
 from greenops.domain.footprint import CacheSavings, Fleet, RemoteEnergy, TokenCurve
 from greenops.domain.spans import EnergyAccount, SpanRow
-from greenops.pipeline.cache_savings import CacheSums
-from greenops.pipeline.carried import EXTRAS
+from greenops.pipeline.alike_spans import SERVER, alike_spans
+from greenops.pipeline.carried_spans import EXTRAS, Carried
 from greenops.pipeline.concurrency import Calls
 from greenops.pipeline.counters import OWN, Counters, Key
 from greenops.pipeline.host_energy import HostDevice
-from greenops.pipeline.lineage import Lineage, Recent, key_of
-from greenops.pipeline.more_counters import MoreCounters, is_energy
-from greenops.pipeline.remote_energy import RemoteSums
+from greenops.pipeline.kin import Kin
+from greenops.pipeline.more_counters import CARRIED, MoreCounters, is_energy
+from greenops.pipeline.recent_keys import RecentKeys
 from greenops.pipeline.sci import Sci
 from greenops.pipeline.service_sums import ServiceSums
+from greenops.pipeline.span_columns import SpanColumns
 from greenops.pipeline.spent import Entrances, carbon_by_category
 from greenops.units import Grams, Joules
 
@@ -28,8 +32,6 @@ REMEMBERED_SPANS = 1_000_000
 """Spans whose repetition is noticed [1], half of them at least; a sender repeats within minutes, not after a million."""
 REMEMBERED_RUNS = 10_000
 """Spans of decided runs that wait for their outcome [1]."""
-Alike = tuple[str, str | None, str | None]
-"""Service, workload and region."""
 
 
 class Footprint:
@@ -39,14 +41,12 @@ class Footprint:
         self._lock = threading.Lock()
         self._services: defaultdict[str, ServiceSums] = defaultdict(ServiceSums)
         self._entrances = Entrances()
-        self._lineage = Lineage()
-        self._remote = RemoteSums(self._lineage)
-        self._caches = CacheSums(self._lineage)
+        self._kin = Kin()
         self._calls = Calls()
         self._services_on: defaultdict[str, set[str]] = defaultdict(set)
         self._hosts: defaultdict[tuple[str, str], HostDevice] = defaultdict(HostDevice)
         self._counters, self._more = Counters(), MoreCounters()
-        self._seen: Recent[bool] = Recent(REMEMBERED_SPANS)
+        self._seen = RecentKeys(REMEMBERED_SPANS)
         self._decided: deque[SpanRow] = deque(maxlen=REMEMBERED_RUNS)
         self.spans = 0
         self.spans_with_energy = 0
@@ -54,49 +54,60 @@ class Footprint:
 
     def add(self, spans: Iterable[SpanRow], accounts: Iterable[EnergyAccount]) -> list[SpanRow]:
         """Take rows in; gives the spans that were not seen before."""
+        rows = list(spans)
         with self._lock:
-            fresh = self._spans(spans)
+            new = self._add(SpanColumns.of_rows(rows)) if rows else ()
             for account in accounts:
                 # Without a host's name each process counts as a host of its own.
                 host = account.host or account.instance
                 self._hosts[host, account.device].take(account)
                 self._services_on[host].add(account.service)
-        return fresh
+        return [row for row, is_new in zip(rows, new, strict=True) if is_new]
 
-    def _spans(self, spans: Iterable[SpanRow]) -> list[SpanRow]:
-        fresh: list[SpanRow] = []
-        alike: defaultdict[Alike, list[SpanRow]] = defaultdict(list)
-        for row in spans:
-            key = key_of(row.trace_id, row.span_id)
-            if self._seen.begin(key, True):
-                fresh.append(row)
-                alike[row.service, row.workload, row.region].append(row)
-                # What looks up and down a trace takes spans one by one, in the order they came.
-                above = self._lineage.put(key, row)
-                self._remote.add(key, row)
-                self._caches.add(key, above, row)
-        self._sum(fresh, alike)
-        for row in fresh:
-            if not EXTRAS.isdisjoint(row.attributes):
-                self._carried(row)
-        return fresh
+    def add_columns(self, spans: SpanColumns) -> SpanColumns:
+        """Take spans in; gives those that were not seen before."""
+        with self._lock:
+            return spans.where(self._add(spans))
 
-    def _sum(self, fresh: list[SpanRow], alike: Mapping[Alike, list[SpanRow]]) -> None:
-        with_energy = len([row for row in fresh if row.energy_j is not None])
-        self.spans += len(fresh)
+    def _add(self, spans: SpanColumns) -> Any:
+        """Which spans are new; their sums."""
+        keys = spans.keys()
+        new = self._seen.first(keys)
+        if new.any():
+            fresh = spans.where(new)
+            # What looks up and down a trace takes spans in the order they came.
+            self._kin.add(fresh, keys[new])
+            self._sum(fresh)
+            self._carried(fresh)
+        return new
+
+    def _sum(self, spans: SpanColumns) -> None:
+        with_energy = len(spans) - int(spans.absent("energy_j").sum())
+        self.spans += len(spans)
         self.spans_with_energy += with_energy
-        self.spans_unknown += len(fresh) - with_energy
-        self._decided.extend([row for row in fresh if row.decision_id is not None])
-        self._entrances.extend(fresh)
-        for (service, _, _), rows in alike.items():
-            self._services[service].extend(rows)
-            self._more.extend(rows)
+        self.spans_unknown += len(spans) - with_energy
+        decided = np.flatnonzero(~spans.absent("decision_id")).tolist()
+        self._decided.extend(spans.rows(decided))
+        self._entrances.requests += int((spans.roots() & spans.is_word("kind", SERVER)).sum())
+        for alike in alike_spans(spans):
+            self._services[alike.service].extend(alike)
+            self._more.extend(alike)
 
-    def _carried(self, row: SpanRow) -> None:
-        self._services[row.service].carried(row)
-        self._entrances.carried(row)
-        self._more.carried(row)
-        self._calls.add(row)
+    def _carried(self, spans: SpanColumns) -> None:
+        if EXTRAS.isdisjoint(spans.attributes.names):
+            return
+        carried = Carried(spans)
+        for name in CARRIED:
+            for (service, workload), amounts in carried.amounts(name):
+                self._services[service].carried(name, amounts)
+                self._more.carried(workload, name, amounts)
+        for service, told, energy in carried.items():
+            self._services[service].items.add(told, energy)
+        for service, told, energy in carried.tokens():
+            self._services[service].tokens.add(told, energy)
+        for pool, instance, call in carried.calls():
+            self._calls.add(pool, instance, call)
+        self._entrances.carried(carried.users())
 
     def decided_spans(self) -> list[SpanRow]:
         """Spans of runs that a decision placed."""
@@ -137,7 +148,7 @@ class Footprint:
         """
         carbon = self.carbon()
         with self._lock:
-            return self._more.show(self._remote, carbon)
+            return self._more.show(self._kin.remote, carbon)
 
     def counters(self) -> dict[Key, float]:
         """All that must go on after a start."""
@@ -150,7 +161,7 @@ class Footprint:
         more = {key: value for key, value in shown.items() if not is_energy(key)}
         with self._lock:
             self._counters.resume(energy, exact)
-            self._more.resume(more, self._remote, carbon)
+            self._more.resume(more, self._kin.remote, carbon)
 
     def _energy(self) -> dict[Key, float]:
         found: defaultdict[Key, list[float]] = defaultdict(list)
@@ -172,12 +183,12 @@ class Footprint:
     def remote(self) -> tuple[RemoteEnergy, ...]:
         """What services drew elsewhere, by service and method."""
         with self._lock:
-            return self._remote.services()
+            return self._kin.remote.services()
 
     def caches(self) -> tuple[CacheSavings, ...]:
         """What each cache saved."""
         with self._lock:
-            return self._caches.caches()
+            return self._kin.caches.caches()
 
     def curves(self) -> tuple[TokenCurve, ...]:
         """Energy per token by concurrency, of each pool that tells."""

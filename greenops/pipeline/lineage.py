@@ -5,17 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final, Generic, TypeVar
 
-from greenops.domain.spans import SpanRow
-
 REMEMBERED: Final = 100_000
 """Spans whose parent is known [1]: those of a trace arrive within minutes of each other."""
 
 Value = TypeVar("Value")
-
-
-def key_of(trace_id: str, span_id: str) -> int:
-    """A number of 64 bits for two texts: a fifth of the memory, and no two of a million alike."""
-    return hash((trace_id, span_id))
 
 
 class Recent(Generic[Value]):
@@ -69,12 +62,9 @@ class Lineage:
         self.remembered = remembered
         self._parents: Recent[int] = Recent(remembered)
 
-    def put(self, key: int, row: SpanRow) -> int:
-        """Take a span in whose key is known; gives that of its parent."""
-        # A root is its own parent, which ends the way up.
-        above = key if row.parent_id is None else hash((row.trace_id, row.parent_id))
+    def put(self, key: int, above: int) -> None:
+        """Take a span in: its key and that of its parent; a root is its own, which ends the way up."""
         self._parents.put(key, above)
-        return above
 
     def awaited(self, key: int) -> int | None:
         """The nearest span, from one upward, that has not come; none where all have, up to a root."""

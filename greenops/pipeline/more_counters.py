@@ -7,9 +7,8 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from greenops.domain.energy import Category
-from greenops.domain.spans import SpanRow
 from greenops.observe import attributes as names
-from greenops.pipeline.carried import number
+from greenops.pipeline.alike_spans import AlikeSpans
 from greenops.pipeline.counters import Counters, Key
 from greenops.pipeline.remote_energy import RemoteSums
 from greenops.pipeline.sums import Sum
@@ -41,19 +40,15 @@ class MoreCounters:
         self._sums: defaultdict[tuple[str | None, str], Sum] = defaultdict(Sum)
         self._counters = Counters()
 
-    def extend(self, rows: Sequence[SpanRow]) -> None:
+    def extend(self, spans: AlikeSpans) -> None:
         """Take spans of one workload and region in, once."""
-        workload, place = rows[0].workload, rows[0].region or ""
-        self._sums[workload, f"{names.METRIC_CARBON} {place}"].extend(
-            [row.carbon_g for row in rows]
-        )
-        self._sums[workload, f"{names.METRIC_COST} {place}"].extend([row.cost_usd for row in rows])
+        workload, place = spans.workload, spans.region or ""
+        self._sums[workload, f"{names.METRIC_CARBON} {place}"].extend(spans.carbon)
+        self._sums[workload, f"{names.METRIC_COST} {place}"].extend(spans.cost)
 
-    def carried(self, row: SpanRow) -> None:
-        """Take in what one of these spans carries."""
-        for attribute, metric in CARRIED.items():
-            if attribute in row.attributes:
-                self._sums[row.workload, metric].add(number(row, attribute))
+    def carried(self, workload: str | None, name: str, amounts: Sequence[float]) -> None:
+        """Take in what some of these spans carry [J, g]."""
+        self._sums[workload, CARRIED[name]].extend(amounts)
 
     def _exact(self, remote: RemoteSums, carbon: Mapping[str, Grams]) -> dict[Key, float]:
         found = {

@@ -12,7 +12,6 @@ from greenops.domain.spans import SpanRow
 from greenops.observe import attributes as names
 from greenops.pipeline.carried import number, output_tokens, text
 from greenops.pipeline.lineage import Lineage, Recent
-from greenops.pipeline.service_sums import SERVER
 from greenops.pipeline.sums import Sum
 from greenops.units import Grams, Joules
 
@@ -73,21 +72,26 @@ class RemoteSums:
         self._served: Recent[bool] = Recent(lineage.remembered)
         """Spans above a server's span that has energy of its own."""
 
-    def add(self, key: int, row: SpanRow) -> None:
-        """Take one row in, once."""
-        served = key in self._served
-        call = _call(row) if names.ENERGY_REMOTE in row.attributes else None
+    def add(self, key: int, above: int, row: SpanRow | None, *, served: bool) -> None:
+        """Take one span in, once.
+
+        Args:
+            key: Its own.
+            above: Its parent's; a root's own.
+            row: Itself, where it may be a call to elsewhere.
+            served: Whether it is a server's and has energy.
+        """
+        known = key in self._served
+        call = None if row is None else _call(row)
         if call is not None:
             self._calls.put(key, call)
             group = self._group(call)
-            if served:
+            if known:
                 group.superseded += 1
             else:
                 group.count(call, 1)
         # Above a root there is nobody.
-        if row.parent_id is not None and (
-            served or (row.kind == SERVER and row.energy_j is not None)
-        ):
+        if above != key and (known or served):
             self._serve(key)
 
     def _serve(self, key: int) -> None:

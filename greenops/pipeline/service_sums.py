@@ -4,18 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Final
 
 from greenops.domain.console import ServiceFootprint
 from greenops.domain.energy import Method
-from greenops.domain.spans import SpanRow
 from greenops.observe import attributes as names
-from greenops.pipeline.carried import count, metered_tokens, number
+from greenops.pipeline.alike_spans import AlikeSpans, Requests
 from greenops.pipeline.sci import Sci, sci
 from greenops.pipeline.sums import Sum
 from greenops.units import Grams, Joules, Usd
-
-SERVER: Final = "SERVER"
 
 
 @dataclass(slots=True)
@@ -26,25 +22,26 @@ class _Requests:
     energy: int = 0
     carbon: int = 0
 
-    def extend(self, rows: Sequence[SpanRow]) -> None:
-        self.count += len(rows)
-        self.energy += len([row for row in rows if row.energy_j is not None])
-        self.carbon += len([row for row in rows if row.carbon_g is not None])
+    def add(self, more: Requests) -> None:
+        self.count += more.count
+        self.energy += more.energy
+        self.carbon += more.carbon
 
 
 @dataclass(slots=True)
-class _Units:
+class Units:
     """Tokens or items, and the energy of the spans that tell them."""
 
     count: int = 0
     energy: Sum = field(default_factory=Sum)
 
-    def add(self, told: int | None, energy: Joules | None) -> None:
-        if told is not None and energy is not None:
-            self.count += told
-            self.energy.add(energy)
+    def add(self, told: int, energy: Sequence[float]) -> None:
+        """Take in how many some spans tell, and their energy [J]."""
+        self.count += told
+        self.energy.extend(energy)
 
     def each(self) -> Joules | None:
+        """Energy of one [J]; none before any."""
         return Joules(self.energy.total() / self.count) if self.count else None
 
 
@@ -68,39 +65,40 @@ class ServiceSums:
     embodied: Sum = field(default_factory=Sum)
     network_low: Sum = field(default_factory=Sum)
     network_high: Sum = field(default_factory=Sum)
-    items: _Units = field(default_factory=_Units)
-    tokens: _Units = field(default_factory=_Units)
+    items: Units = field(default_factory=Units)
+    tokens: Units = field(default_factory=Units)
     priced: Sum = field(default_factory=Sum)
     """Energy of the spans that have carbon [J]."""
 
-    def extend(self, rows: Sequence[SpanRow]) -> None:
+    def extend(self, spans: AlikeSpans) -> None:
         """Take spans of one workload and region in."""
-        self.workload = self.workload or rows[0].workload
-        if rows[0].region:
-            self.regions.add(rows[0].region)
-        self.servers.extend([row for row in rows if row.kind == SERVER])
-        self.roots.extend([row for row in rows if row.parent_id is None])
-        self.spans += len(rows)
-        known = [row for row in rows if row.energy_j is not None]
-        self.methods |= {row.method for row in known if row.method}
-        self.energy.extend([row.energy_j for row in known])
-        self.low.extend([row.energy_low_j for row in rows])
-        self.high.extend([row.energy_high_j for row in rows])
-        emitted = [row.carbon_g for row in rows if row.carbon_g is not None]
-        self.with_carbon += len(emitted)
-        self.carbon.extend(emitted)
-        self.priced.extend([row.energy_j for row in known if row.carbon_g is not None])
-        self.cost.extend([row.cost_usd for row in rows])
+        self.workload = self.workload or spans.workload
+        if spans.region:
+            self.regions.add(spans.region)
+        self.servers.add(spans.servers)
+        self.roots.add(spans.roots)
+        self.spans += spans.count
+        self.methods |= spans.methods
+        self.energy.extend(spans.energy)
+        self.low.extend(spans.low)
+        self.high.extend(spans.high)
+        self.with_carbon += len(spans.carbon)
+        self.carbon.extend(spans.carbon)
+        self.priced.extend(spans.priced)
+        self.cost.extend(spans.cost)
 
-    def carried(self, row: SpanRow) -> None:
-        """Take in what one of these spans carries besides."""
-        embodied = number(row, names.CARBON_EMBODIED)
-        self.with_embodied += embodied is not None
-        self.embodied.add(embodied)
-        self.network_low.add(number(row, names.NETWORK_LOW))
-        self.network_high.add(number(row, names.NETWORK_HIGH))
-        self.items.add(count(row, names.ITEMS), row.energy_j)
-        self.tokens.add(metered_tokens(row), row.energy_j)
+    def carried(self, name: str, amounts: Sequence[float]) -> None:
+        """Take in what some of these spans carry besides [J, g]."""
+        match name:
+            case names.CARBON_EMBODIED:
+                self.with_embodied += len(amounts)
+                self.embodied.extend(amounts)
+            case names.NETWORK_LOW:
+                self.network_low.extend(amounts)
+            case names.NETWORK_HIGH:
+                self.network_high.extend(amounts)
+            case _:
+                pass
 
     def score(self) -> Sci | None:
         """Its score per request; none before one whose emissions are known.

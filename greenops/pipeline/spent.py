@@ -11,9 +11,7 @@ from typing import Final
 from greenops.domain.energy import Category
 from greenops.domain.evidence import AvoidedEmissions
 from greenops.domain.footprint import Fleet
-from greenops.domain.spans import SpanRow
-from greenops.observe import attributes as names
-from greenops.pipeline.service_sums import SERVER, ServiceSums
+from greenops.pipeline.service_sums import ServiceSums
 from greenops.units import Grams, Joules
 
 MOST_USERS: Final = 1_000_000
@@ -70,17 +68,11 @@ class Entrances:
     users: set[int] = field(default_factory=set)
     too_many: bool = False
 
-    def extend(self, rows: Iterable[SpanRow]) -> None:
-        """Take spans in."""
-        roots = [row for row in rows if row.parent_id is None]
-        self.requests += len([row for row in roots if row.kind == SERVER])
-
-    def carried(self, row: SpanRow) -> None:
-        """Take in whose one of these spans is."""
+    def carried(self, users: Iterable[str]) -> None:
+        """Take in whose some of these spans are."""
         # A number of 64 bits: who it was is kept nowhere.
-        user = row.attributes.get(names.USER_ID)
-        if user is not None and not self.too_many:
-            self.users.add(hash(user))
+        if not self.too_many:
+            self.users.update(map(hash, users))
             if len(self.users) > MOST_USERS:
                 self.too_many, self.users = True, set()
 

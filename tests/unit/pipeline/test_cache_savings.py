@@ -12,7 +12,7 @@ from greenops.domain.footprint import CacheSavings
 from greenops.domain.spans import SpanRow
 from greenops.observe import attributes as names
 from greenops.pipeline.cache_savings import CacheSums
-from greenops.pipeline.lineage import Lineage, key_of
+from greenops.pipeline.lineage import Lineage
 
 NOW = datetime(2021, 9, 17, 8, tzinfo=UTC)
 
@@ -31,12 +31,18 @@ def look(span: str, outcome: str, joules: float | None, parent: str | None = Non
     return row(span, parent, joules, attributes=attributes)
 
 
+def take(sums: CacheSums, lineage: Lineage, row: SpanRow) -> None:
+    key = hash((row.trace_id, row.span_id))
+    above = key if row.parent_id is None else hash((row.trace_id, row.parent_id))
+    lineage.put(key, above)
+    sums.add(key, above, row.energy_j, row.carbon_g, row)
+
+
 def caches(rows: list[SpanRow], remembered: int = 100_000) -> tuple[CacheSavings, ...]:
     lineage = Lineage(remembered)
     sums = CacheSums(lineage)
     for each in rows:
-        key = key_of(each.trace_id, each.span_id)
-        sums.add(key, lineage.put(key, each), each)
+        take(sums, lineage, each)
     return sums.caches()
 
 
@@ -139,8 +145,7 @@ def test_memory_is_bounded_and_circles_come_to_an_end():
     sums = CacheSums(lineage)
 
     for each in rows:
-        key = key_of(each.trace_id, each.span_id)
-        sums.add(key, lineage.put(key, each), each)
+        take(sums, lineage, each)
 
     assert len(sums._waiting) <= 100
     assert len(lineage._parents) <= 100

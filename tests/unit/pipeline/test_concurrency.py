@@ -15,7 +15,9 @@ from hypothesis import strategies as st
 from greenops.domain.footprint import TokenCurve
 from greenops.domain.spans import SpanRow
 from greenops.observe import attributes as names
+from greenops.pipeline.carried_spans import Carried
 from greenops.pipeline.concurrency import Call, Calls, concurrency
+from greenops.pipeline.span_columns import SpanColumns
 
 NOW = datetime(2021, 9, 17, 8, tzinfo=UTC)
 
@@ -31,9 +33,13 @@ def call(start: float, end: float, joules: float = 1.0, tokens: int = 10, **give
 
 def token_curves(rows: list[SpanRow]) -> tuple[TokenCurve, ...]:
     calls = Calls()
-    for row in rows:
-        calls.add(row)
+    take(calls, rows)
     return calls.curves()
+
+
+def take(calls: Calls, rows: list[SpanRow]) -> None:
+    for each in Carried(SpanColumns.of_rows(rows)).calls():
+        calls.add(*each)
 
 
 def by_hand(calls: list[Call]) -> list[float]:
@@ -129,9 +135,8 @@ def test_few_calls_and_one_concurrency_alone_make_no_curve():
 def test_the_newest_calls_of_the_newest_processes_are_kept():
     calls = Calls()
     for process in range(300):
-        calls.add(call(0, 1, instance=str(process)))
-    for n in range(6000):
-        calls.add(call(n, n + 1, instance="busy"))
+        take(calls, [call(0, 1, instance=str(process))])
+    take(calls, [call(n, n + 1, instance="busy") for n in range(6000)])
 
     assert len(calls._calls) == 200
     assert max(len(each) for each in calls._calls.values()) == 5000

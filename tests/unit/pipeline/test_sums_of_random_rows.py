@@ -103,7 +103,7 @@ def test_a_service_is_the_sum_of_what_its_rows_say(seed):
 @pytest.mark.parametrize("seed", range(8))
 def test_rows_one_by_one_and_in_messages_of_any_length_give_the_same_sums(seed):
     rng = random.Random(seed)
-    rows = random_rows(rng, 900)
+    rows = random_rows(rng, 300)
     one_by_one, in_messages = Footprint(), Footprint()
     cuts = sorted({0, len(rows), *(rng.randrange(len(rows)) for _ in range(rng.randrange(20)))})
 

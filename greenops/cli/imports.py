@@ -1,4 +1,4 @@
-"""`greenops import codecarbon|eco2ai|ml-impact FILE`: what other tools accounted for, into the lake."""
+"""`greenops import TOOL FILE …`: what other tools and providers accounted for, into the lake; `list`, and `reconcile` with it."""
 
 from __future__ import annotations
 
@@ -23,6 +23,8 @@ TOOLS = {
 
 def add_parser(subparsers: Any) -> None:
     """Add `import` and its tools."""
+    from greenops.cli import imports_reconcile, imports_reported
+
     parser = subparsers.add_parser("import", help="bring in what other tools accounted for")
     tools = parser.add_subparsers(dest="tool", metavar="TOOL", required=True)
     for tool, what in TOOLS.items():
@@ -34,6 +36,8 @@ def add_parser(subparsers: Any) -> None:
         )
         each.add_argument("-o", "--output", choices=("table", "json"), default="table")
         each.set_defaults(run=run)
+    imports_reported.add_tools(tools)
+    imports_reconcile.add_tool(tools)
 
 
 def run(args: argparse.Namespace) -> int:

@@ -13,6 +13,7 @@ from greenops.adapters.parquet_lake import ParquetLake
 from greenops.domain.foreign import ForeignRun, as_span, last_of_each
 from greenops.domain.spans import SpanRow
 from greenops.errors import DataMissing, InvalidFile, Location
+from greenops.pipeline.reported import named
 
 Reader = Callable[[Path, tzinfo], Iterator[ForeignRun]]
 
@@ -32,7 +33,8 @@ def bring(tool: str, path: Path, zone: tzinfo, state: Path) -> Sequence[SpanRow]
         Unreachable: The lake cannot be written.
     """
     try:
-        runs = last_of_each(READERS[tool](path, zone))
+        with named(tool, path):
+            runs = last_of_each(READERS[tool](path, zone))
     except OSError as error:
         raise DataMissing(
             "GO0443", f"cannot be read: {error.strerror}", at=Location(str(path))

@@ -1,0 +1,76 @@
+"""NVIDIA's DCGM exporter, off its page or a query: the energy counter of each board, else its power.
+
+Source: dcgm-exporter 3.3 and 4, `etc/default-counters.csv`: `DCGM_FI_DEV_TOTAL_ENERGY_CONSUMPTION` (counter, mJ since the driver was
+loaded) and `DCGM_FI_DEV_POWER_USAGE` (gauge, W). Rows of one board, as of its MIG instances, all show the whole board.
+
+The counter is the board's own sensor: measured. A power is known where it was looked at and estimated in between.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+
+from greenops.adapters.prometheus_text import Metric, Tool, readings
+from greenops.domain.energy import Boundary, Method
+from greenops.domain.meter_reading import MeterReading
+from greenops.domain.reported import Kind
+
+COUNTER: Final = "DCGM_FI_DEV_TOTAL_ENERGY_CONSUMPTION"
+POWER: Final = "DCGM_FI_DEV_POWER_USAGE"
+MODULES: Final = ("GH200",)
+"""Boards whose counter covers the processor and the memory beside the accelerator, too."""
+
+
+def _workload(_metric: Metric, labels: Mapping[str, str]) -> str | None:
+    if "GPU_I_ID" in labels:
+        return None
+    parts = (labels.get("namespace"), labels.get("pod"), labels.get("container"))
+    return "/".join(each for each in parts if each) or None
+
+
+def _kind(_metric: Metric, labels: Mapping[str, str], kind: Kind) -> Kind:
+    model = labels.get("modelName", "")
+    is_module = any(each in model for each in MODULES)
+    return replace(kind, boundary=Boundary.MODULE) if is_module else kind
+
+
+DCGM: Final = Tool(
+    source="dcgm",
+    title="the DCGM exporter",
+    metrics=(
+        Metric(COUNTER, "device", "gpu", Boundary.CHIP, Method.MEASURED, 1e-3, unit="mJ"),
+        Metric(
+            POWER,
+            "device",
+            "gpu",
+            Boundary.CHIP,
+            Method.ESTIMATED,
+            is_power=True,
+            unit="W",
+            stands_in_for=COUNTER,
+        ),
+    ),
+    machine=("Hostname", "hostname", "exported_instance", "node", "instance"),
+    workload=_workload,
+    kind=_kind,
+    once=("Hostname", "hostname", "UUID"),
+)
+
+
+def read(path: Path, at: datetime | None, host: str | None) -> list[MeterReading]:
+    """Every reading of a file.
+
+    Args:
+        path: The file.
+        at: Instant of a page whose samples have none.
+        host: The machine of a page that does not name it.
+
+    Raises:
+        DataMissing: It cannot be read.
+        InvalidFile: It is not the exporter's, or a value cannot be.
+    """
+    return readings(path, DCGM, at, host)

@@ -65,10 +65,9 @@ def _month(text: str) -> datetime:
 def _plain(found: Reconciliation) -> dict[str, Any]:
     from greenops.domain.record import plain
 
-    lag = found.lag.days if found.lag else None
-    whole = {**plain(found), "lag_days": lag}
-    whole.pop("lag")
-    return whole
+    whole = plain(found)
+    whole.pop("lag", None)
+    return whole if found.lag is None else {**whole, "lag_days": found.lag.days}
 
 
 def _lines(found: Reconciliation) -> Iterator[str]:
@@ -93,7 +92,7 @@ def _figure(figure: Figure) -> str:
 
 def _own(found: Reconciliation) -> str:
     if found.own is None:
-        return f"no emissions on {found.spans:,} spans"
+        return "no emissions"
     parts = ", ".join(f"{name} {_mass(grams)}" for name, grams in found.by_method.items())
     own = found.own
     within = f" ({_mass(own.low)} to {_mass(own.high)})" if own.low != own.high else ""
@@ -101,6 +100,8 @@ def _own(found: Reconciliation) -> str:
 
 
 def _coverage(found: Reconciliation) -> Iterator[str]:
+    from greenops.cli.imports_reported import many
+
     known = "" if found.known is None else f", with {found.known * PERCENT:.1f} % of their energy"
     yield (
         f"  coverage: {found.with_carbon:,} of {found.spans:,} spans have emissions{known}; "
@@ -109,9 +110,9 @@ def _coverage(found: Reconciliation) -> Iterator[str]:
     if found.unseen:
         yield f"  without a span here: {_some(found.unseen)}"
     if found.nowhere:
-        yield f"  left out: {found.nowhere:,} spans without a region"
+        yield f"  left out: {many(found.nowhere, 'span')} without a region"
     if found.imported:
-        yield f"  left out: {found.imported:,} runs that other tools accounted for, {_mass(found.imported_g)}"  # fmt: skip
+        yield f"  left out: {many(found.imported, 'run')} that other tools accounted for, {_mass(found.imported_g)}"  # fmt: skip
     most = sorted(found.services.items(), key=lambda each: -each[1])
     yield f"  the provider's by service: {_some([f'{name} {_mass(grams)}' for name, grams in most])}"
 

@@ -107,6 +107,11 @@ def _told(args: argparse.Namespace) -> Told:
     )
 
 
+def many(count: float, noun: str) -> str:
+    """How many there are of something: `1 span`, `2,000 spans`."""
+    return f"{count:,.0f} {noun}{'' if count == 1 else 's'}"
+
+
 # -- what came
 
 
@@ -140,13 +145,14 @@ def _plain_kind(kind: Kind) -> dict[str, Any]:
 
 
 def _print(path: Path, brought: Brought) -> None:
-    what = "amounts" if brought.series is None else f"readings of {brought.series} series"
-    print(f"{path}: {brought.rows:,} {what}, {brought.changed:,} new or changed")
+    rows, series = brought.rows, brought.series
+    what = many(rows, "amount") if series is None else f"{many(rows, 'reading')} of {series:,} series"  # fmt: skip
+    print(f"{path}: {what}, {brought.changed:,} new or changed")
     for each in _sums(brought.amounts):
         print(f"  {_words(each)}")
     if brought.alone:
         print(
-            f"  {brought.alone:,} series have one look here: `greenops import list` tells their energy "
+            f"  series with one look here: {brought.alone:,}; `greenops import list` tells their energy "
             "once there is a second"
         )
 
@@ -186,18 +192,18 @@ def _print_edge(report: EdgeReport, request: RequestEnergy | None) -> None:
     from datetime import timedelta
 
     last = report.end - timedelta(days=1)
-    period = f"{report.days} days from {report.start:%Y-%m-%d} to {last:%Y-%m-%d}"
+    period = f"{many(report.days, 'day')} from {report.start:%Y-%m-%d} to {last:%Y-%m-%d}"
     print(f"{report.site}: {_percent(report.hit_ratio)} of requests and {_percent(report.byte_ratio)} of bytes out of the cache, {period}")  # fmt: skip
     print(f"  spares, estimated: {_spared(report.now)}")
     if request is None:
         print("  servers: not known, the lake has no request with energy on these days")
     else:
-        mean = f"{request.joules:.3g} J, the mean of {request.requests:,} requests on {request.day}"
+        mean = f"{request.joules:.3g} J, the mean of {many(request.requests, 'request')} on {request.day}"
         print(f"  servers: at most {mean}; what a cache holds is seldom what is dear to make")
     missed = report.requests - report.cached_requests
     if missed:
         print(
-            f"  recommend: cache more of the other {missed:,.0f} requests; from nothing to {_spared(report.most)} in as many days, "
+            f"  recommend: cache more of the other {many(missed, 'request')}; from nothing to {_spared(report.most)} in as many days, "
             "estimated: the export does not tell which of them can be cached"
         )
 
@@ -265,5 +271,5 @@ def run_list(args: argparse.Namespace) -> int:
     for each in found:
         period = f"{each.start:%Y-%m-%d %H:%M} to {each.end:%Y-%m-%d %H:%M}"
         what = _words({**_plain_kind(each.kind), "value": each.value})
-        print(f"{each.kind.source}: {what}, {each.rows:,} rows, {period}")  # fmt: skip
+        print(f"{each.kind.source}: {what}, {many(each.rows, 'row')}, {period}")  # fmt: skip
     return 0

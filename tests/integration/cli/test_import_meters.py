@@ -185,7 +185,7 @@ def test_what_was_brought_is_listed_by_kind(
     bring(tmp_path, "list")
 
     said = capsys.readouterr().out
-    assert "kepler: 2100 J energy (node, chip, measured), 1 rows, 2026-10-31 00:00" in said
+    assert "kepler: 2100 J energy (node, chip, measured), 1 row, 2026-10-31 00:00" in said
     assert {each["value"] for each in told(capsys, tmp_path, "list")} == {2100.0, 150.0, 200.0}
 
 

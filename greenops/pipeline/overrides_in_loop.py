@@ -56,7 +56,7 @@ def loop_ways(
         target,
         prove,
         partial(_started, db),
-        lambda: _elsewhere(waiting.all(decider.clock.now()), target),
+        lambda: _elsewhere(db, waiting.all(decider.clock.now()), target),
     )
 
 
@@ -67,10 +67,14 @@ def _started(db: StateDb, run_key: str) -> bool:
     return any(each.on_time is not None and each.outcome is Outcome.APPLIED for each in found)
 
 
-def _elsewhere(waiting: Sequence[DecisionRecord], target: Callable[[Decision], str]) -> list[Held]:
+def _elsewhere(
+    db: StateDb, waiting: Sequence[DecisionRecord], target: Callable[[Decision], str]
+) -> list[Held]:
     """Runs that wait in their target's own hands; those of this machine are known by their holders."""
     return [
         Held(each.job_id, each.workload, each.id, start, each.latest_safe_start)
         for each in (record.decision for record in waiting)
-        if (start := effective(each).start) is not None and target(each) != LOCAL
+        if (start := effective(each).start) is not None
+        and target(each) != LOCAL
+        and not _started(db, each.job_id)
     ]

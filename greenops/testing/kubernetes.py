@@ -38,7 +38,7 @@ class FakeKubernetes(LoopbackServer):
         self.tokens: list[str] = []
         """What each request had as authorization."""
         self._lock = threading.Lock()
-        self._version = 0
+        self._version = 1000
         super().__init__(type("Handler", (_Handler,), {"cluster": self}))
 
     def create(
@@ -113,13 +113,13 @@ class FakeKubernetes(LoopbackServer):
             *way, last = [
                 part.replace("~1", "/").replace("~0", "~") for part in each["path"].split("/")[1:]
             ]
-            at = after
+            at: Any = after
             for part in way:
-                at = at[part]
-            if each["op"] == "test":
-                if at.get(last) != each["value"]:
-                    return 422, {"kind": "Status", "message": f"testing {each['path']} failed"}
-            else:
+                at = None if at is None else at.get(part)
+            fits = at is not None and (each["op"] != "test" or at.get(last) == each["value"])
+            if not fits:
+                return 422, {"kind": "Status", "message": f"{each['op']} {each['path']} failed"}
+            if each["op"] != "test":
                 at[last] = each["value"]
         if not dry and after != job:
             job.clear()

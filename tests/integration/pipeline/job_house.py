@@ -58,11 +58,7 @@ class House:
     """The loop, on a state folder of its own; `tick` looks around once."""
 
     def __init__(self, folder, config, **more):
-        (folder / "policies").mkdir()
-        strange = WORKLOAD.replace("target: kubernetes-jobs", "target: local-process")
-        files = {"nightly": WORKLOAD, "here": strange}
-        text = "".join(each.replace("NAME", name) for name, each in files.items())
-        (folder / "policies" / "reports.yaml").write_text(text + POLICY)
+        write_policies(folder / "policies")
         self.settings = Settings(
             state=folder / "state",
             policies=folder / "policies",
@@ -86,6 +82,15 @@ class House:
 
     def rows(self, kind):
         return [e.body for e in self.parts.ledger.read() if e.kind is EntryKind(kind)]
+
+
+def write_policies(folder):
+    """Two workloads, of which one is no Job, and a policy that looks for the cleanest start."""
+    elsewhere = WORKLOAD.replace("target: kubernetes-jobs", "target: local-process")
+    files = {"nightly": WORKLOAD, "here": elsewhere}
+    text = "".join(each.replace("NAME", name) for name, each in files.items())
+    folder.mkdir()
+    (folder / "reports.yaml").write_text(text + POLICY)
 
 
 def kubeconfig(path, server, token=None, authority=None):

@@ -30,7 +30,7 @@ def read(path: Path, zone: tzinfo) -> Iterator[ForeignRun]:
     Raises:
         InvalidFile: It is not Eco2AI's, or a number is none.
     """
-    with path.open(newline="", encoding="utf-8") as file:
+    with path.open(newline="", encoding="utf-8-sig") as file:
         rows = csv.DictReader(file)
         columns(rows.fieldnames, NEEDED, "Eco2AI", Location(str(path)))
         for row in rows:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 TOOLS = {
     "codecarbon": "CodeCarbon's emissions.csv",
     "eco2ai": "Eco2AI's emission.csv",
+    "experiment-impact-tracker": "experiment-impact-tracker's impacttracker/data.json",
     "ml-impact": "the paragraph that the ML CO2 Impact calculator gives",
 }
 

@@ -20,7 +20,7 @@ class ForeignRun:
     """One run as another tool tells it; its numbers stay as they are.
 
     Attributes:
-        tool: `codecarbon`, `eco2ai` or `ml_impact`.
+        tool: `codecarbon`, `eco2ai`, `experiment_impact_tracker` or `ml_impact`.
         id: Unique among the tool's runs; the same one again is the same run.
         duration_s: Wall time [s]; of two rows of one run the longer holds.
         energy: As the tool tells it [J]; none where it tells none.

@@ -8,7 +8,7 @@ from datetime import tzinfo
 from pathlib import Path
 from typing import Final
 
-from greenops.adapters import codecarbon_file, eco2ai_file, ml_impact_file
+from greenops.adapters import codecarbon_file, eco2ai_file, impact_tracker_file, ml_impact_file
 from greenops.adapters.parquet_lake import ParquetLake
 from greenops.domain.foreign import ForeignRun, as_span, last_of_each
 from greenops.domain.spans import SpanRow
@@ -20,6 +20,7 @@ Reader = Callable[[Path, tzinfo], Iterator[ForeignRun]]
 READERS: Final[Mapping[str, Reader]] = {
     "codecarbon": codecarbon_file.read,
     "eco2ai": eco2ai_file.read,
+    "experiment-impact-tracker": impact_tracker_file.read,
     "ml-impact": ml_impact_file.read,
 }
 

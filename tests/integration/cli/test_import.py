@@ -77,6 +77,95 @@ def test_eco2ai_runs_keep_the_numbers_of_their_file(tmp_path: Path) -> None:
     )
 
 
+TRACKED = (
+    '{{"timestamp": {at}, "rapl_estimated_attributable_power_draw": {cpu}, '
+    '"nvidia_estimated_attributable_power_draw": {gpu}, "realtime_carbon_intensity": {intensity}}}\n'
+)
+
+
+def tracked(folder: Path, *samples: str) -> Path:
+    file = folder / "night-training" / "impacttracker" / "data.json"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text("".join(samples))
+    return file
+
+
+@pytest.mark.feature("K3")
+def test_experiment_impact_trackers_samples_are_one_run(tmp_path: Path) -> None:
+    file = tracked(
+        tmp_path,
+        TRACKED.format(at=1_793_404_800.5, cpu=9.0, gpu=9.0, intensity='"n/a"'),
+        TRACKED.format(at=1_793_404_810.5, cpu=20.0, gpu=100.0, intensity='"n/a"'),
+        TRACKED.format(at=1_793_404_815.5, cpu=10.0, gpu=90.0, intensity=250.0),
+    )
+
+    (row,) = bring(tmp_path, "experiment-impact-tracker", str(file))
+
+    # As the tool sums them: each draw over the time since the sample before, and a gap has the next intensity.
+    joules = 120 * 10 + 100 * 5
+    assert row.energy_j == pytest.approx(joules)
+    assert row.carbon_g == pytest.approx(joules / 3.6e6 * 1.58 * 250)
+    assert (row.workload, row.method) == ("night-training", "reported")
+    assert (row.end - row.start).total_seconds() == pytest.approx(15)
+
+
+@pytest.mark.feature("K3")
+def test_a_run_that_went_on_replaces_what_was_known_of_it(tmp_path: Path) -> None:
+    samples = [
+        TRACKED.format(at=1_793_404_800 + 10 * n, cpu=20.0, gpu=0.0, intensity="null")
+        for n in range(3)
+    ]
+    first = bring(tmp_path, "experiment-impact-tracker", str(tracked(tmp_path, *samples[:2])))
+
+    second = bring(tmp_path, "experiment-impact-tracker", str(tracked(tmp_path, *samples)))
+
+    assert [row.energy_j for row in first + second] == [200.0, 400.0]
+    assert [row.carbon_g for row in first + second] == [None, None]
+    assert first[0].trace_id == second[0].trace_id
+
+
+@pytest.mark.feature("K3")
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ('{"timestamp": 1}\n', "no sample has a power draw"),
+        ('{"time": 1}\n', "it lacks `timestamp`"),
+        (TRACKED.format(at=1, cpu=-5, gpu=0, intensity=0) * 2, "must not be below 0: `-5`"),
+        (TRACKED.format(at=1, cpu=1, gpu=0, intensity='"green"') * 2, "must be a number, not `green`"),
+        (TRACKED.format(at="null", cpu=1, gpu=0, intensity=0) * 2, "`timestamp` must not be empty"),
+        (TRACKED.format(at=1e300, cpu=1, gpu=0, intensity=0) * 2, "`timestamp` must be seconds since 1970"),
+        ("timestamp,emissions\n1,2\n", "no sample has a power draw"),
+    ],
+)  # fmt: skip
+def test_samples_that_cannot_be_are_refused_in_one_line(
+    text: str, says: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tracked(tmp_path, text)
+
+    assert main(["import", "experiment-impact-tracker", str(file), "--state", str(tmp_path)]) == 2
+
+    said = capsys.readouterr().err
+    assert says in said
+    assert said.count("\n") == 1
+
+
+def test_a_file_of_another_tool_is_told_by_its_name(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    argv = ["import", "eco2ai", str(SAMPLES / "codecarbon.csv"), "--state", str(tmp_path)]
+
+    assert main(argv) == 2
+
+    assert "it looks like one for `greenops import codecarbon`" in capsys.readouterr().err
+
+
+def test_a_byte_order_mark_is_no_part_of_a_column(tmp_path: Path) -> None:
+    file = tmp_path / "emissions.csv"
+    file.write_bytes(b"\xef\xbb\xbf" + (SAMPLES / "codecarbon.csv").read_bytes())
+
+    assert len(bring(tmp_path, "codecarbon", str(file))) == 2
+
+
 @pytest.mark.feature("K2")
 def test_the_calculators_paragraph_is_hours_times_power_times_efficiency(tmp_path: Path) -> None:
     (row,) = bring(tmp_path, "ml-impact", str(SAMPLES / "ml_impact.tex"))

@@ -66,7 +66,12 @@ def read(path: Path, accounting: Basis | None) -> list[Amount]:
 
     rows = rows_of(path, TITLE, (), name)
     told = ((row, _amount(row, accounting, units)) for row in rows)
-    return once(told, MONTHS)
+    return once(told, MONTHS, _is_value)
+
+
+def _is_value(column: str) -> bool:
+    """Whether a column holds emissions, or what is computed from them."""
+    return "emissions" in column or column == "carbonintensity"
 
 
 def _amount(row: Row, accounting: Basis | None, units: dict[str, float]) -> Amount:

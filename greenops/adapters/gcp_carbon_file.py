@@ -3,7 +3,8 @@
 Source: Google Cloud, "Carbon Footprint export data schema" (fields `usage_month`, `project.id`, `service.description`,
 `location.region`, `carbon_model_version`, `carbon_footprint_kgCO2e.*`, `carbon_footprint_total_kgCO2e.*`); nested fields come as
 `a.b` or, flattened by BigQuery, as `a_b`. Kilograms by project, service and region. A month is published by the 15th of the next;
-rows do not say when they were. `after_offsets` is empty since 2025 and is not read: offsets are no emissions.
+rows do not say when they were. Zones of a region have rows of their own, and are added up. `after_offsets` is empty since 2025 and is
+not read: offsets are no emissions.
 """
 
 from __future__ import annotations
@@ -42,11 +43,16 @@ def read(path: Path) -> list[Amount]:
         InvalidFile: It is not such an export, a cell cannot be, or a month is told twice in two ways.
     """
     rows = rows_of(path, "Google Cloud's Carbon Footprint", NEEDED, _name)
-    return once(((row, each) for row in rows for each in _amounts(row)), ("usage_month",))
+    told = ((row, each) for row in rows for each in _amounts(row))
+    return once(told, ("usage_month",), _is_value)
 
 
 def _name(column: str) -> str:
     return column.strip().replace(".", "_").lower()
+
+
+def _is_value(column: str) -> bool:
+    return column.startswith((SCOPES, TOTALS, "carbon_offsets"))
 
 
 def _amounts(row: Row) -> Iterator[Amount]:

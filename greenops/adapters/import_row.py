@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -137,27 +137,46 @@ def month_after(start: datetime) -> datetime:
     return start.replace(year=start.year + start.month // 12, month=start.month % 12 + 1)
 
 
-def once(amounts: Iterable[tuple[Row, Amount]], periods: Sequence[str]) -> list[Amount]:
-    """Amounts of which each is told once, or again with the same value.
+def once(
+    amounts: Iterable[tuple[Row, Amount]], periods: Sequence[str], is_value: Callable[[str], bool]
+) -> list[Amount]:
+    """Amounts of one key as one; rows that differ in nothing but their values are the same row, told again.
 
     Args:
         amounts: Each with its row.
         periods: Columns that may tell the period, for the message.
+        is_value: Whether a column is a value, and not what it is of.
 
     Raises:
-        InvalidFile: A second one differs.
+        InvalidFile: A row was told before, with another amount or by another version of its method.
     """
+    seen: dict[tuple[object, ...], tuple[Row, float]] = {}
     found: dict[tuple[object, ...], tuple[Row, Amount]] = {}
     for row, amount in amounts:
-        before = found.setdefault(amount.key, (row, amount))
-        if before[1].value != amount.value:
-            name = next((each for each in periods if each in row.cells), periods[0])
+        of = [(name, str(cell)) for name, cell in row.cells.items() if not is_value(name)]
+        before = seen.setdefault((amount.key, *sorted(of)), (row, amount.value))
+        name = next((each for each in periods if each in row.cells), periods[0])
+        if before[1] != amount.value:
             raise twice(row, name, before[0])
+        if before[0] is row:
+            first, sum_so_far = found.get(amount.key, (row, None))
+            # The same month by two versions of a method are two tellings of one thing.
+            if sum_so_far is not None and sum_so_far.version != amount.version:
+                raise twice(row, name, first)
+            found[amount.key] = (first, _added(sum_so_far, amount))
     return [amount for _, amount in found.values()]
+
+
+def _added(one: Amount | None, other: Amount) -> Amount:
+    """Two parts of one key together; what they tell beside it goes where they differ in it."""
+    if one is None:
+        return other
+    more = dict(one.more.items() & other.more.items())
+    return replace(one, value=one.value + other.value, more=more)
 
 
 def twice(row: Row, name: str, before: Row) -> InvalidFile:
     """The error of a period that is told in two ways."""
-    found = row.wrong(name, f"is told in line {before.line}, too, with another amount")
+    found = row.wrong(name, f"is told in line {before.line}, too, in another way")
     fix = "leave out the one that is outdated"
     return InvalidFile("GO0445", found.message, at=found.at, fix=fix)

@@ -68,9 +68,12 @@ def shared(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Bring in each file and print what came."""
+    from greenops.errors import UsageError
     from greenops.pipeline.reported import bring_amounts, bring_readings
 
     state, told = state_of(args), _told(args)
+    if told.at is not None and len(args.files) > 1:
+        raise UsageError("GO0805", f"`--at` is of one page, here are {len(args.files)}", fix="bring in one by one")  # fmt: skip
     bring = bring_readings if args.tool in METERS else bring_amounts
     found = [(path, bring(args.tool, path, told, state)) for path in args.files]
     reports, request = _edges([each for _, each in found], state) if args.tool in EDGES else ([], None)  # fmt: skip
@@ -261,6 +264,7 @@ def run_list(args: argparse.Namespace) -> int:
                 "rows": each.rows,
                 "start": each.start.isoformat(),
                 "end": each.end.isoformat(),
+                "left_out": each.left_out,
             }
             for each in found
         ]
@@ -269,7 +273,8 @@ def run_list(args: argparse.Namespace) -> int:
     if not found:
         print("nothing was brought in")
     for each in found:
+        more = f"; {many(each.left_out, 'row')} of the same time left out" if each.left_out else ""
         period = f"{each.start:%Y-%m-%d %H:%M} to {each.end:%Y-%m-%d %H:%M}"
         what = _words({**_plain_kind(each.kind), "value": each.value})
-        print(f"{each.kind.source}: {what}, {many(each.rows, 'row')}, {period}")  # fmt: skip
+        print(f"{each.kind.source}: {what}, {many(each.rows, 'row')}, {period}{more}")  # fmt: skip
     return 0

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from operator import attrgetter
 from pathlib import Path
 from typing import Final
 
@@ -72,6 +74,7 @@ AMOUNTS: Final[Mapping[str, ReadAmounts]] = {
 SIGNS: Final[Mapping[str, str]] = {
     "codecarbon": "codecarbon_version",
     "eco2ai": "power_consumption(kWh)",
+    "experiment-impact-tracker": "rapl_estimated_attributable_power_draw",
     "kepler": "kepler_",
     "scaphandre": "scaph_",
     "dcgm": "DCGM_FI_",
@@ -169,13 +172,18 @@ def energy_of(readings: Iterable[MeterReading]) -> list[Amount]:
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """All amounts of one kind in the lake."""
+    """All amounts of one kind in the lake.
+
+    Attributes:
+        left_out: Amounts of periods that others have been told for already, as of a week beside its days; in no sum.
+    """
 
     kind: Kind
     value: float
     start: datetime
     end: datetime
     rows: int
+    left_out: int
 
 
 def listed(state: Path) -> list[Listed]:
@@ -187,11 +195,34 @@ def listed(state: Path) -> list[Listed]:
     lake = ReportedLake(state / "lake")
     found = []
     for kind, amounts in by_kind([*lake.amounts(), *energy_of(lake.readings())]).items():
-        value = total(amounts)
+        kept = once_told(amounts)
+        value = total(kept)
         if value is not None:
-            start, end = min(e.start for e in amounts), max(e.end for e in amounts)
-            found.append(Listed(kind, value, start, end, len(amounts)))
+            start, end = min(e.start for e in kept), max(e.end for e in kept)
+            found.append(Listed(kind, value, start, end, len(kept), len(amounts) - len(kept)))
     return found
+
+
+def once_told(amounts: Iterable[Amount]) -> list[Amount]:
+    """Amounts of which no two tell of the same share at the same time: the shorter period counts, then the earlier."""
+    shares: defaultdict[tuple[object, ...], list[Amount]] = defaultdict(list)
+    for each in amounts:
+        device = each.more.get("device")
+        whose = (each.account, each.service, each.region, each.workload, each.host, device)
+        shares[whose].append(each)
+    kept: list[Amount] = []
+    for group in shares.values():
+        taken: list[Amount] = []
+        for each in sorted(group, key=lambda one: (one.end - one.start, one.start)):
+            # Days of one series follow one another, so the neighbours alone can reach into a period.
+            place = bisect_left(taken, each.start, key=attrgetter("start"))
+            before, after = taken[max(0, place - 1) : place], taken[place : place + 1]
+            if all(one.end <= each.start for one in before) and all(
+                one.start >= each.end for one in after
+            ):
+                taken.insert(place, each)
+        kept += taken
+    return kept
 
 
 def answer_cache(path: Path) -> AnswerCache:

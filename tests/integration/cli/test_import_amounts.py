@@ -119,6 +119,31 @@ def test_googles_rows_are_read_nested_and_flat(tmp_path: Path) -> None:
 
 
 @pytest.mark.feature("K5")
+def test_zones_of_a_region_are_added_up_and_a_row_told_again_is_not(tmp_path: Path) -> None:
+    first, *_ = (SAMPLES / "gcp_carbon.jsonl").read_text().splitlines()
+    other_zone = first.replace("europe-west3-a", "europe-west3-b")
+    (tmp_path / "zones.jsonl").write_text(f"{first}\n{other_zone}\n{first}")
+
+    bring(tmp_path, "gcp-carbon", str(tmp_path / "zones.jsonl"))
+
+    assert sums(amounts(tmp_path))["2", "location"] == 4800.0
+    assert {each.region for each in amounts(tmp_path)} == {"europe-west3"}
+
+
+@pytest.mark.feature("K5")
+def test_a_month_by_two_versions_of_a_method_is_no_sum(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first, *_ = (SAMPLES / "gcp_carbon.jsonl").read_text().splitlines()
+    newer = first.replace('"carbon_model_version":"14"', '"carbon_model_version":"15"')
+    (tmp_path / "two.jsonl").write_text(f"{first}\n{newer}\n")
+
+    said = refused(capsys, tmp_path, "gcp-carbon", str(tmp_path / "two.jsonl"))
+
+    assert ":2: `usage_month` is told in line 1, too, in another way" in said
+
+
+@pytest.mark.feature("K5")
 def test_azures_accounting_is_untold_until_somebody_tells_it(tmp_path: Path) -> None:
     file = str(SAMPLES / "azure_carbon.csv")
     bring(tmp_path / "a", "azure-carbon", file)
@@ -197,6 +222,34 @@ def test_opencosts_costs_keep_their_level_and_currency(tmp_path: Path) -> None:
     assert (shop.account, shop.host) == ("c1", "n1")
     assert shop.more["cpuCost"] == "1.5"
     assert (idle.kind.level, idle.value) == ("idle", 1.0)
+
+
+def test_a_week_beside_its_days_is_listed_once(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    day = json.loads((SAMPLES / "opencost.json").read_text())["data"][0]["shop/checkout"]
+    days = [
+        {
+            **day,
+            "window": {"start": f"2026-10-0{n}T00:00:00Z", "end": f"2026-10-0{n + 1}T00:00:00Z"},
+        }
+        for n in (2, 3, 1)
+    ]
+    week = {
+        **day,
+        "totalCost": 14.0,
+        "window": {"start": "2026-10-01T00:00:00Z", "end": "2026-10-08T00:00:00Z"},
+    }
+    for name, steps in (("week", [week]), ("days", days)):
+        document = {"code": 200, "data": [{"shop/checkout": step} for step in steps]}
+        (tmp_path / f"{name}.json").write_text(json.dumps(document))
+        bring(tmp_path, "opencost", str(tmp_path / f"{name}.json"))
+
+    (found,) = told(capsys, tmp_path, "list")
+    bring(tmp_path, "list")
+
+    assert (found["value"], found["rows"], found["left_out"]) == (pytest.approx(3 * 2.02), 3, 1)
+    assert "1 row of the same time left out" in capsys.readouterr().out
 
 
 def test_kubecosts_carbon_is_an_estimate_apart_from_its_cost(tmp_path: Path) -> None:

@@ -52,6 +52,16 @@ def test_a_page_without_an_instant_is_of_when_its_file_was_written(tmp_path: Pat
     assert {look.at.timestamp() for look in looks} == {1_793_404_800}
 
 
+def test_one_instant_is_not_of_two_pages(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pages = [str(SAMPLES / f"kepler_page_{number}.txt") for number in (1, 2)]
+
+    said = refused(capsys, tmp_path, "kepler", *pages, "--at", "2026-10-31T00:00:00Z")
+
+    assert "GO0805 `--at` is of one page, here are 2; bring in one by one" in said
+
+
 def test_early_keplers_counters_survive_a_restart(tmp_path: Path) -> None:
     bring(tmp_path, "kepler", str(SAMPLES / "kepler_early_range.json"))
 

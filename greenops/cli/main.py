@@ -21,6 +21,7 @@ COMMANDS = (
     "override",
     "jobs",
     "grid",
+    "collector",
     "dashboards",
     "evidence",
     "imports",

@@ -106,7 +106,7 @@ def _steps(rows: Sequence[RegionRow]) -> list[tuple[int, float, int]]:
     found: list[tuple[int, float, int]] = [(0, np.nan, STALE)]
     for row in rows:
         since, until = microseconds(row.valid_from), microseconds(row.valid_until)
-        per_joule, reason = _per_joule(row)
+        per_joule, reason = grams_per_joule(row)
         found.append((since, per_joule, reason))
         # What no row holds for is out of date: before the first as after the last.
         found.append((until, np.nan, STALE))
@@ -119,7 +119,8 @@ def _last(steps: Sequence[tuple[int, float, int]]) -> dict[int, tuple[float, int
     return dict(sorted(found.items()))
 
 
-def _per_joule(row: RegionRow) -> tuple[float, int]:
+def grams_per_joule(row: RegionRow) -> tuple[float, int]:
+    """Emissions of a joule [g], PUE included, and zero; NaN and the code of the reason where they are not known."""
     if row.zone is None:
         return np.nan, NO_ZONE
     if row.intensity is None:

@@ -70,7 +70,7 @@ class SpanMaker:
     ) -> CollectedSpan:
         pick = self._random
         end = self._now - pick.randrange(0, 60_000) * MS
-        start = end - pick.randrange(0, 30_000_000_000)
+        start = end - pick.randrange(-300_000_000, 30_000_000_000)
         resource = {"service.name": f"service-{pick.randrange(5)}", **more}
         if self._chance(0.8):
             resource["cloud.region"] = self._region()

@@ -1,0 +1,287 @@
+"""Whole configurations of the stock Collector: an agent on each host, a gateway where the spans of a trace meet.
+
+The enrichment is a file of its own beside the configuration, so that a table can be replaced without touching what an
+operator has changed. `$` is doubled in it: the Collector would take it for a variable.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import PurePath
+from typing import Final
+
+import yaml
+
+from greenops.observe import attributes as names
+from greenops.observe.enrichment_tables import EnrichmentTables
+from greenops.pipeline.collector_meters import meter_statements, scrapes
+from greenops.pipeline.collector_ottl import statements
+
+Node = dict[str, object]
+
+ENRICHMENT: Final = "enrichment.yaml"
+"""The enrichment, beside the configuration; `greenops serve` keeps one fresh in its state."""
+CONFIGURATION: Final = "otelcol.yaml"
+ENRICH: Final = "transform/greenops"
+METERS: Final = "transform/meters"
+UPSTREAM: Final = "otlp/greenops"
+TRACES: Final = "otlp/traces"
+SLOW_MS: Final = 1_000
+"""A trace that took longer is kept [ms]. Ours."""
+COSTLY_J: Final = 100.0
+"""A trace with a span above it is kept [J]: some hundred output tokens of a large model. Ours."""
+WAIT: Final = "10s"
+"""How long the spans of a trace are waited for before it is kept or not. Ours; the component's default is three times that."""
+
+
+class Role(StrEnum):
+    """Where a Collector stands."""
+
+    AGENT = "agent"
+    GATEWAY = "gateway"
+
+
+@dataclass(frozen=True, slots=True)
+class Wiring:
+    """What goes in and where it goes out.
+
+    Attributes:
+        listen: Address that it listens on; gRPC and HTTP have a port each.
+        grpc_port, http_port: Ports of OTLP.
+        health_port: Port that answers whether it is well.
+        upstream: Next hop for all spans and metrics: `greenops serve`, or of an agent the gateway.
+        traces: Trace store that gets the sampled spans; none: what is sampled goes upstream.
+        metrics_url: Base URL of a back end that takes OTLP metrics over HTTP, such as Prometheus 3.
+        sample_percent: How many of the ordinary traces are kept [%].
+        kepler, dcgm: Exporters to scrape, `host:port`; none: not scraped.
+        tables: Folder of the enrichment as the Collector sees it.
+        memory_mib: Memory from which it refuses data [MiB].
+    """
+
+    tables: PurePath
+    listen: str = "127.0.0.1"
+    grpc_port: int = 14317
+    http_port: int = 14318
+    health_port: int = 13133
+    upstream: str = "127.0.0.1:4317"
+    traces: str | None = None
+    metrics_url: str | None = None
+    sample_percent: float = 10.0
+    kepler: str | None = None
+    dcgm: str | None = None
+    memory_mib: int = 512
+
+
+def enrichment(tables: EnrichmentTables) -> str:
+    """The file that the configuration takes in: a transform processor.
+
+    Raises:
+        ValueError: A region has several rows.
+    """
+    node = {"error_mode": "silent", "trace_statements": statements(tables)}
+    head = (
+        "# Written by `greenops collector render` and kept fresh by `greenops serve`; changes here are lost.\n"
+        f"# {names.FACTORS_VERSION}: {tables.version}\n"
+    )
+    return head + _yaml(node).replace("$", "$$")
+
+
+def configuration(role: Role, wiring: Wiring) -> str:
+    """The configuration of a role."""
+    parts = _agent(wiring) if role is Role.AGENT else _gateway(wiring)
+    node: Node = {
+        "receivers": {"otlp": _otlp(wiring), **parts.receivers},
+        "processors": {**_common(wiring), **parts.processors},
+        "connectors": parts.connectors,
+        "exporters": {**_exporters(wiring), **parts.exporters},
+        "extensions": {"health_check": {"endpoint": f"{wiring.listen}:{wiring.health_port}"}},
+        "service": {
+            "extensions": ["health_check"],
+            "telemetry": {"metrics": {"level": "none"}},
+            "pipelines": parts.pipelines,
+        },
+    }
+    return _HEADS[role] + _yaml({key: part for key, part in node.items() if part})
+
+
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    receivers: Node
+    processors: Node
+    connectors: Node
+    exporters: Node
+    pipelines: Node
+
+
+def _pipeline(receivers: list[str], processors: list[str], exporters: list[str]) -> Node:
+    return {"receivers": receivers, "processors": processors, "exporters": exporters}
+
+
+def _agent(wiring: Wiring) -> _Parts:
+    scraped = scrapes(wiring.kepler, wiring.dcgm)
+    receivers: Node = {"host_metrics": _HOST, **scraped}
+    metered: list[str] = ["memory_limiter", *([METERS] if scraped else []), "batch"]
+    return _Parts(
+        receivers=receivers,
+        processors={METERS: meter_statements()} if scraped else {},
+        connectors={},
+        exporters={},
+        pipelines={
+            "traces": _pipeline(["otlp"], ["memory_limiter", ENRICH, "batch"], [UPSTREAM]),
+            "metrics": _pipeline(["otlp", *receivers], metered, [UPSTREAM]),
+        },
+    )
+
+
+def _gateway(wiring: Wiring) -> _Parts:
+    scraped = scrapes(wiring.kepler, wiring.dcgm)
+    sampled = TRACES if wiring.traces else UPSTREAM
+    counted = [*(["otlp_http/metrics"] if wiring.metrics_url else []), UPSTREAM]
+    exporters: Node = {}
+    if wiring.traces:
+        exporters[TRACES] = _otlp_out(wiring.traces)
+    if wiring.metrics_url:
+        exporters["otlp_http/metrics"] = {"endpoint": wiring.metrics_url, **_PATIENCE}
+    everything = ["count", "signal_to_metrics", *([UPSTREAM] if wiring.traces else [])]
+    enriched = ["memory_limiter", ENRICH]
+    metered = ["memory_limiter", *([METERS] if scraped else []), "deltatocumulative", "batch"]
+    return _Parts(
+        receivers=scraped,
+        processors={
+            "deltatocumulative": {"max_stale": "1h"},
+            "tail_sampling": _sampling(wiring.sample_percent),
+            **({METERS: meter_statements()} if scraped else {}),
+        },
+        connectors={"count": _COUNT, "signal_to_metrics": _SUM},
+        exporters=exporters,
+        pipelines={
+            # Each has an enrichment of its own: between pipelines the core distribution has no way for spans.
+            "traces/all": _pipeline(["otlp"], [*enriched, "batch"], everything),
+            "traces/sampled": _pipeline(["otlp"], [*enriched, "tail_sampling", "batch"], [sampled]),
+            "metrics": _pipeline(
+                ["otlp", "count", "signal_to_metrics", *scraped], metered, counted
+            ),
+        },
+    )
+
+
+def _otlp(wiring: Wiring) -> Node:
+    grpc = {"endpoint": f"{wiring.listen}:{wiring.grpc_port}"}
+    http = {"endpoint": f"{wiring.listen}:{wiring.http_port}"}
+    return {"protocols": {"grpc": grpc, "http": http}}
+
+
+def _common(wiring: Wiring) -> Node:
+    spare = wiring.memory_mib // 4
+    return {
+        "memory_limiter": {
+            "check_interval": "1s",
+            "limit_mib": wiring.memory_mib,
+            "spike_limit_mib": spare,
+        },
+        ENRICH: f"${{file:{wiring.tables / ENRICHMENT}}}",
+        "batch": {"timeout": "1s", "send_batch_size": 1024, "send_batch_max_size": 4096},
+    }
+
+
+def _exporters(wiring: Wiring) -> Node:
+    return {UPSTREAM: _otlp_out(wiring.upstream)}
+
+
+def _otlp_out(endpoint: str) -> Node:
+    return {"endpoint": endpoint, "tls": {"insecure": True}, **_PATIENCE}
+
+
+def _sampling(percent: float) -> Node:
+    costly = f'span.attributes["{names.ENERGY_SELF}"] > {COSTLY_J}'
+    policies: list[Node] = [
+        {"name": "failed", "type": "status_code", "status_code": {"status_codes": ["ERROR"]}},
+        {"name": "slow", "type": "latency", "latency": {"threshold_ms": SLOW_MS}},
+        {
+            "name": "costly",
+            "type": "ottl_condition",
+            "ottl_condition": {"error_mode": "ignore", "span": [costly]},
+        },
+        {
+            "name": "ordinary",
+            "type": "probabilistic",
+            "probabilistic": {"sampling_percentage": percent},
+        },
+    ]
+    return {"decision_wait": WAIT, "num_traces": 50_000, "policies": policies}
+
+
+def _labels(*keys: str) -> list[Mapping[str, object]]:
+    return [{"key": key, "optional": True} for key in keys]
+
+
+def _sum(name: str, unit: str, attribute: str, description: str) -> Node:
+    value = f'span.attributes["{attribute}"]'
+    return {
+        "name": name,
+        "description": description,
+        "unit": unit,
+        "include_resource_attributes": _labels(
+            names.SERVICE_NAME, names.WORKLOAD, names.CLOUD_REGION
+        ),
+        "attributes": _labels(names.WORKLOAD, names.ENERGY_METHOD, "gen_ai.request.model"),
+        "conditions": [f"IsDouble({value})"],
+        "sum": {"value": value, "monotonic": True},
+    }
+
+
+_PATIENCE: Final[Node] = {
+    "retry_on_failure": {"enabled": True, "initial_interval": "1s", "max_elapsed_time": "15m"},
+    "sending_queue": {"enabled": True, "queue_size": 2000},
+}
+"""Spans wait here while the next hop is away, and its refusals are tried again."""
+_HOST: Final[Node] = {
+    "collection_interval": "15s",
+    "scrapers": {"cpu": None, "load": None, "memory": None},
+}
+_SUM: Final[Node] = {
+    "error_mode": "ignore",
+    "spans": [
+        _sum("greenops.spans.energy", "J", names.ENERGY_SELF, "Energy of all spans seen, before sampling"),
+        _sum("greenops.spans.carbon", "g", names.CARBON_SELF, "Emissions of all spans seen, before sampling"),
+    ],
+}  # fmt: skip
+_COUNT: Final[Node] = {
+    "spans": {
+        "greenops.spans": {
+            "description": "Spans seen, before sampling",
+            "attributes": [{"key": names.ENERGY_METHOD, "default_value": "none"}],
+        },
+        "greenops.spans.without_energy": {
+            "description": "Spans seen whose energy is not known, by reason",
+            "conditions": [f'span.attributes["{names.ENERGY_UNKNOWN}"] != nil'],
+            "attributes": [{"key": names.ENERGY_UNKNOWN}],
+        },
+    }
+}
+
+_HEADS: Final = {
+    Role.AGENT: (
+        "# A Collector on each host: energy and carbon onto spans, the host's meters, all of it on to the next hop.\n"
+        "# Rendered by `greenops collector render --role agent`.\n"
+    ),
+    Role.GATEWAY: (
+        "# The Collector where the spans of a trace meet: energy and carbon onto spans that lack them, sums of all spans\n"
+        "# before sampling, then whole traces kept or not. Rendered by `greenops collector render --role gateway`.\n"
+    ),
+}
+
+
+def _yaml(node: object) -> str:
+    return yaml.dump(node, Dumper=_Plain, sort_keys=False, width=10_000, allow_unicode=True)
+
+
+class _Plain(yaml.SafeDumper):
+    """Writes what is said twice twice: an anchor is no help to who reads a configuration."""
+
+    def ignore_aliases(self, data: object) -> bool:
+        """Everything is written out."""
+        del data
+        return True

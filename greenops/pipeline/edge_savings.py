@@ -7,22 +7,24 @@ boundaries and methods and are never added.
 
 from __future__ import annotations
 
-import math
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
+import pyarrow as pa
+import pyarrow.compute as pc
+
 from greenops.adapters import language_model_file
-from greenops.adapters.parquet_lake import ParquetLake
+from greenops.adapters.lake_columns import span_columns
 from greenops.domain.reported import Amount, Quantity, total
-from greenops.domain.spans import SpanRow
 from greenops.observe.embodied import network_energy
 from greenops.pipeline.reconcile_own import IMPORTED
 from greenops.units import Joules, Kwh
 
+COLUMNS: Final = ("trace_id", "parent_id", "kind", "energy_j", IMPORTED)
 SERVER: Final = "SERVER"
 """Kind of a span that answers a request."""
 
@@ -123,34 +125,32 @@ def request_energy(amounts: Iterable[Amount], state: Path) -> RequestEnergy | No
     Raises:
         DataMissing: A file of the lake is damaged.
     """
-    lake = ParquetLake(state / "lake")
     for day in sorted({each.start.astimezone(UTC).date() for each in amounts}, reverse=True):
-        found = _of_day(lake, day)
+        found = _of_day(state / "lake", day)
         if found is not None:
             return found
     return None
 
 
-def _of_day(lake: ParquetLake, day: date) -> RequestEnergy | None:
-    traces: defaultdict[str, list[float]] = defaultdict(list)
-    entered: set[str] = set()
-    for span in lake.spans(since=day):
-        if span.time.date() > day:
-            break
-        if span.time.date() == day and IMPORTED not in span.attributes:
-            if span.energy_j is not None:
-                traces[span.trace_id].append(span.energy_j)
-            if _enters(span):
-                entered.add(span.trace_id)
-    metered = _metered(traces, entered)
-    if not metered:
+def _of_day(lake: Path, day: date) -> RequestEnergy | None:
+    begins = datetime(day.year, day.month, day.day, tzinfo=UTC)
+    tables = [
+        _own(each) for each in span_columns(lake, begins, begins + timedelta(days=1), COLUMNS)
+    ]
+    if not tables:
         return None
-    return RequestEnergy(Joules(math.fsum(metered) / len(metered)), day, len(metered))
+    spans = pa.concat_tables(tables)
+    entered = pc.and_(pc.is_null(spans["parent_id"]), pc.equal(spans["kind"], SERVER))
+    traces = pc.unique(spans.filter(entered)["trace_id"])
+    below = spans.filter(pc.is_in(spans["trace_id"], traces))
+    sums = below.group_by("trace_id").aggregate([("energy_j", "sum")])["energy_j_sum"].drop_null()
+    if not len(sums):
+        return None
+    return RequestEnergy(Joules(pc.sum(sums).as_py() / len(sums)), day, len(sums))
 
 
-def _enters(span: SpanRow) -> bool:
-    return span.parent_id is None and span.kind == SERVER
-
-
-def _metered(traces: Mapping[str, Sequence[float]], entered: Iterable[str]) -> list[float]:
-    return [math.fsum(traces[trace]) for trace in entered if trace in traces]
+def _own(table: pa.Table) -> pa.Table:
+    """Spans that no other tool accounted for, in plain words."""
+    words = [(name, pa.string()) for name in COLUMNS[:-2]]
+    found = table.filter(pc.is_null(table[IMPORTED].cast(pa.string()))).select(list(COLUMNS[:-1]))
+    return found.cast(pa.schema([*words, ("energy_j", pa.float64())]))

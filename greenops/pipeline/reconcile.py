@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
 
-from greenops.adapters.parquet_lake import ParquetLake
+from greenops.adapters.lake_columns import span_columns
 from greenops.adapters.reported_lake import ReportedLake
 from greenops.domain.carbon import Account, Carbon, total
 from greenops.domain.energy import Boundary, Method
@@ -22,7 +22,7 @@ from greenops.domain.grid import Basis
 from greenops.domain.reported import Amount, Quantity
 from greenops.domain.reported import total as total_reported
 from greenops.errors import DataMissing, MixedQuantities, UsageError
-from greenops.pipeline.reconcile_own import Asked, carbon_of, own_emissions
+from greenops.pipeline.reconcile_own import COLUMNS, Asked, carbon_of, own_emissions
 from greenops.units import Grams
 
 PROVIDERS: Final = ("aws", "azure", "gcp")
@@ -115,9 +115,8 @@ def reconcile(asked: Asked, state: Path) -> Reconciliation:
             f"nothing of `{asked.provider}` was imported for {asked.month:%Y-%m}",
             fix=f"`greenops import {asked.provider}-carbon FILE`; `greenops import list` tells what is there",
         )
-    own = own_emissions(
-        ParquetLake(state / "lake").spans(skip_damaged=False, since=asked.month.date()), asked
-    )
+    spans = span_columns(state / "lake", asked.month, asked.end, COLUMNS)
+    own = own_emissions(spans, asked)
     carbon = carbon_of(own)
     published = max((each.published for each in amounts if each.published), default=None)
     best = _best(amounts)

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
-from typing import Final
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from greenops.adapters.shipped_grid import shipped_regions
 from greenops.domain.carbon import Account, Carbon, total
 from greenops.domain.energy import Boundary, Method
 from greenops.domain.grid import Signal
-from greenops.domain.spans import SpanRow
 from greenops.units import Grams
 
-IMPORTED: Final = "greenops.import.tool"
-"""Attribute of runs that other tools accounted for."""
+IMPORTED: Final = "attributes.greenops.import.tool"
+"""Column that runs have which other tools accounted for."""
+COLUMNS: Final = ("service", "region", "method", "time", "energy_j", "energy_low_j", "energy_high_j", "carbon_g", IMPORTED)  # fmt: skip
 NOT_TOLD: Final = "not told"
 """Method of spans that carry none."""
 Range = tuple[float, float, float]
@@ -52,8 +55,9 @@ class Own:
     """Sums of the lake's spans.
 
     Attributes:
-        grams: Emissions of each span, by method.
-        joules: Energy of each that has it; `with_carbon_joules` of those that have emissions.
+        grams: Sums of emissions, by method.
+        joules: Sums of energy; `with_carbon_joules` of spans that have emissions.
+        days: Days with spans, since 1970.
         imported: Runs that other tools accounted for: they may be the same work, and are in no sum.
         nowhere: Spans of the month without a region.
     """
@@ -63,59 +67,70 @@ class Own:
     with_carbon: int = 0
     joules: list[float] = field(default_factory=list)
     with_carbon_joules: list[float] = field(default_factory=list)
-    days: set[date] = field(default_factory=set)
+    days: set[int] = field(default_factory=set)
     regions: set[str] = field(default_factory=set)
     imported: int = 0
     imported_grams: list[float] = field(default_factory=list)
     nowhere: int = 0
 
 
-def own_emissions(spans: Iterable[SpanRow], asked: Asked) -> Own:
-    """Sums over spans that come by day, of which those after the month are not read."""
+def own_emissions(tables: Iterable[pa.Table], asked: Asked) -> Own:
+    """Sums over spans of the month, of which each is there once.
+
+    Args:
+        tables: `COLUMNS` of them.
+        asked: Whose count.
+    """
     theirs = {each.id for each in shipped_regions() if each.provider == asked.provider}
-    asked_for = set(asked.regions) or theirs
-    found = Own()
-    for span in _within(spans, asked):
-        if asked.ours and span.service not in asked.ours:
-            continue
-        if span.region is None:
-            found.nowhere += 1
-        elif span.region in asked_for:
-            _add(found, span)
+    regions = pa.array(sorted(set(asked.regions) or theirs), pa.string())
+    names, found = pa.array(sorted(asked.ours), pa.string()), Own()
+    for every in tables:
+        ours = every.filter(_among(every["service"], names)) if asked.ours else every
+        found.nowhere += _words(ours["region"]).null_count
+        here = ours.filter(_among(ours["region"], regions))
+        imported = pc.is_valid(_words(here[IMPORTED]))
+        others = here.filter(imported)
+        found.imported += len(others)
+        found.imported_grams.append(_sum(others["carbon_g"]))
+        _add(found, here.filter(pc.invert(imported)))
     return found
 
 
-def _within(spans: Iterable[SpanRow], asked: Asked) -> Iterator[SpanRow]:
-    for span in spans:
-        # Days come in order, so nothing of the month follows.
-        if span.time.date() > asked.end.date():
-            return
-        if asked.month <= span.time < asked.end:
-            yield span
+def _add(found: Own, table: pa.Table) -> None:
+    found.spans += len(table)
+    found.days.update(pc.unique(table["time"].cast(pa.date32()).cast(pa.int32())).to_pylist())
+    found.regions.update(map(str, pc.unique(_words(table["region"])).to_pylist()))
+    found.joules.append(_sum(table["energy_j"]))
+    table = table.filter(pc.is_valid(table["carbon_g"]))
+    found.with_carbon += len(table)
+    found.with_carbon_joules.append(_sum(table["energy_j"]))
+    methods = pc.fill_null(_words(table["method"]), NOT_TOLD)
+    for name in pc.unique(methods).to_pylist():
+        found.grams[name].append(_range(table.filter(pc.equal(methods, name))))
 
 
-def _add(found: Own, span: SpanRow) -> None:
-    if IMPORTED in span.attributes:
-        found.imported += 1
-        found.imported_grams.append(span.carbon_g or 0.0)
-        return
-    found.spans += 1
-    found.days.add(span.time.date())
-    found.regions.add(str(span.region))
-    if span.energy_j is not None:
-        found.joules.append(span.energy_j)
-    if span.carbon_g is not None:
-        found.with_carbon += 1
-        found.with_carbon_joules.append(span.energy_j or 0.0)
-        found.grams[span.method or NOT_TOLD].append(_range(span, span.carbon_g))
+def _range(table: pa.Table) -> Range:
+    """Emissions with the range of their energy; a span that has none stands at its middle."""
+    middle, energy = table["carbon_g"], table["energy_j"]
+    ends = (
+        pc.coalesce(pc.multiply(middle, pc.divide(table[name], energy)), middle)
+        for name in ("energy_low_j", "energy_high_j")
+    )
+    # Nothing over nothing is no number; such a span emitted what it emitted.
+    low, high = (_sum(pc.if_else(pc.is_nan(end), middle, end)) for end in ends)
+    return _sum(middle), low, high
 
 
-def _range(span: SpanRow, grams: float) -> Range:
-    """A span's emissions with the range of its energy, where it has one."""
-    energy, low, high = span.energy_j, span.energy_low_j, span.energy_high_j
-    if not energy or low is None or high is None:
-        return grams, grams, grams
-    return grams, grams * low / energy, grams * high / energy
+def _among(column: Any, words: Any) -> Any:
+    return pc.is_in(_words(column), words)
+
+
+def _words(column: Any) -> Any:
+    return column.cast(pa.string())
+
+
+def _sum(column: Any) -> float:
+    return pc.sum(column).as_py() or 0.0
 
 
 def carbon_of(own: Own) -> Carbon | None:
@@ -125,7 +140,6 @@ def carbon_of(own: Own) -> Carbon | None:
         middle, low, high = (Grams(math.fsum(each)) for each in zip(*ranges, strict=True))
         # What does not say how it came about is not taken for better than an estimate.
         method = Method(name) if name in set(Method) else Method.ESTIMATED
-        parts.append(
-            Carbon(middle, low, high, Signal.AVERAGE, Account.LOCATION, Boundary.SITE, method)
-        )
+        kind = (Signal.AVERAGE, Account.LOCATION, Boundary.SITE, method)
+        parts.append(Carbon(middle, low, high, *kind))
     return total(parts)

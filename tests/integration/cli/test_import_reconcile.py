@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from greenops.adapters.parquet_lake import ParquetLake
+from greenops.cli.main import main
 from tests.integration.cli.foreign import SAMPLES, bring, refused, span, told, write
 
 AWS = str(SAMPLES / "aws_carbon.csv")
@@ -46,6 +48,20 @@ def test_the_gap_is_against_the_same_scope_and_account(
     assert found["own"]["method"] == "modeled"
     assert (market["accounting"], market.get("gap")) == ("market", None)
     assert "the lake is location-based, this is market-based (GO0301)" in market["why_not"]
+
+
+@pytest.mark.feature("K5")
+def test_a_span_that_came_twice_counts_once_before_and_after_packing(
+    state: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ParquetLake(state / "lake").write_spans([span(0), span(30, carbon_g=-5.0)], "again")
+    loose = told(capsys, state, "reconcile", "aws", "--month", "2026-10")
+    assert main(["lake", "pack", "--state", str(state)]) == 0
+
+    packed = told(capsys, state, "reconcile", "aws", "--month", "2026-10")
+
+    assert loose == packed
+    assert (loose["own"]["grams"], loose["spans"], loose["with_carbon"]) == (2500, 23, 21)
 
 
 @pytest.mark.feature("K5")
@@ -167,8 +183,6 @@ def test_scopes_without_electricity_are_no_figure(
     head, one, _, three = (SAMPLES / "azure_carbon.csv").read_text("utf-8-sig").splitlines()
     (tmp_path / "parts.csv").write_text(f"{head}\n{one}\n{three}\n")
     bring(tmp_path, "azure-carbon", str(tmp_path / "parts.csv"))
-    from greenops.cli.main import main
-
     argv = ["import", "reconcile", "azure", "--month", "2026-10", "--state", str(tmp_path)]
     assert main(argv) == 3
 

@@ -20,6 +20,7 @@ from greenops.config import Settings
 from greenops.domain.console import Overview
 from greenops.domain.energy import Category
 from greenops.domain.evidence import Verification
+from greenops.domain.route import Front
 from greenops.domain.workload import Workload
 from greenops.errors import AdapterUnavailable, DataMissing, GreenOpsError, nearest
 from greenops.pipeline.beside import in_background
@@ -29,7 +30,7 @@ from greenops.pipeline.engine import Engine, Parts, Telemetry
 from greenops.pipeline.evidence import open_ledger, verify
 from greenops.pipeline.evidence_book import Evidence
 from greenops.pipeline.footprint import Footprint
-from greenops.pipeline.fronts import Front, check_fronts, read_fronts
+from greenops.pipeline.fronts import check_fronts, read_fronts
 from greenops.pipeline.grid import GridContext, load_grid
 from greenops.pipeline.held_jobs import held_jobs
 from greenops.pipeline.learning import Learning

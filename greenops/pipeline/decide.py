@@ -13,9 +13,9 @@ from greenops.domain.console import DecisionRecord, JobRequest
 from greenops.domain.decision import Candidate, Decision, Judgement
 from greenops.domain.grid import Forecast
 from greenops.domain.measured_run import Learned
+from greenops.domain.route import Front
 from greenops.domain.workload import Job, Workload, WorkloadKind
 from greenops.errors import DataMissing, UsageError, nearest
-from greenops.pipeline.fronts import Front
 from greenops.pipeline.grid import GridContext
 from greenops.pipeline.intensity_now import Ways, by_intensity_now
 from greenops.pipeline.site_prices import Priced, priced_ways, unpriced_wait

@@ -9,6 +9,19 @@ The file is `routes.yaml` in the state folder:
       backends:
       - {name: eu-central-1, region: eu-central-1, p95_ms: 40}
       - {name: eu-north-1, region: eu-north-1, p95_ms: 45}
+
+With `origins` its weights are those of least emissions for all of them together, see `route_traffic`:
+
+    - name: images
+      workload: images
+      targets: [route-table]
+      max_rtt_ms: 60
+      backends:
+      - {name: eu-central-1, region: eu-central-1, p95_ms: 40, capacity_rps: 300, joules_per_request: 2.5}
+      - {name: eu-north-1, region: eu-north-1, p95_ms: 45, capacity_rps: 150, joules_per_request: 2.2}
+      origins:
+      - {name: frankfurt, home: eu-central-1, requests_per_s: 90, rtt_ms: {eu-central-1: 4, eu-north-1: 28}}
+      - {name: stockholm, home: eu-north-1, requests_per_s: 40, rtt_ms: {eu-central-1: 28, eu-north-1: 4}}
 """
 
 from __future__ import annotations
@@ -20,30 +33,9 @@ from pathlib import Path
 import yaml
 
 from greenops.domain.record import restore
+from greenops.domain.route import Front, FrontBackend, Origin
 from greenops.errors import InvalidFile, Location, nearest
-
-
-@dataclass(frozen=True, slots=True)
-class FrontBackend:
-    """One place that answers a route.
-
-    Attributes:
-        p95_ms: Latency seen by the route's callers, P95 [ms]; none where not measured.
-    """
-
-    name: str
-    region: str
-    p95_ms: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Front:
-    """One route, the workload behind it and the targets that must show its weights."""
-
-    name: str
-    workload: str
-    targets: tuple[str, ...]
-    backends: tuple[FrontBackend, ...]
+from greenops.pipeline.front_checks import check_routes, check_words
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +73,7 @@ def _known(what: str, name: str, known: Iterable[str], path: Path) -> None:
 
 
 def read_fronts(path: Path) -> tuple[Front, ...]:
-    """The routes of a file; none of it where the file is absent.
+    """The routes of a file, one front for each origin of those that have some; none where the file is absent.
 
     Raises:
         InvalidFile: It is not such a file; says where.
@@ -89,7 +81,9 @@ def read_fronts(path: Path) -> tuple[Front, ...]:
     if not path.is_file():
         return ()
     try:
-        return restore(_File, yaml.safe_load(path.read_text())).routes
+        document = yaml.safe_load(path.read_text())
+        check_words(document, {"routes": Front, "backends": FrontBackend, "origins": Origin}, path)
+        routes = restore(_File, document).routes
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         at = Location(str(path), mark.line + 1, mark.column + 1) if mark else Location(str(path))
@@ -101,3 +95,7 @@ def read_fronts(path: Path) -> tuple[Front, ...]:
             at=Location(str(path)),
             fix="a route has name, workload, targets and backends",
         ) from error
+    check_routes(routes, path)
+    return tuple(
+        each for route in routes for each in (route.of_origins() if route.origins else (route,))
+    )

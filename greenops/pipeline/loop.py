@@ -13,13 +13,13 @@ from greenops.adapters.factor_file import FactorFile
 from greenops.domain.action import Receipt
 from greenops.domain.console import JobRequest
 from greenops.domain.decision import Decision
+from greenops.domain.route import Front
 from greenops.domain.spans import SpanRow
 from greenops.domain.workload import WorkloadKind
 from greenops.errors import DataMissing, GreenOpsError
 from greenops.pipeline.decide import Decider
 from greenops.pipeline.engine import Engine, Telemetry
 from greenops.pipeline.evidence_book import Evidence
-from greenops.pipeline.fronts import Front
 from greenops.pipeline.grid import GridContext, fresh_factors
 from greenops.pipeline.outcomes import OfTraces, outcome_of
 from greenops.pipeline.replanning import Replans

@@ -5,10 +5,12 @@ from __future__ import annotations
 import base64
 import binascii
 import os
+import shutil
+import weakref
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import mkdtemp
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -41,6 +43,22 @@ Patch = Sequence[Mapping[str, object]]
 """Operations of a JSON Patch (RFC 6902)."""
 
 
+class PrivateFolder:
+    """A folder that only we can read, gone with this object or with the process."""
+
+    def __init__(self) -> None:
+        self.path = Path(mkdtemp(prefix="greenops-kubernetes-"))
+        self.remove = weakref.finalize(self, shutil.rmtree, self.path, ignore_errors=True)
+
+    def keep(self, name: str, content: bytes) -> Path:
+        """A file with this content."""
+        path = self.path / name
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(handle, "wb") as private:
+            private.write(content)
+        return path
+
+
 @dataclass(frozen=True, slots=True)
 class Access:
     """How to reach an API server.
@@ -59,7 +77,7 @@ class Access:
     token: str | None = field(default=None, repr=False)
     token_file: Path | None = None
     certificate: tuple[Path, Path] | None = None
-    files: TemporaryDirectory[str] | None = field(default=None, repr=False, compare=False)
+    files: PrivateFolder | None = field(default=None, repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,8 +128,10 @@ def _from_config(path: Path) -> Access:
         ) from error
     except yaml.YAMLError as error:
         raise _no_access("kubeconfig is not YAML", None, at) from error
-    except (LookupError, TypeError, AttributeError, ValueError) as error:
-        wrong = f"kubeconfig lacks its current context, cluster or user ({error})"
+    except ValueError as error:
+        raise _no_access(f"kubeconfig cannot be used: {error}", None, at) from error
+    except (LookupError, TypeError, AttributeError) as error:
+        wrong = "kubeconfig lacks its current context, or the cluster or user of that"
         raise _no_access(wrong, None, at) from error
 
 
@@ -120,11 +140,11 @@ def _named(document: Mapping[str, Any], kind: str, name: object) -> Mapping[str,
         if each["name"] == name:
             found: Mapping[str, Any] = each
             return found
-    raise LookupError(f"no `{name}` in `{kind}`")
+    raise ValueError(f"no `{name}` in `{kind}`")
 
 
 def _access(folder: Path, cluster: Mapping[str, Any], user: Mapping[str, Any]) -> Access:
-    kept: TemporaryDirectory[str] | None = None
+    kept: PrivateFolder | None = None
 
     def file(of: Mapping[str, Any], key: str) -> Path | None:
         """The file that a key names, or one with what its `-data` twin holds; only we can read it."""
@@ -132,12 +152,8 @@ def _access(folder: Path, cluster: Mapping[str, Any], user: Mapping[str, Any]) -
         data = of.get(f"{key}-data")
         if not data:
             return folder / str(of[key]) if of.get(key) else None
-        kept = kept or TemporaryDirectory(prefix="greenops-kubernetes-")
-        path = Path(kept.name) / key
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(handle, "wb") as private:
-            private.write(base64.b64decode(data, validate=True))
-        return path
+        kept = kept or PrivateFolder()
+        return kept.keep(key, base64.b64decode(data, validate=True))
 
     server = str(cluster["server"]).rstrip("/")
     parts = urlsplit(server)
@@ -203,7 +219,8 @@ class KubernetesApi:
             said: Any = answer.json()
         except ValueError as error:
             raise self._silent(f"HTTP {answer.status_code} without JSON") from error
-        return said if answer.ok else self._refused(method, path, answer, said)
+        made = requests.codes.ok <= answer.status_code < requests.codes.multiple_choices
+        return said if made else self._refused(method, path, answer, said)
 
     def _asked(
         self, method: str, path: str, params: Mapping[str, str], changes: Patch | None
@@ -222,7 +239,7 @@ class KubernetesApi:
                 allow_redirects=False,
             )
         except requests.exceptions.SSLError as error:
-            raise self._silent("its certificate is not accepted; name its authority") from error
+            raise self._silent("TLS fails; look at its authority and our certificate") from error
         except requests.RequestException as error:
             raise self._silent(type(error).__name__) from error
         except OSError as error:

@@ -7,12 +7,14 @@ ever suspends a Job: that would delete its pods.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Final, Protocol
+from urllib.parse import quote
 
 from greenops.adapters.kubernetes_api import KubernetesApi, Patch, Refusal, find_access
 from greenops.adapters.kubernetes_job import (
@@ -28,9 +30,11 @@ from greenops.adapters.kubernetes_job import (
 )
 from greenops.domain.action import Action, Diff, Outcome, Receipt, SetWeights, StartJob, TargetState
 from greenops.domain.outbox import NEVER_SET, Journal, JournalEntry, receipt
-from greenops.errors import AdapterUnsupported
+from greenops.errors import AdapterUnsupported, UsageError
 from greenops.ports import Clock
 
+LABEL: Final = re.compile("[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+"""A namespace's name. Source: RFC 1123, as Kubernetes has it."""
 PAGE: Final = "500"
 """Most Jobs in one answer."""
 TRIES: Final = 4
@@ -61,8 +65,8 @@ class KubernetesJobs:
         clock: Clock,
         connect: Callable[[Path | None], KubernetesApi] | None = None,
     ) -> None:
-        named = settings.kubernetes_namespaces.split(",")
-        self.namespaces = tuple(filter(None, (each.strip() for each in named)))
+        named = (each.strip() for each in settings.kubernetes_namespaces.split(","))
+        self.namespaces = tuple(_namespace(each) for each in named if each)
         self._config, self._clock = settings.kubernetes_config, clock
         self._connect = connect or (lambda config: KubernetesApi(find_access(config)))
         self._found: KubernetesApi | None = None
@@ -139,14 +143,26 @@ class KubernetesJobs:
 
     # -- what waits -----------------------------------------------------------
 
+    def connect(self) -> None:
+        """Find out how the cluster is reached, before it is asked.
+
+        Raises:
+            AdapterUnavailable: Nothing says it, or what says it cannot be used.
+        """
+        self._api()
+
     def jobs(self) -> Iterator[Job]:
         """Every Job with the label, in the namespaces of the settings."""
         for namespace in self.namespaces:
             rest: str | None = ""
             while rest is not None:
                 params = {"labelSelector": WORKLOAD, "limit": PAGE}
-                path = f"/apis/batch/v1/namespaces/{namespace}/jobs"
-                page = self._api().get(path, **params, **({"continue": rest} if rest else {})) or {}
+                page = (
+                    self._api().get(
+                        _jobs(namespace), **params, **({"continue": rest} if rest else {})
+                    )
+                    or {}
+                )
                 yield from map(read_job, page.get("items") or ())
                 rest = (page.get("metadata") or {}).get("continue") or None
 
@@ -199,7 +215,7 @@ class KubernetesJobs:
             why = f"`{run_key}` is no run of a Job: its key is `workload/namespace/name/uid`"
             raise AdapterUnsupported("GO0603", why)
         _, namespace, name, _ = parts
-        found = self._api().get(f"/apis/batch/v1/namespaces/{namespace}/jobs/{name}")
+        found = self._api().get(f"{_jobs(namespace)}/{quote(name, safe='')}")
         job = read_job(found) if found else None
         return job if job and job.run_key == run_key else None
 
@@ -260,7 +276,21 @@ def _refused(job: Job, answer: Refusal) -> AdapterUnsupported:
 
 
 def _path(job: Job) -> str:
-    return f"/apis/batch/v1/namespaces/{job.namespace}/jobs/{job.name}"
+    return f"{_jobs(job.namespace)}/{quote(job.name, safe='')}"
+
+
+def _jobs(namespace: str) -> str:
+    return f"/apis/batch/v1/namespaces/{quote(namespace, safe='')}/jobs"
+
+
+def _namespace(text: str) -> str:
+    if LABEL.fullmatch(text):
+        return text
+    raise UsageError(
+        "GO0677",
+        f"`{text}` is no namespace",
+        fix="write names, with commas between, as `kubectl` does",
+    )
 
 
 def _start(change: StartJob | SetWeights) -> StartJob:

@@ -19,7 +19,7 @@ from greenops.config import Settings
 from greenops.domain.action import Outcome, StartJob
 from greenops.domain.console import JobRequest
 from greenops.domain.decision import Decision
-from greenops.errors import DataMissing, GreenOpsError, UsageError
+from greenops.errors import AdapterUnavailable, DataMissing, GreenOpsError, UsageError
 from greenops.pipeline.decide import Decider
 from greenops.pipeline.engine import ORDER_LIFE, Engine
 from greenops.pipeline.overdue_jobs import GUARD
@@ -74,7 +74,8 @@ class HeldJobs:
         try:
             found = {each.run_key: each for each in self._target.jobs()}
         except GreenOpsError as error:
-            self._pause_s = min(max(2 * self._pause_s, AGAIN_S[0]), AGAIN_S[1])
+            asked = error.retry_after_s if isinstance(error, AdapterUnavailable) else None
+            self._pause_s = min(max(2 * self._pause_s, asked or 0, AGAIN_S[0]), AGAIN_S[1])
             self._not_before_ns = self._clock.monotonic_ns() + int(self._pause_s * NS_PER_S)
             self._tell(ALL, f"not looked at: {error}")
             return
@@ -84,9 +85,7 @@ class HeldJobs:
                 self._see(job)
             except GreenOpsError as error:
                 self._tell(key, str(error))
-        self._brought &= set(found)
-        for key in {*self._waiting, *self._told} - set(found):
-            self._forget(key)
+        self._forget_all_but(set(found))
 
     # -- one Job
 
@@ -195,10 +194,17 @@ class HeldJobs:
             self._told[run_key] = what
             log.warning("Job `%s`: %s", run_key, what)
 
-    def _forget(self, run_key: str) -> None:
-        if self._waiting.pop(run_key, None):
-            self._engine.waiting.drop(run_key)
-        self._told.pop(run_key, None)
+    def _forget_all_but(self, found: set[str]) -> None:
+        """Let go of Jobs that were deleted, also of those that were while we were away."""
+        self._brought &= found
+        for key in self._told.keys() - found:
+            del self._told[key]
+        for key in self._waiting.keys() - found:
+            del self._waiting[key]
+        for record in self._engine.waiting.all(self._clock.now()):
+            ours = record.job is not None and record.job.workload.target == self._target.name
+            if ours and record.decision.job_id not in found:
+                self._engine.waiting.drop(record.decision.job_id)
 
 
 def held_jobs(
@@ -208,6 +214,7 @@ def held_jobs(
 
     Raises:
         UsageError: The mode would leave every Job suspended for ever.
+        AdapterUnavailable: Nothing says how the cluster is reached.
     """
     if not isinstance(target, KubernetesJobs) or not target.namespaces:
         return None
@@ -217,4 +224,5 @@ def held_jobs(
             f"with `mode: {settings.mode}` nobody would release the Jobs that carry `{WORKLOAD}`",
             fix="set `mode: act`, or leave `kubernetes_namespaces` empty",
         )
+    target.connect()
     return HeldJobs(engine, target, decider, clock).look

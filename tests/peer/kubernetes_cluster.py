@@ -7,14 +7,16 @@ import json
 import os
 import subprocess
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 import requests
 import yaml
+from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from greenops.adapters.packaged import packaged
 from greenops.demo.processes import free_ports
@@ -69,13 +71,9 @@ class Cluster:
         self.url = f"https://127.0.0.1:{self.port}"
         self.authority = folder / "certs" / "apiserver.crt"
         self._key = rsa.generate_private_key(65537, 2048)
-        (folder / "sa.key").write_bytes(
-            self._key.private_bytes(
-                serialization.Encoding.PEM,
-                serialization.PrivateFormat.TraditionalOpenSSL,
-                serialization.NoEncryption(),
-            )
-        )
+        (folder / "sa.key").write_bytes(_pem(self._key))
+        self.client = _certificate("greenops", "system:masters")
+        (folder / "clients.crt").write_bytes(self.client[0])
         (folder / "tokens.csv").write_text(f"{ADMIN},admin,admin,system:masters\n")
         here, peer = f"http://127.0.0.1:{self._client}", f"http://127.0.0.1:{self._peer}"
         self._etcd = self._begin(
@@ -97,6 +95,7 @@ class Cluster:
             *("--bind-address", "127.0.0.1", "--secure-port", str(self.port)),
             *("--cert-dir", str(self.folder / "certs"), "--authorization-mode", "RBAC"),
             *("--token-auth-file", str(self.folder / "tokens.csv")),
+            *("--client-ca-file", str(self.folder / "clients.crt")),
             *("--service-account-issuer", ISSUER),
             *("--service-account-key-file", str(self.folder / "sa.key")),
             *("--service-account-signing-key-file", str(self.folder / "sa.key")),
@@ -192,6 +191,30 @@ class Cluster:
         signed = f"{head}.{_b64(json.dumps(claims).encode())}"
         mark = self._key.sign(signed.encode(), padding.PKCS1v15(), hashes.SHA256())
         return f"{signed}.{_b64(mark)}"
+
+
+def _certificate(name, group):
+    """A client's certificate that vouches for itself, and its key."""
+    key, now = rsa.generate_private_key(65537, 2048), datetime.now(UTC)
+    subject = x509.Name(
+        [
+            x509.NameAttribute(NameOID.COMMON_NAME, name),
+            x509.NameAttribute(NameOID.ORGANIZATION_NAME, group),
+        ]
+    )
+    made = (
+        x509.CertificateBuilder(subject, subject, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - timedelta(hours=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    return made.public_bytes(serialization.Encoding.PEM), _pem(key)
+
+
+def _pem(key):
+    traditional = serialization.PrivateFormat.TraditionalOpenSSL
+    return key.private_bytes(serialization.Encoding.PEM, traditional, serialization.NoEncryption())
 
 
 def _b64(content):

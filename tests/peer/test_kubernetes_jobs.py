@@ -5,6 +5,7 @@ There is no Job controller and no kubelet behind it: `spec.suspend` changes, and
 
 from __future__ import annotations
 
+import base64
 import os
 import subprocess
 import sys
@@ -392,6 +393,24 @@ def test_a_token_whose_time_is_over_is_one_line_and_a_new_one_is_taken(
     (pod / "token").write_text(f"{cluster.token()}\n")
 
     assert [job.name for job in ours.jobs()] == ["report"]
+
+
+def test_a_client_certificate_that_a_kubeconfig_holds_itself_is_taken(cluster, tmp_path, capsys):
+    key = cluster.job("report")
+    ours, secret = (base64.b64encode(each).decode() for each in cluster.client)
+    user = {"client-certificate-data": ours, "client-key-data": secret}
+    config = kubeconfig(tmp_path / "certified", cluster.url, authority=cluster.authority, **user)
+    words = ["jobs", "list", "--namespaces", "batch", "--kubeconfig"]
+
+    assert main([*words, str(config)]) == 0
+    assert capsys.readouterr().out.startswith(f"{key}  no plan, waits since ")
+
+    nobody = kubeconfig(tmp_path / "nobody", cluster.url, authority=cluster.authority)
+    assert main([*words, str(nobody)]) == 4
+    assert "GO0673" in capsys.readouterr().err
+    stranger = kubeconfig(tmp_path / "stranger", cluster.url, token=cluster.token())
+    assert main([*words, str(stranger)]) == 4
+    assert "TLS fails; look at its authority" in capsys.readouterr().err
 
 
 def test_what_waits_without_a_plan_is_released_by_the_guards_command(cluster, config, capsys):

@@ -93,10 +93,10 @@ def write_policies(folder):
     (folder / "reports.yaml").write_text(text + POLICY)
 
 
-def kubeconfig(path, server, token=None, authority=None):
+def kubeconfig(path, server, token=None, authority=None, **user):
     """A file as `kubectl` reads it."""
     cluster = {"server": server, **({"certificate-authority": str(authority)} if authority else {})}
-    user = {"token": token} if token else {}
+    user = {**user, **({"token": token} if token else {})}
     document = {
         "current-context": "here",
         "contexts": [{"name": "here", "context": {"cluster": "c", "user": "u"}}],

@@ -11,7 +11,7 @@ from greenops.adapters.kubernetes_job import JOURNAL, LATEST, RELEASED, START
 from greenops.cli.main import main
 from greenops.domain.action import Outcome
 from greenops.domain.override import OverrideOrder, OverrideState
-from greenops.errors import UsageError
+from greenops.errors import AdapterUnavailable, UsageError
 from greenops.pipeline.evidence import verify
 from greenops.pipeline.overrides_here import overrides_here
 from greenops.testing.kubernetes import FakeKubernetes
@@ -219,6 +219,22 @@ def test_a_deleted_job_is_forgotten(house, cluster):
     cluster.create("report")
     house.tick()
     assert len(house.rows("decision")) == 2
+
+
+def test_a_job_that_was_deleted_while_the_loop_was_away_is_no_more_held(house, cluster):
+    cluster.create("report")
+    house.tick()
+    house.parts.close()
+    del cluster.objects["batch", "report"]
+    house.open()
+    house.tick()
+
+    assert house.engine.held() == []
+
+
+def test_a_cluster_that_nothing_leads_to_does_not_start(tmp_path):
+    with pytest.raises(AdapterUnavailable, match="GO0670"):
+        House(tmp_path, tmp_path / "nowhere")
 
 
 @pytest.mark.parametrize(

@@ -91,9 +91,10 @@ def test_a_region_that_is_not_allowed_is_no_candidate():
     assert {each.region for each in candidates} == {"home"}
 
 
-def test_a_run_that_its_target_cannot_move_has_its_place_and_pool_alone():
+@pytest.mark.parametrize("target", ["local-process", "kubernetes-jobs"])
+def test_a_run_that_its_target_cannot_move_has_its_place_and_pool_alone(target):
     away = option("away", [1.0] * 9)
-    work = job(allowed_regions=("away", "home"), target="local-process")
+    work = job(allowed_regions=("away", "home"), target=target)
 
     baseline, candidates = batch_candidates(work, [HOME, away], START)
 

@@ -1,0 +1,166 @@
+"""Where roll-ups lie: one Parquet file for each hour's minutes, each day's hours and each day, replaced at once.
+
+    rollups/minute/day=2026-11-26/07.parquet
+    rollups/hour/day=2026-11-26/hours.parquet
+    rollups/day/day=2026-11-26/day.parquet
+
+A stretch of time has one name, so nobody who reads counts it twice, whoever dies while writing. The footer says
+what a file was made of. Works on any file system that pyarrow has.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path, PurePosixPath
+from typing import Any, Final
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pyarrow import fs
+
+from greenops.adapters.disk import sync
+from greenops.errors import DataMissing, Location, Unreachable
+
+MINUTE, HOUR, DAY = "minute", "hour", "day"
+LEVELS: Final = (MINUTE, HOUR, DAY)
+WHOLE: Final = {HOUR: "hours", DAY: "day"}
+"""Name of the one file that a day has on a level."""
+FOOTER: Final = b"greenops.rollup"
+LOCK: Final = "rollups.lock"
+
+
+@dataclass(frozen=True, slots=True)
+class RollupFiles:
+    """Roll-ups of one lake.
+
+    Attributes:
+        files: The file system.
+        folder: `<lake>/v1/rollups` on it.
+    """
+
+    files: fs.FileSystem
+    folder: str
+
+    @classmethod
+    def local(cls, lake: Path) -> RollupFiles:
+        """Those of a lake on this machine; `lake` is `<state>/lake`."""
+        return cls(fs.LocalFileSystem(), str(lake / "v1" / "rollups"))
+
+    def path(self, level: str, day: date, name: str | None = None) -> str:
+        """A file of a level."""
+        name = name or WHOLE[level]
+        return str(PurePosixPath(self.folder, level, f"day={day.isoformat()}", f"{name}.parquet"))
+
+    def days(self, level: str) -> list[date]:
+        """Days that a level has, rising."""
+        found = []
+        for each in self._listed(PurePosixPath(self.folder, level)):
+            try:
+                found.append(date.fromisoformat(each.base_name.removeprefix("day=")))
+            except ValueError:
+                continue
+        return sorted(found)
+
+    def hours(self, day: date) -> list[int]:
+        """Hours of a day whose minutes are kept, rising."""
+        folder = PurePosixPath(self.path(MINUTE, day, "00")).parent
+        names = (each.base_name.removesuffix(".parquet") for each in self._listed(folder))
+        return sorted(int(name) for name in names if name.isdecimal())
+
+    def read(self, path: str, columns: Sequence[str] | None = None) -> pa.Table | None:
+        """A file's rows; none where it is not there.
+
+        Raises:
+            DataMissing: It is damaged; names it.
+        """
+        with damaged(path):
+            try:
+                return pq.ParquetFile(self.files.open_input_file(path)).read(columns)
+            except FileNotFoundError:
+                return None
+
+    def footer(self, path: str) -> bytes | None:
+        """What a file says of what it was made of; none where it is not there or says nothing.
+
+        Raises:
+            DataMissing: It is damaged; names it.
+        """
+        with damaged(path):
+            try:
+                metadata = pq.ParquetFile(self.files.open_input_file(path)).metadata.metadata
+            except FileNotFoundError:
+                return None
+        found: Mapping[bytes, bytes] = metadata or {}
+        return found.get(FOOTER)
+
+    def write(self, path: str, table: pa.Table, footer: bytes) -> None:
+        """Put a file in its place, whole.
+
+        Raises:
+            Unreachable: The disk or the store is full or gone; what stood there stands.
+        """
+        table = table.replace_schema_metadata({FOOTER: footer})
+        with _writing(path):
+            if isinstance(self.files, fs.LocalFileSystem):
+                self._write_here(Path(path), table)
+                return
+            # A store shows an object once it is whole.
+            with self.files.open_output_stream(path) as stream:
+                pq.write_table(table, stream, compression="zstd")
+
+    def remove(self, path: str) -> None:
+        """Remove a file that may not be there."""
+        with _writing(path):
+            try:
+                self.files.delete_file(path)
+            except FileNotFoundError:
+                return
+
+    def _write_here(self, path: Path, table: pa.Table) -> None:
+        temporary = path.with_name(f".{path.name}.{os.getpid()}")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            pq.write_table(table, temporary, compression="zstd")
+            sync(temporary)
+            temporary.replace(path)
+            sync(path.parent)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+    def _listed(self, folder: PurePosixPath) -> list[Any]:
+        found: list[Any] = self.files.get_file_info(
+            fs.FileSelector(str(folder), allow_not_found=True)
+        )
+        return found
+
+
+@contextmanager
+def damaged(path: str) -> Iterator[None]:
+    """Say which file of the roll-ups it is that cannot be read."""
+    try:
+        yield
+    except (OSError, KeyError, ValueError, pa.ArrowException) as error:
+        first = (str(error).splitlines() or [type(error).__name__])[0]
+        raise DataMissing(
+            "GO0412",
+            f"this roll-up is damaged: {first}",
+            at=Location(path),
+            fix="remove it; `greenops lake rollup` makes it again",
+        ) from error
+
+
+@contextmanager
+def _writing(path: str) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, pa.ArrowException) as error:
+        said = getattr(error, "strerror", None) or (str(error).splitlines() or ["it failed"])[0]
+        raise Unreachable(
+            "GO0411",
+            f"cannot write {path}: {said}",
+            fix="free space, or set GREENOPS_STATE to a folder that can be written",
+        ) from error

@@ -1,0 +1,273 @@
+"""Cells of a roll-up: what the spans of one stretch of time, one operation and one place add up to, exactly."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Self
+
+import numpy as np
+import pyarrow as pa
+
+from greenops.pipeline.rollup_groups import combined, ordered
+from greenops.pipeline.rollup_sums import QUANTA, added, decimals, doubles, of_decimals
+
+WORDS: Final = (
+    *("service", "workload", "operation", "model", "region", "grid_zone", "method", "unknown"),
+)
+"""What cells are told apart by beside their instant; `unknown` is why a span has no energy."""
+COUNTS: Final = (
+    *("spans", "with_energy", "with_bounds", "with_carbon", "with_cost", "with_duration"),
+)
+MEASURES: Final = ("energy_j", "energy_low_j", "energy_high_j", "carbon_g", "cost_usd")
+COUNTED_BY: Final = (1, 2, 2, 3, 4)
+"""Which count tells how many spans a measure is of."""
+EXACT: Final = tuple(f"{each.rpartition('_')[0]}_quanta" for each in MEASURES)
+"""Columns of the exact sums beside the doubles that people read, in quanta of 2^-72."""
+WORD: Final = pa.dictionary(pa.int32(), pa.string())
+SCHEMA: Final = pa.schema(
+    [
+        ("begins", pa.timestamp("us", "UTC")),
+        *((name, WORD) for name in WORDS),
+        *((name, pa.int64()) for name in COUNTS),
+        *((name, pa.float64()) for name in MEASURES),
+        ("duration_us", pa.int64()),
+        ("duration_bucket", pa.list_(pa.uint16())),
+        ("duration_spans", pa.list_(pa.int64())),
+        *((name, QUANTA) for name in EXACT),
+    ]
+)
+BUCKETS: Final = 2**16
+"""More than there are buckets of durations; see `bucket_of`."""
+FINE: Final = 16
+"""Buckets of each doubling of a duration: each is at most a sixteenth wide."""
+_SHIFT: Final = 48
+_BEGIN: Final = int(np.float64(FINE).view(np.int64)) >> _SHIFT
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """A column of words: place in `known` plus one; zero where it is absent."""
+
+    known: tuple[str, ...]
+    codes: Any
+
+    def list(self) -> list[str | None]:
+        """The words of all rows."""
+        return [None if not code else self.known[code - 1] for code in self.codes.tolist()]
+
+
+@dataclass(frozen=True, slots=True)
+class Durations:
+    """How many spans of a cell took how long: cell, bucket and number of spans of each pair that occurs."""
+
+    cell: Any
+    bucket: Any
+    spans: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Cells:
+    """Some cells, in columns; n of them.
+
+    Attributes:
+        at: Begin of the stretch of time [us since 1970].
+        words: As in `WORDS`.
+        counts: As in `COUNTS`, shape (6, n).
+        sums: As in `MEASURES`, exact, shape (5, 3, n).
+        duration: Sum of the durations [us].
+    """
+
+    at: Any
+    words: tuple[Words, ...]
+    counts: Any
+    sums: Any
+    duration: Any
+    durations: Durations
+
+    def __len__(self) -> int:
+        return len(self.at)
+
+    @classmethod
+    def of_table(cls, table: pa.Table) -> Self:
+        """Cells from what `table` gave; columns of exact sums or durations may lack."""
+        table = table.unify_dictionaries().combine_chunks()
+        there = table.column_names
+        n = len(table)
+        sums = np.zeros((len(MEASURES), 3, n), np.int64)
+        for at, name in enumerate(EXACT):
+            if name in there:
+                sums[at] = of_decimals(one_chunk(table[name]))
+        return cls(
+            at=one_chunk(table["begins"]).cast(pa.int64()).to_numpy(),
+            words=tuple(words_of(table[name]) for name in WORDS),
+            counts=np.stack([one_chunk(table[name]).to_numpy() for name in COUNTS]),
+            sums=sums,
+            duration=one_chunk(table["duration_us"]).to_numpy(),
+            durations=_durations_of(table) if "duration_bucket" in there else NO_DURATIONS,
+        )
+
+    def some(self, rows: Any) -> Self:
+        """Some of the cells, of those that have no durations by bucket."""
+        return type(self)(
+            self.at[rows],
+            tuple(Words(each.known, each.codes[rows]) for each in self.words),
+            self.counts[:, rows],
+            self.sums[:, :, rows],
+            self.duration[rows],
+            NO_DURATIONS,
+        )
+
+    def table(self) -> pa.Table:
+        """The cells as they are kept; a sum of no span is null."""
+        columns: dict[str, Any] = {"begins": pa.array(self.at).cast(SCHEMA.field("begins").type)}
+        for name, words in zip(WORDS, self.words, strict=True):
+            codes = pa.array(words.codes - 1, pa.int32(), mask=words.codes == 0)
+            known = pa.array(words.known, pa.string())
+            columns[name] = pa.DictionaryArray.from_arrays(codes, known)
+        columns |= dict(zip(COUNTS, self.counts, strict=True))
+        for at, count in enumerate(COUNTED_BY):
+            known = self.counts[count] > 0
+            columns[MEASURES[at]] = pa.array(doubles(self.sums[at]), mask=~known)
+            columns[EXACT[at]] = decimals(self.sums[at], known)
+        columns["duration_us"] = self.duration
+        edges = np.searchsorted(self.durations.cell, np.arange(len(self) + 1))
+        for name, values in (
+            ("duration_bucket", self.durations.bucket.astype(np.uint16)),
+            ("duration_spans", self.durations.spans),
+        ):
+            columns[name] = pa.ListArray.from_arrays(pa.array(edges, pa.int32()), pa.array(values))
+        return pa.table([columns[name] for name in SCHEMA.names], schema=SCHEMA)
+
+
+NO_DURATIONS: Final = Durations(*(np.zeros(0, np.int64) for _ in range(3)))
+
+
+def merged(parts: Sequence[Cells], step_us: int) -> Cells:
+    """Cells of longer stretches of time from those of shorter ones; the same in any order of the parts.
+
+    Args:
+        parts: Cells of the same spans never stand in two of them.
+        step_us: How long each stretch is [us]; a day at most.
+    """
+    at = _joined([each.at for each in parts])
+    at -= at % step_us
+    words = [_merged_words([each.words[place] for each in parts]) for place in range(len(WORDS))]
+    begin = int(at.min(initial=0)) if len(at) else 0
+    steps = (at - begin) // step_us
+    codes, size = combined(
+        [
+            (steps, int(steps.max(initial=0)) + 1),
+            *((each.codes.astype(np.int64), len(each.known) + 1) for each in words),
+        ]
+    )
+    groups, first = ordered(codes, size)
+    n = len(first)
+    counts = np.zeros((len(COUNTS), n), np.int64)
+    for place in range(len(COUNTS)):
+        np.add.at(counts[place], groups, _joined([each.counts[place] for each in parts]))
+    duration = np.zeros(n, np.int64)
+    np.add.at(duration, groups, _joined([each.duration for each in parts]))
+    exact = np.zeros((len(MEASURES), 3, n), np.int64)
+    if parts:
+        sums = np.concatenate([each.sums for each in parts], axis=2)
+        for place in range(len(MEASURES)):
+            exact[place] = added(sums[place], groups, n)
+    return Cells(
+        at=at[first],
+        words=tuple(_used(each.known, each.codes[first]) for each in words),
+        counts=counts,
+        sums=exact,
+        duration=duration,
+        durations=_merged_durations(parts, groups),
+    )
+
+
+def bucket_of(duration: Any) -> Any:
+    """Bucket of each duration [us]: sixteen for each doubling, one for each microsecond below 32."""
+    bits = duration.astype(np.float64).view(np.int64) >> _SHIFT
+    return np.where(duration < FINE, duration, bits - (_BEGIN - FINE))
+
+
+def bounds_of(buckets: Any) -> tuple[Any, Any]:
+    """The least duration of each bucket, and the least that is longer than all of it [us]."""
+    return _least(buckets), _least(buckets + 1)
+
+
+def _least(buckets: Any) -> Any:
+    bits = (buckets.astype(np.int64) + (_BEGIN - FINE)) << _SHIFT
+    return np.where(buckets < FINE, buckets.astype(np.float64), bits.view(np.float64))
+
+
+def words_of(column: Any) -> Words:
+    """A column of words of one table."""
+    array = one_chunk(column)
+    if not pa.types.is_dictionary(array.type):
+        array = array.dictionary_encode()
+    codes = buffer_of(array.indices, np.int32) + np.int32(1)
+    if array.indices.null_count:
+        codes *= validity(array.indices)
+    return Words(tuple(array.dictionary.to_pylist()), codes)
+
+
+def buffer_of(array: Any, kind: Any) -> Any:
+    """The values of an array as they lie; anything where it is null."""
+    found = np.frombuffer(array.buffers()[1], kind)
+    return found[array.offset : array.offset + len(array)]
+
+
+def validity(array: Any) -> Any:
+    """Whether each value of an array is there, for an array with nulls."""
+    bits = np.frombuffer(array.buffers()[0], np.uint8)
+    first = array.offset // 8
+    found = np.unpackbits(bits[first : -(-(array.offset + len(array)) // 8)], bitorder="little")
+    return found[array.offset % 8 :][: len(array)].view(np.bool_)
+
+
+def one_chunk(column: Any) -> Any:
+    """A column as one array."""
+    found = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+    # Older Arrows give a chunked array where there is no chunk.
+    return found.chunk(0) if isinstance(found, pa.ChunkedArray) and found.num_chunks else found
+
+
+def _merged_words(parts: Sequence[Words]) -> Words:
+    known = tuple(sorted({word for each in parts for word in each.known}))
+    places: Mapping[str, int] = {word: at + 1 for at, word in enumerate(known)}
+    codes = [np.array([0, *(places[word] for word in each.known)])[each.codes] for each in parts]
+    return Words(known, _joined(codes))
+
+
+def _used(known: tuple[str, ...], codes: Any) -> Words:
+    """The words without those that no row has."""
+    there = np.zeros(len(known) + 1, np.bool_)
+    there[codes] = True
+    there[0] = True
+    kept = np.flatnonzero(there)[1:] - 1
+    return Words(tuple(known[at] for at in kept.tolist()), (np.cumsum(there) - 1)[codes])
+
+
+def _merged_durations(parts: Sequence[Cells], groups: Any) -> Durations:
+    begins = np.cumsum([0, *map(len, parts)])
+    cells = [
+        groups[each.durations.cell + begin] for each, begin in zip(parts, begins, strict=False)
+    ]
+    codes = _joined(cells) * BUCKETS + _joined([each.durations.bucket for each in parts])
+    different, places = np.unique(codes, return_inverse=True)
+    spans = np.zeros(len(different), np.int64)
+    np.add.at(spans, places, _joined([each.durations.spans for each in parts]))
+    return Durations(different // BUCKETS, different % BUCKETS, spans)
+
+
+def _durations_of(table: pa.Table) -> Durations:
+    buckets, spans = one_chunk(table["duration_bucket"]), one_chunk(table["duration_spans"])
+    lengths = np.diff(buckets.offsets.to_numpy())
+    return Durations(
+        np.repeat(np.arange(len(table)), lengths),
+        buckets.flatten().to_numpy().astype(np.int64),
+        spans.flatten().to_numpy(),
+    )
+
+
+def _joined(arrays: Sequence[Any]) -> Any:
+    return np.concatenate([np.zeros(0, np.int64), *arrays])

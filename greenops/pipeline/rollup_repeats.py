@@ -1,0 +1,91 @@
+"""Spans that were delivered more than once: which rows repeat an earlier one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from greenops.adapters.lake_tally import SEED
+from greenops.pipeline.rollup_cells import one_chunk
+
+IDS: Final = ("trace_bytes", "span_bytes")
+TEXTS: Final = ("trace_id", "span_id")
+"""Ids as they were sent, for those that are not as many bytes as OpenTelemetry's."""
+PIECE: Final = 2**15
+"""Keys that are compared at once, about; more are divided by their leading bits, so that they stay near the core."""
+SLOTS: Final = 2**19
+"""Slots for them: eight or more for each key."""
+_BEGIN: Final = np.random.default_rng(SEED).integers(0, 2**64, None, np.uint64)
+_MIX: Final = (np.uint64(0xFF51AFD7ED558CCD), np.uint64(0xC4CEB9FE1A85EC53))
+_SHIFT: Final = np.uint64(33)
+
+
+def span_keys(table: pa.Table) -> Any | None:
+    """One number of 64 bits for the ids of each span; none where some need their texts (`text_repeats`)."""
+    trace, span = (one_chunk(table[name]) for name in IDS)
+    if trace.null_count or span.null_count:
+        return None
+    found = np.full(len(trace), _BEGIN, np.uint64)
+    for word in (*_words(trace, 2), *_words(span, 1)):
+        # Each step is a bijection that carries every bit of an id to every bit of the key (MurmurHash3's
+        # finalizer), so that ids in a row, or with most of their bits alike, are as far apart as random ones.
+        found ^= word
+        for factor in _MIX:
+            found ^= found >> _SHIFT
+            found *= factor
+        found ^= found >> _SHIFT
+    return found
+
+
+def text_repeats(tables: Iterable[pa.Table]) -> Any:
+    """As `repeats`, by ids as texts."""
+    joined = [
+        pc.binary_join_element_wise(*(table[name].cast(pa.string()) for name in TEXTS), "\0")
+        for table in tables
+    ]
+    whole = pa.chunked_array([chunk for each in joined for chunk in each.chunks], pa.string())
+    places = pc.index_in(whole, whole.unique()).to_numpy()
+    _, first = np.unique(places, return_index=True)
+    return np.delete(np.arange(len(whole)), first)
+
+
+def repeats(keys: Sequence[Any]) -> Any:
+    """Places of the rows whose key an earlier row has, rising; `keys` come in pieces, in the order of reading."""
+    whole = np.concatenate([np.zeros(0, np.uint64), *keys])
+    bits = max(0, (len(whole) // PIECE).bit_length())
+    if not bits:
+        return _among(whole, np.arange(len(whole)))
+    leading = (whole >> np.uint64(64 - bits)).astype(np.uint16)
+    order = np.argsort(leading, kind="stable")
+    ends = np.cumsum(np.bincount(leading, minlength=2**bits)).tolist()
+    begin, found = 0, [np.zeros(0, np.int64)]
+    for end in ends:
+        rows = order[begin:end]
+        found.append(_among(whole[rows], rows))
+        begin = end
+    return np.sort(np.concatenate(found))
+
+
+def _among(keys: Any, rows: Any) -> Any:
+    """Which of some rows repeat an earlier one; rows rise."""
+    # The last of the rows that share a slot keeps it, and the others see that they do not have it.
+    places = np.arange(len(keys), dtype=np.uint32)
+    slots = (keys & np.uint64(SLOTS - 1)).astype(np.intp)
+    holder = np.empty(SLOTS, np.uint32)
+    holder[slots] = places
+    losers = np.flatnonzero(holder[slots] != places)
+    if not len(losers):
+        return rows[:0]
+    suspects = np.unique(np.concatenate([losers, holder[slots[losers]]]))
+    _, first = np.unique(keys[suspects], return_index=True)
+    return rows[np.delete(suspects, first)]
+
+
+def _words(ids: Any, count: int) -> Any:
+    """Eight bytes of every id each."""
+    plain = np.frombuffer(ids.buffers()[1], np.uint64)
+    return plain.reshape(-1, count)[ids.offset : ids.offset + len(ids)].T

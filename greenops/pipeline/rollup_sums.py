@@ -1,0 +1,129 @@
+"""Sums that no order of adding changes: numbers as whole quanta of 2^-72, counted in three integers.
+
+A number of at least 2^-20 keeps all its bits; a smaller one is rounded to a quantum (2e-22 J or g), alone and
+so always alike. A sum holds up to `MOST_UNITS` and stays there: such sums, too, are the same in any order.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+
+BITS: Final = 36
+"""Bits of the middle and of the last integer: they count in 2^-36 and 2^-72, the first counts whole units."""
+ONE: Final = float(2**BITS)
+MASK: Final = np.int64(2**BITS - 1)
+AT_ONCE: Final = 2**17
+"""Most numbers that are split and added at once: so many middle parts still fit in 64 bits."""
+SMALL: Final = 1024.0
+"""Below it whole units and the middle part fit in one integer while `AT_ONCE` of them are added."""
+QUANTA: Final = pa.decimal128(38, 0)
+"""A sum as it is kept, in quanta of 2^-72."""
+MOST_UNITS: Final = 10**38 // 2 ** (2 * BITS)
+"""Where a sum stays [units]: the most that 38 digits of quanta hold, 21,175 times the most that a span may say."""
+EXACT: Final = 2.0**34
+"""Below it two roundings to a double are one."""
+BEYOND: Final = 2.0**62
+
+
+def sums_by_group(values: Any, groups: Any, size: int) -> Any:
+    """The exact sum of each group's numbers, shape (3, size).
+
+    Args:
+        values: Numbers of 0 to 1e12, at most `AT_ONCE`.
+        groups: Group of each, from 0 to `size`, exclusive.
+        size: How many groups there are.
+    """
+    found = np.zeros((3, size), np.int64)
+    if not len(values):
+        return found
+    if values.max() < SMALL:
+        scaled = values * ONE
+        whole = np.floor(scaled)
+        np.add.at(found[1], groups, whole.astype(np.int64))
+    else:
+        units = np.floor(values)
+        np.add.at(found[0], groups, units.astype(np.int64))
+        scaled = (values - units) * ONE
+        whole = np.floor(scaled)
+        np.add.at(found[1], groups, whole.astype(np.int64))
+    np.subtract(scaled, whole, out=scaled)
+    if scaled.any():
+        np.add.at(found[2], groups, np.rint(scaled * ONE).astype(np.int64))
+    return carried(found)
+
+
+def added(sums: Any, groups: Any, size: int) -> Any:
+    """Sums of sums by group: `sums` has shape (3, n), what comes has shape (3, size)."""
+    found = np.zeros((3, size), np.int64)
+    about = np.zeros(size)
+    for first in range(0, sums.shape[1], AT_ONCE):
+        some = slice(first, first + AT_ONCE)
+        for part in range(3):
+            np.add.at(found[part], groups[some], sums[part, some])
+        about += np.bincount(groups[some], weights=sums[0, some], minlength=size)
+        found = carried(found)
+        found[:, about >= BEYOND] = [[MOST_UNITS], [0], [0]]
+    return found
+
+
+def carried(sums: Any) -> Any:
+    """The same sums with 36 bits in the middle and in the last integer; those beyond the most stay at it."""
+    middle = sums[1] + (sums[2] >> BITS)
+    units = sums[0] + (middle >> BITS)
+    found = np.stack([units, middle & MASK, sums[2] & MASK])
+    found[:, units >= MOST_UNITS] = [[MOST_UNITS], [0], [0]]
+    return found
+
+
+def doubles(sums: Any) -> Any:
+    """The double next to each sum."""
+    with_units = sums[0].astype(np.float64)
+    middle = sums[1] / ONE
+    near = with_units + middle
+    # What the addition lost, exactly (Knuth's two-sum); with the last part it fits in a double.
+    back = near - with_units
+    lost = (with_units - (near - back)) + (middle - back)
+    found = near + (lost + sums[2] / ONE / ONE)
+    for at in np.flatnonzero(near >= EXACT).tolist():
+        found[at] = whole(sums[:, at]) / 2 ** (2 * BITS)
+    return found
+
+
+def whole(parts: Any) -> int:
+    """One sum as an integer of quanta."""
+    units, middle, last = (int(each) for each in parts)
+    return (((units << BITS) + middle) << BITS) + last
+
+
+def decimals(sums: Any, known: Any) -> pa.Array:
+    """Sums as they are kept; null where nothing is known."""
+    words = np.empty((sums.shape[1], 2), np.int64)
+    spare = 64 - BITS
+    words[:, 0] = (sums[1] << BITS) | sums[
+        2
+    ]  # the upper bits fall off; they stand in the other word
+    words[:, 1] = (sums[0] << (2 * BITS - 64)) | (sums[1] >> spare)
+    valid = np.packbits(known, bitorder="little")
+    return pa.Array.from_buffers(QUANTA, len(words), [pa.py_buffer(valid), pa.py_buffer(words)])
+
+
+def of_decimals(column: pa.Array) -> Any:
+    """Sums from what `decimals` gave, shape (3, n); zero where it is null."""
+    words = np.frombuffer(column.buffers()[1], np.int64)
+    words = words[2 * column.offset : 2 * (column.offset + len(column))].reshape(-1, 2)
+    low, high = words[:, 0], words[:, 1]
+    spare = 64 - BITS
+    upper = (low >> BITS) & np.int64(2**spare - 1)
+    sums = np.stack(
+        [
+            high >> (2 * BITS - 64),
+            ((high & np.int64(2 ** (BITS - spare) - 1)) << spare) | upper,
+            low & MASK,
+        ]
+    )
+    if column.null_count:
+        sums[:, column.is_null().to_numpy(zero_copy_only=False)] = 0
+    return sums

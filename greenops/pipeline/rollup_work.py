@@ -1,0 +1,203 @@
+"""One unit of rolling up: some hours of one day, from the files that have spans of them; runs anywhere."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+
+from greenops.adapters.lake_read import ALL, Wanted, span_tables
+from greenops.adapters.rollup_place import SpanFile
+from greenops.errors import DataMissing
+from greenops.observe import gen_ai
+from greenops.pipeline.rollup_cells import Cells, merged, words_of
+from greenops.pipeline.rollup_repeats import IDS, TEXTS, repeats, span_keys, text_repeats
+from greenops.pipeline.rollup_sources import HOURS, hours_in
+from greenops.pipeline.rollup_spans import ASKED, DAY_US, HOUR_US, MINUTE_US, Rolled, rolled
+
+MODEL: Final = ("greenops.model.name", *gen_ai.MODEL)
+"""Attributes that name a model; the first that is there counts."""
+MODELS: Final = tuple(f"attributes.{each}" for each in MODEL)
+LONGEST: Final = 100
+"""Longest name of a model that cells are told apart by [characters]."""
+EPOCH: Final = date(1970, 1, 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """Hours of a day that are rolled up together.
+
+    Attributes:
+        hours: Which, a bit each.
+        files: Files in the order of reading, and the hours of which each has spans.
+    """
+
+    day: date
+    hours: int
+    files: tuple[tuple[SpanFile, int], ...]
+
+    def wanted(self) -> Wanted:
+        """From the first of the hours to the last."""
+        hours = hours_in(self.hours)
+        begin = (self.day - EPOCH).days * DAY_US
+        return Wanted(None, begin + hours[0] * HOUR_US, begin + (hours[-1] + 1) * HOUR_US)
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """What became of a unit.
+
+    Attributes:
+        minutes: Cells by minute, a table for each hour that has spans.
+        hours: Cells by hour, as one table.
+        spans: How many were counted.
+        repeats: How many were left out because they came before.
+        damaged: Files that could not be read and are left out as a whole, with what is wrong.
+        moved: A file went away meanwhile, so nothing was made.
+    """
+
+    unit: Unit
+    minutes: tuple[tuple[int, pa.Table], ...] = ()
+    hours: pa.Table | None = None
+    spans: int = 0
+    repeats: int = 0
+    damaged: tuple[tuple[str, str], ...] = ()
+    moved: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RollUp:
+    """Work of an engine: rolls one unit up.
+
+    Attributes:
+        distinct: Count a span that was delivered twice once; false only to measure what that takes.
+    """
+
+    distinct: bool = True
+
+    def __call__(self, unit: Unit) -> Made:
+        """The unit's cells; the same wherever it runs."""
+        damaged: dict[str, str] = {}
+        while True:
+            sound = [each for each in unit.files if each[0].path not in damaged]
+            try:
+                return self._made(unit, sound, damaged)
+            except _Lost as lost:
+                if isinstance(lost.error.__cause__, FileNotFoundError):
+                    return Made(unit, moved=True)
+                damaged[lost.path] = str(lost.error)
+
+    def _made(
+        self, unit: Unit, files: Sequence[tuple[SpanFile, int]], damaged: dict[str, str]
+    ) -> Made:
+        gone = _repeated(unit, files) if self.distinct else np.zeros(0, np.int64)
+        parts: list[Rolled] = []
+        begin = spans = 0
+        for table in _tables(unit, files, (*ASKED, *MODELS)):
+            end = begin + len(table)
+            low, high = np.searchsorted(gone, [begin, end]).tolist()
+            if low < high:
+                kept = np.ones(len(table), np.bool_)
+                kept[gone[low:high] - begin] = False
+                table = table.filter(pa.array(kept))  # noqa: PLW2901
+            parts.append(rolled(_with_model(table)))
+            begin, spans = end, spans + len(table)
+        minutes = [each.minutes for each in parts]
+        return Made(
+            unit,
+            tuple((hour, cells.table()) for hour, cells in by_hour(minutes)),
+            merged([each.hours for each in parts], HOUR_US).table(),
+            spans,
+            len(gone),
+            tuple(sorted(damaged.items())),
+        )
+
+
+class _Lost(Exception):
+    """A file cannot be read."""
+
+    def __init__(self, path: str, error: DataMissing) -> None:
+        super().__init__(path)
+        self.path, self.error = path, error
+
+
+def by_hour(parts: Sequence[Cells]) -> Iterator[tuple[int, Cells]]:
+    """Cells by minute of each hour of a day that has some, merged."""
+    hours = [each.at // HOUR_US % HOURS for each in parts]
+    for hour in np.unique(np.concatenate([np.zeros(0, np.int64), *hours])).tolist():
+        some = [each.some(of == hour) for each, of in zip(parts, hours, strict=True)]
+        yield hour, merged(some, MINUTE_US)
+
+
+def _repeated(unit: Unit, files: Sequence[tuple[SpanFile, int]]) -> Any:
+    """Rows whose span stands in an earlier row of the unit. A span's instant goes with it, so both are there."""
+    keys = []
+    for table in _tables(unit, files, IDS):
+        found = span_keys(table)
+        if found is None:
+            break
+        keys.append(found)
+    else:
+        return repeats(keys)
+    # Some ids are no bytes: all are compared as texts, so that equal ones have equal keys.
+    return text_repeats(_tables(unit, files, TEXTS))
+
+
+def _tables(
+    unit: Unit, files: Sequence[tuple[SpanFile, int]], columns: Sequence[str]
+) -> Iterator[pa.Table]:
+    """Rows of the unit's hours, in the order of reading."""
+    wanted = unit.wanted()
+    for file, hours in files:
+        others = hours & ~unit.hours
+        asked = columns if not others or "time" in columns else (*columns, "time")
+        try:
+            for table in span_tables(file.open(), asked, wanted if others else ALL):
+                yield (_within(table, unit.hours) if others else table).select(list(columns))
+        except DataMissing as error:
+            raise _Lost(file.path, error) from error
+
+
+def _within(table: pa.Table, hours: int) -> pa.Table:
+    wanted = np.zeros(HOURS, np.bool_)
+    wanted[hours_in(hours)] = True
+    return table.filter(pa.array(wanted[hour_of(table["time"])]))
+
+
+def hour_of(time: Any) -> Any:
+    """Hour of the day of each instant."""
+    return time.cast(pa.int64()).to_numpy() // HOUR_US % HOURS
+
+
+def _with_model(table: pa.Table) -> pa.Table:
+    """The table with one column `model` for all attributes that may name one."""
+    known: list[str | None] = []
+    codes = np.full(len(table), -1, np.int32)
+    for name in MODELS:
+        words = words_of(table[name])
+        if not words.known:
+            continue
+        texts = [_text(each) for each in words.known]
+        place = np.array(
+            [-1, *(-1 if text is None else len(known) + at for at, text in enumerate(texts))]
+        )
+        known += [text or "" for text in texts]
+        codes = np.where(codes < 0, place[words.codes], codes).astype(np.int32)
+    model = pa.DictionaryArray.from_arrays(
+        pa.array(codes, mask=codes < 0), pa.array(known, pa.string())
+    )
+    return table.drop_columns(list(MODELS)).append_column("model", model)
+
+
+def _text(value: str) -> str | None:
+    """A name as it was sent; none where it is empty or no text."""
+    try:
+        found = json.loads(value)
+    except (ValueError, RecursionError):
+        return None
+    return found[:LONGEST] if isinstance(found, str) and found else None

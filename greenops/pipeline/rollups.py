@@ -1,0 +1,244 @@
+"""Roll-ups of a lake, brought up to date: exactly the hours are made anew whose spans changed."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date
+from itertools import groupby
+from typing import Final, TypeVar
+
+import pyarrow as pa
+
+from greenops.adapters.rollup_files import DAY, HOUR, MINUTE, RollupFiles
+from greenops.adapters.rollup_place import SpanFile, SpanFiles
+from greenops.errors import DataMissing, Unreachable
+from greenops.pipeline.rollup_cells import Cells, merged
+from greenops.pipeline.rollup_sources import (
+    DAMAGED,
+    Source,
+    affected,
+    digest,
+    hours_in,
+    kept,
+    mask_of,
+    of_text,
+    text_of,
+)
+from greenops.pipeline.rollup_spans import DAY_US, HOUR_US
+from greenops.pipeline.rollup_survey import TOGETHER, Survey, known, units
+from greenops.pipeline.rollup_work import Made, RollUp, Unit, hour_of
+from greenops.ports import Engine, Work
+
+TRIES: Final = 8
+"""Rounds in which files may be packed away under the reader before it gives up."""
+
+log = logging.getLogger("greenops.lake")
+P = TypeVar("P")
+R = TypeVar("R")
+
+
+@dataclass(slots=True)
+class Refreshed:
+    """What was made anew.
+
+    Attributes:
+        days: Days of which something was.
+        hours: Hours of them.
+        spans: Spans that were counted.
+        repeats: Spans that were left out because they had been delivered before.
+        damaged: Files that are left out, with what is wrong.
+    """
+
+    days: int = 0
+    hours: int = 0
+    spans: int = 0
+    repeats: int = 0
+    damaged: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class _Day:
+    """A day that is looked at.
+
+    Attributes:
+        before: What its roll-ups were made of; none: there are none.
+        now: What there is, as far as it is known.
+        asked: Files that have to be looked at first.
+    """
+
+    day: date
+    files: list[SpanFile]
+    before: dict[str, Source] | None
+    now: dict[str, Source] = field(default_factory=dict)
+    asked: list[SpanFile] = field(default_factory=list)
+    hours: int = 0
+
+
+def refresh(
+    spans: SpanFiles,
+    rollups: RollupFiles,
+    engine: Engine | None = None,
+    *,
+    wanted: Callable[[date], bool] = lambda _day: True,
+    work: RollUp | None = None,
+) -> Refreshed:
+    """Bring roll-ups up to date; a day that has no spans any more keeps those it has.
+
+    Args:
+        spans: Where the spans lie.
+        rollups: Where the roll-ups do.
+        engine: Makes them; none: this process.
+        wanted: Which days are looked at.
+        work: How spans are rolled up.
+
+    Raises:
+        Unreachable: The disk, the store or a worker is gone; what was made stands, and the next call goes on.
+    """
+    done = Refreshed()
+    days = [day for day in spans.days() if wanted(day)]
+    for _ in range(TRIES):
+        days = _round(days, spans, rollups, engine, work or RollUp(), done)
+        if not days:
+            return done
+    raise Unreachable(
+        "GO0411",
+        f"files of {days[0]} go away while they are read",
+        fix="see what moves them; packing does so once",
+    )
+
+
+def _round(
+    days: Sequence[date],
+    spans: SpanFiles,
+    rollups: RollupFiles,
+    engine: Engine | None,
+    work: RollUp,
+    done: Refreshed,
+) -> list[date]:
+    """Look at some days and make what changed; gives those of which files moved meanwhile."""
+    looks = [_looked(day, spans, rollups) for day in days]
+    moved = _surveyed(looks, engine, done)
+    by_day = {each.day: each for each in looks if each.day not in moved}
+    parts: list[Unit] = []
+    for look in by_day.values():
+        look.hours = _changed(look, rollups)
+        parts += _units(look)
+    made = _run(engine, work, parts)
+    for day, some in groupby(made, lambda each: each.unit.day):
+        whole = list(some)
+        if any(each.moved for each in whole):
+            moved.add(day)
+        else:
+            _keep(by_day[day], whole, rollups, done)
+    for look in by_day.values():
+        if look.before and not look.hours:
+            _day_from_hours(look.day, rollups, text_of(look.before))
+    return sorted(moved)
+
+
+def _looked(day: date, spans: SpanFiles, rollups: RollupFiles) -> _Day:
+    try:
+        before = of_text(rollups.footer(rollups.path(HOUR, day)))
+    except DataMissing as error:
+        log.warning("%s", error)
+        before = None
+    look = _Day(day, spans.of_day(day), before)
+    for file in look.files:
+        found = known(file, before or {})
+        if found is None:
+            look.asked.append(file)
+        else:
+            look.now |= found
+    return look
+
+
+def _surveyed(looks: Iterable[_Day], engine: Engine | None, done: Refreshed) -> set[date]:
+    pairs = [
+        (look, tuple(look.asked[first : first + TOGETHER]))
+        for look in looks
+        for first in range(0, len(look.asked), TOGETHER)
+    ]
+    moved = set()
+    found = _run(engine, Survey(), [files for _, files in pairs])
+    for (look, _), each in zip(pairs, found, strict=True):
+        look.now |= each.sources
+        done.damaged |= dict(each.damaged)
+        if each.moved:
+            moved.add(look.day)
+    return moved
+
+
+def _changed(look: _Day, rollups: RollupFiles) -> int:
+    """Hours that have to be made: whose spans changed, or whose minutes are gone."""
+    if not look.now:
+        return 0
+    whole = [each for each in look.now.values() if each.rows != DAMAGED]
+    expected = mask_of(hour for each in whole for hour in hours_in(each.hours))
+    lost = expected & ~mask_of(rollups.hours(look.day))
+    return affected(look.before or {}, look.now) | lost
+
+
+def _units(look: _Day) -> Iterator[Unit]:
+    listed = []
+    for file in look.files:
+        held = [look.now[run.name] for run in file.runs if run.name in look.now]
+        rows = sum(max(0, each.rows) for each in held)
+        mask = mask_of(hour for each in held for hour in hours_in(each.hours))
+        listed.append((file, mask, rows))
+    return units(look.day, look.hours, listed)
+
+
+def _keep(look: _Day, made: Sequence[Made], rollups: RollupFiles, done: Refreshed) -> None:
+    """Write what was made: minutes, then hours, which say what all of it was made of, then the day."""
+    for each in made:
+        done.damaged |= dict(each.damaged)
+        bad = {path for path, _ in each.damaged}
+        for file in look.files:
+            if file.path in bad:
+                lost = {run.name: look.now[run.name] for run in file.runs}
+                look.now |= {name: replace(one, rows=DAMAGED) for name, one in lost.items()}
+    for each in made:
+        _keep_minutes(look, each, rollups)
+        done.hours += len(each.minutes)
+        done.spans += each.spans
+        done.repeats += each.repeats
+    text = text_of(kept(look.before or {}, look.now))
+    parts = [Cells.of_table(each.hours) for each in made if each.hours is not None]
+    path = rollups.path(HOUR, look.day)
+    old = None if look.before is None else rollups.read(path)
+    if old is not None:
+        others = [not look.hours >> hour & 1 for hour in hour_of(old["begins"]).tolist()]
+        parts.append(Cells.of_table(old.filter(pa.array(others, pa.bool_()))))
+    rollups.write(path, merged(parts, HOUR_US).table(), text)
+    _day_from_hours(look.day, rollups, text)
+    done.days += 1
+
+
+def _keep_minutes(look: _Day, made: Made, rollups: RollupFiles) -> None:
+    tables = dict(made.minutes)
+    for hour in hours_in(made.unit.hours):
+        path = rollups.path(MINUTE, look.day, f"{hour:02d}")
+        if hour in tables:
+            mine = {name: each for name, each in look.now.items() if each.hours >> hour & 1}
+            rollups.write(path, tables[hour], digest(text_of(mine)))
+        else:
+            rollups.remove(path)
+
+
+def _day_from_hours(day: date, rollups: RollupFiles, text: bytes) -> None:
+    """Make the day's own roll-up, unless it is of these hours already."""
+    path, told = rollups.path(DAY, day), digest(text)
+    try:
+        if rollups.footer(path) == told:
+            return
+    except DataMissing as error:
+        log.warning("%s", error)
+    hours = rollups.read(rollups.path(HOUR, day))
+    if hours is not None:
+        rollups.write(path, merged([Cells.of_table(hours)], DAY_US).table(), told)
+
+
+def _run(engine: Engine | None, work: Work[P, R], parts: Sequence[P]) -> Iterable[R]:
+    return map(work, parts) if engine is None or not parts else engine.run(work, parts)

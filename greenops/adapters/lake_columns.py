@@ -10,7 +10,7 @@ from typing import Any, Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from greenops.adapters.lake_files import parts
+from greenops.adapters.lake_places import parts
 from greenops.adapters.lake_read import Wanted, span_tables
 from greenops.adapters.lake_tally import Seen, keys_of
 from greenops.domain.spans import MOST

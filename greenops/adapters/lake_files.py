@@ -25,6 +25,8 @@ from typing import Any, Final
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from greenops.adapters.lake_store import Store
+
 PACK: Final = "0-packed-"
 """How a packed file's name begins; it sorts before the names of segments, decisions and imports."""
 NAME: Final = re.compile(r"0-packed-([0-9]+)(?:-[0-9a-f]{16})?(?:\.v([0-9]+))?\.parquet")
@@ -94,10 +96,15 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Pack:
-    """A packed file and what it holds."""
+    """A packed file and what it holds.
+
+    Attributes:
+        away: Object storage that it lies in, where `path` is its key; none: it is here.
+    """
 
     path: Path
     runs: tuple[Run, ...]
+    away: Store | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,25 +135,47 @@ class Day:
     def wanted(self, done: AbstractSet[str] = frozenset()) -> list[tuple[Path, Counting]]:
         """Files in the order of reading, and what counts in each; without what was done."""
         taken = done | set(self.loose)
-        found: list[tuple[Path, Counting]] = []
+        found: list[Counting] = []
         for pack in reversed(self.packs):
             runs = tuple(run for run in pack.runs if run.name not in taken)
             left_out = frozenset(run.name for run in pack.runs if run.name in taken)
-            found.append((pack.path, Counting(runs, left_out)))
+            found.append(Counting(pack.path, runs, left_out, pack.away))
             taken = taken | {run.name for run in runs}
         found.reverse()
         found += [
-            (self.folder / name, Counting((Run(name),))) for name in self.loose if name not in done
+            Counting(self.folder / name, (Run(name),)) for name in self.loose if name not in done
         ]
-        return [(path, counting) for path, counting in found if counting.runs]
+        return [(each.path, each) for each in found if each.runs]
 
 
 @dataclass(frozen=True, slots=True)
 class Counting:
-    """Which rows of a file count, and which of its small files do not."""
+    """A file, which of its rows count, and which of its small files do not; see `Pack` and `Part`."""
 
+    path: Path
     runs: tuple[Run, ...]
     left_out: frozenset[str] = frozenset()
+    away: Store | None = None
+
+    def opened(self, opener: Callable[[str], Any]) -> Any:
+        """The open file, or its path where it cannot be opened: whoever reads it meets the same error.
+
+        Raises:
+            FileNotFoundError: It is gone.
+        """
+        if self.away is not None:
+            return self.away.opened(str(self.path))
+        try:
+            return opener(str(self.path))
+        except FileNotFoundError:
+            raise
+        except (OSError, pa.ArrowException):
+            return str(self.path)
+
+    @property
+    def shown(self) -> Path:
+        """What people know it by."""
+        return self.path if self.away is None else Path(self.away.url) / self.path
 
 
 def is_pack(name: str) -> bool:
@@ -184,35 +213,6 @@ def day_of(folder: Path) -> Day:
         # packed file comes before they go, so a second listing shows it.
         if all(name in names for name in _names(folder) if is_pack(name)):
             return Day(folder, packs, tuple(sorted(name for name in names if not is_pack(name))))
-
-
-def parts(folder: Path, opener: Callable[[str], Any]) -> Iterator[Part]:
-    """Every row of a day once: open files in their order, and the rows of each that count.
-
-    A file that was packed since the listing is read where its rows are now.
-
-    Args:
-        folder: A day of a table; need not be there.
-        opener: Gives an open file or `FileNotFoundError`, such as `pyarrow.OSFile`.
-    """
-    done: set[str] = set()
-    missing: Path | None = None
-    while True:
-        for path, counting in day_of(folder).wanted(done):
-            source: Any = str(path)
-            try:
-                source = opener(source)
-            except FileNotFoundError:
-                if path != missing:
-                    missing = path
-                    break
-            except (OSError, pa.ArrowException):
-                # Whoever reads it meets the same error and says which file it is.
-                pass
-            done.update(run.name for run in counting.runs)
-            yield Part(path, source, counting.runs, counting.left_out)
-        else:
-            return
 
 
 def runs_of(pack: Path) -> tuple[Run, ...]:

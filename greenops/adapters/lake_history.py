@@ -14,8 +14,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from greenops.adapters.lake_files import STAGES, Part, parts
+from greenops.adapters.lake_files import STAGES, Part
 from greenops.adapters.lake_pieces import Piece, mapped, pieces_of, read_all, rows_of, sound
+from greenops.adapters.lake_places import day_folders, parts
 from greenops.domain.budget import stages_among
 from greenops.domain.record import canonical
 
@@ -91,7 +92,7 @@ class LakeHistory:
 
     def days(self) -> tuple[date, ...]:
         """Simulated days on which something was decided."""
-        found = (each.name[4:] for each in (self._folder / "candidates").glob("day=*"))
+        found = (each.name[4:] for each in day_folders(self._folder / "candidates"))
         return tuple(sorted(date.fromisoformat(each) for each in found))
 
     def batches(

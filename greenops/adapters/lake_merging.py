@@ -86,7 +86,6 @@ class Reading:
     def tables(
         self,
         day: Day,
-        path: Path,
         counting: Counting,
         read: Callable[[Part], Iterator[pa.Table]],
         known: dict[str, Identity],
@@ -96,6 +95,7 @@ class Reading:
         Raises:
             Damaged: A packed file cannot be read, or half of a small one, or one that was packed before.
         """
+        path = counting.path
         packed = is_pack(path.name)
         identity = identity_of(path)
         held = {run.name for pack in day.packs for run in pack.runs}
@@ -122,14 +122,13 @@ def merged_plain(
     merged = Merged(temporary, 1)
     with pq.ParquetWriter(temporary, schema, compression="zstd") as writer:
         groups = _Groups(writer)
-        for path, counting in day.wanted():
+        for _, counting in day.wanted():
+            name = counting.path.name
             counts: Counter[str] = Counter()
-            for table in reading.tables(
-                day, path, counting, partial(_stored, schema), merged.known
-            ):
+            for table in reading.tables(day, counting, partial(_stored, schema), merged.known):
                 counts.update(counts_of(table))
                 groups.add(table.drop_columns([SOURCE]))
-            if is_pack(path.name) or path.name in merged.known:
+            if is_pack(name) or name in merged.known:
                 merged.sources += [(run.name, counts[run.name]) for run in counting.runs]
         groups.write()
         writer.add_key_value_metadata(sources_text(merged.sources))
@@ -145,8 +144,7 @@ def merged_spans(
         merged, writer = Merged(temporary, FORM), CompactWriter(temporary)
         try:
             while files and writer.bytes < PACK_BYTES:
-                path, counting = files.pop(0)
-                _add_spans(day, path, counting, reading, merged, writer)
+                _add_spans(day, files.pop(0)[1], reading, merged, writer)
             writer.close()
         finally:
             writer.abandon()
@@ -156,15 +154,14 @@ def merged_spans(
 
 def _add_spans(
     day: Day,
-    path: Path,
     counting: Counting,
     reading: Reading,
     merged: Merged,
     writer: CompactWriter,
 ) -> None:
-    for table in reading.tables(day, path, counting, _spans, merged.known):
+    for table in reading.tables(day, counting, _spans, merged.known):
         writer.add(table)
-    if is_pack(path.name) or path.name in merged.known:
+    if is_pack(counting.path.name) or counting.path.name in merged.known:
         writer.hold(run.name for run in counting.runs)
 
 

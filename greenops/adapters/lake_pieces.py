@@ -12,7 +12,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from greenops.adapters.lake_files import Part, Run, day_of
+from greenops.adapters.lake_files import Part, Run
+from greenops.adapters.lake_places import whole_day
 from greenops.errors import DataMissing, Location
 
 
@@ -120,10 +121,12 @@ def _located(piece: Piece, packs: dict[Path, _Pack]) -> list[Piece]:
 
 def _pack_with(small: Path) -> _Pack | None:
     """The packed file that holds a small one now."""
-    for each in reversed(day_of(small.parent).packs):
+    for each in reversed(whole_day(small.parent).packs):
         runs = {run.name: run for run in each.runs}
         if small.name in runs:
-            source = mapped(str(each.path))
+            source = (
+                mapped(str(each.path)) if each.away is None else each.away.opened(str(each.path))
+            )
             return _Pack(each.path, source, pq.ParquetFile(source), runs)
     return None
 

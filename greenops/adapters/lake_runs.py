@@ -14,11 +14,12 @@ from typing import Any, Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from greenops.adapters.lake_files import parts
+from greenops.adapters.lake_files import Part
+from greenops.adapters.lake_places import day_folders, parts
 from greenops.adapters.lake_read import ATTRIBUTE, span_tables
 from greenops.domain.measured_run import MeasuredRun
 from greenops.domain.spans import credible
-from greenops.errors import DataMissing
+from greenops.errors import DataMissing, GreenOpsError, Unreachable
 from greenops.units import Joules, Seconds
 
 log = logging.getLogger("greenops.lake")
@@ -50,7 +51,7 @@ def measured_runs(state: Path, workload: str, since: date) -> list[MeasuredRun]:
     """Runs of a workload that ended on or after a (simulated) day; damaged files are named and skipped."""
     runs: dict[str, _Run] = {}
     spans = state / "lake" / "v1" / "spans"
-    days = [e for e in sorted(spans.glob("day=*")) if e.name >= f"day={since.isoformat()}"]
+    days = [e for e in _folders(spans) if e.name >= f"day={since.isoformat()}"]
     for table in _tables(days, ("trace_id", "workload", "start", "end", *TOLD)):
         for span in _own(table, workload):
             told = {key: span[name] for name, key in TOLD.items() if span[name] is not None}
@@ -89,12 +90,29 @@ def _own(table: pa.Table, workload: str) -> Iterator[dict[str, Any]]:
     yield from table.filter(pc.and_(keyed, mine)).to_pylist()
 
 
+def _folders(spans: Path) -> list[Path]:
+    try:
+        return day_folders(spans)
+    except GreenOpsError as error:
+        log.warning("%s", error)
+        return day_folders(spans, away=False)
+
+
 def _tables(days: Sequence[Path], columns: Sequence[str]) -> Iterator[pa.Table]:
-    for part in (part for day in days for part in parts(day, pa.OSFile)):
+    for day in days:
         try:
-            yield from span_tables(part, columns)
-        except DataMissing as error:
+            for part in parts(day, pa.OSFile):
+                yield from _of_part(part, columns)
+        except Unreachable as error:
+            # What lies away is not known now; earlier runs that lie here still tell something.
             log.warning("%s", error)
+
+
+def _of_part(part: Part, columns: Sequence[str]) -> Iterator[pa.Table]:
+    try:
+        yield from span_tables(part, columns)
+    except DataMissing as error:
+        log.warning("%s", error)
 
 
 def _text(value: str | None) -> str | None:

@@ -15,8 +15,9 @@ from typing import Any, Final
 import numpy as np
 import pyarrow as pa
 
-from greenops.adapters.lake_files import Part, Run, is_pack, parts
+from greenops.adapters.lake_files import Part, Run, is_pack
 from greenops.adapters.lake_pieces import sound
+from greenops.adapters.lake_places import day_folders, names_away, parts
 from greenops.adapters.lake_read import span_tables
 from greenops.adapters.lake_tally import MEASURES, NEVER, Cell, Columns, Key, Seen, add_all
 from greenops.domain.usage import Known, Usage, Used, Window
@@ -56,6 +57,7 @@ class _Day:
         edges: Instants that its cells do not cross [us since 1970].
         changed: Inode and change time of the folder, where that tells that its files are the same.
         files: Name → inode, size and time of each file that was counted.
+        here: Those of them that do not lie away.
         seen: Keys of its spans; none: they were let go.
         sources: Names of the small files that its rows came from, packed or not.
         later: Rows at or after the end of all windows; counted once a window reaches them.
@@ -65,6 +67,7 @@ class _Day:
     edges: Any
     changed: tuple[int, int] | None = None
     files: Mapping[str, _Identity] = field(default_factory=dict)
+    here: Mapping[str, _Identity] = field(default_factory=dict)
     seen: Seen | None = field(default_factory=Seen)
     sources: set[str] = field(default_factory=set)
     cells: dict[Key, Cell] = field(default_factory=dict)
@@ -146,7 +149,7 @@ class LakeSums:
     def _look(self, first: date, last: date, edges: Sequence[int], end: int) -> None:
         names = [f"day={each.isoformat()}" for each in (first, last, last - OPEN_DAYS)]
         kept: dict[str, _Day] = {}
-        for folder in sorted(self._folder.glob("day=*")):
+        for folder in day_folders(self._folder):
             if names[0] <= folder.name <= names[1]:
                 # A day that fails half-way is read again; those that were read are kept.
                 day = self._refreshed(folder, self._days.pop(folder.name, None), edges, end)
@@ -160,7 +163,9 @@ class LakeSums:
             changed = _changed(folder)
             recent = self._wall_ns() - changed[1] < SETTLED_NS
             same = day is not None and day.changed == changed
-            files = day.files if day is not None and same else _files(folder)
+            here = day.here if day is not None and same else _files(folder)
+        away = {f"away/{name}": (0, size, 0) for name, size in names_away(folder).items()}
+        files = {**here, **away}
         if day is not None and files != day.files:
             day = self._more(folder, day, files, end)
         if day is not None:
@@ -168,7 +173,7 @@ class LakeSums:
         # Rows that came may lie on both sides of an edge that no row lay beyond before.
         if day is None or not day.serves(edges):
             day = self._whole(folder, edges, end)
-        day.files, day.changed = files, None if recent else changed
+        day.files, day.here, day.changed = files, here, None if recent else changed
         return day
 
     def _more(
@@ -179,7 +184,7 @@ class LakeSums:
             return None
         new = sorted(files.keys() - day.files.keys())
         # A small file that was packed and comes again takes the place of rows that were counted.
-        if any(is_pack(name) or name in day.sources for name in new):
+        if any(is_pack(name.removeprefix("away/")) or name in day.sources for name in new):
             return None
         in_order = not day.files or new[0] > max(day.files)
         try:
@@ -254,12 +259,17 @@ def opened(path: str) -> Any:
 
 def _changed(folder: Path) -> tuple[int, int]:
     """What changes when a file of a folder comes, goes or is replaced."""
-    found = folder.stat()
+    try:
+        found = folder.stat()
+    except FileNotFoundError:  # all of it lies away
+        return 0, 0
     return found.st_ino, found.st_ctime_ns
 
 
 def _files(folder: Path) -> dict[str, _Identity]:
-    found = {}
+    found: dict[str, _Identity] = {}
+    if not folder.is_dir():
+        return found
     with os.scandir(folder) as entries:
         for each in entries:
             if each.name.endswith(".parquet") and each.name[0] != ".":

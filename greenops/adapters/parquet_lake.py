@@ -18,8 +18,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from greenops.adapters.disk import sync
-from greenops.adapters.lake_files import STAGES, Part, parts
+from greenops.adapters.lake_files import STAGES, Part
 from greenops.adapters.lake_pieces import sound
+from greenops.adapters.lake_places import day_folders, parts
 from greenops.adapters.lake_read import span_tables
 from greenops.domain.budget import stages_among
 from greenops.domain.console import DecisionRecord
@@ -253,7 +254,7 @@ class ParquetLake:
         since: date | None = None,
     ) -> Iterator[dict[str, Any]]:
         first = f"day={since.isoformat()}" if since else ""
-        for day in sorted((self._folder / table).glob("day=*")):
+        for day in day_folders(self._folder / table, away=False):
             if day.name < first:
                 continue
             for found in _whole(day, schema, skip_damaged=skip_damaged):
@@ -261,14 +262,14 @@ class ParquetLake:
                     yield from some.to_pylist()
 
     def _days(self, table: str, schema: pa.Schema, *, skip_damaged: bool) -> Iterator[pa.Table]:
-        for day in sorted((self._folder / table).glob("day=*")):
+        for day in day_folders(self._folder / table, away=False):
             tables = _whole(day, schema, skip_damaged=skip_damaged)
             yield pa.concat_tables([_plain(schema).empty_table(), *tables])
 
 
 def _whole(day: Path, schema: pa.Schema, *, skip_damaged: bool) -> Iterator[pa.Table]:
     """The tables of a day's files; damaged files are named in the log and skipped, or raise."""
-    for part in parts(day, pa.OSFile):
+    for part in parts(day, pa.OSFile, away=False):
         try:
             yield from _read(part, schema)
         except DataMissing as error:

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from greenops.adapters.lake_files import parts
 from greenops.adapters.lake_packing import Packer
+from greenops.adapters.lake_places import parts
 from greenops.adapters.lake_read import Wanted, span_tables
 from greenops.adapters.parquet_lake import SPANS, TABLES, ParquetLake
 from tests.bench.collect_parts.spans import FIRST_US, message, spans

@@ -13,9 +13,10 @@ import pytest
 
 from greenops.adapters import lake_compact, lake_compact_writer
 from greenops.adapters.lake_compact import ATTRIBUTE, WHOLE
-from greenops.adapters.lake_files import VERSION, parts
+from greenops.adapters.lake_files import VERSION
 from greenops.adapters.lake_merging import merged_plain
 from greenops.adapters.lake_packing import Packer
+from greenops.adapters.lake_places import parts
 from greenops.adapters.lake_read import Wanted, span_tables
 from greenops.adapters.lake_sums import LakeSums
 from greenops.adapters.parquet_lake import SPANS, TABLES, ParquetLake

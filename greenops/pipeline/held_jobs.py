@@ -7,7 +7,7 @@ is released through the outbox. What somebody else changed, started or stopped i
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -33,6 +33,8 @@ AGAIN_S: Final = (1.0, 60.0)
 """First and longest wait before a cluster that does not answer is asked again [wall s]; it doubles."""
 ALL: Final = "*"
 """In the place of a run key where no Job can be seen."""
+LOOK_S: Final = 2.0
+"""Longest that one look acts before the loop goes on with other things [wall s]; a call under way ends."""
 RETRY: Final = timedelta(minutes=1)
 """Between two releases of one Job that its cluster did not carry out [simulated]."""
 
@@ -80,12 +82,19 @@ class HeldJobs:
             self._tell(ALL, f"not looked at: {error}")
             return
         self._pause_s = 0.0
-        for key, job in found.items():
+        self._see_all(found)
+        self._forget_all_but(set(found))
+
+    def _see_all(self, found: Mapping[str, Job]) -> None:
+        """Those that wait first, then new ones; what takes too long goes on at the next look."""
+        until = self._clock.monotonic_ns() + int(LOOK_S * NS_PER_S)
+        for key in sorted(found, key=lambda each: each not in self._waiting):
+            if self._clock.monotonic_ns() > until:
+                return
             try:
-                self._see(job)
+                self._see(found[key])
             except GreenOpsError as error:
                 self._tell(key, str(error))
-        self._forget_all_but(set(found))
 
     # -- one Job
 

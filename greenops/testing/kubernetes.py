@@ -134,6 +134,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     cluster: FakeKubernetes
     protocol_version = "HTTP/1.1"
+    wbufsize = -1  # one write per answer: two would wait for each other's acknowledgement
+    disable_nagle_algorithm = True
 
     def do_GET(self) -> None:
         self._answer(None)

@@ -87,6 +87,23 @@ def test_what_nobody_asks_of_a_job_is_asked_once(house, cluster):
     assert len(house.rows("decision")) == 1
 
 
+def test_many_jobs_at_once_are_planned_over_several_looks_and_hold_nothing_up(house, cluster):
+    for number in range(5):
+        cluster.create(f"report-{number}")
+    # Each order takes a second of wall time.
+    cluster.before = lambda method, path: (
+        house.clock.advance(timedelta(seconds=1))
+        if method == "PATCH" and "dryRun" not in path
+        else None
+    )
+    planned_after = []
+    for _ in range(3):
+        house.tick()
+        planned_after.append(len(house.rows("decision")))
+
+    assert planned_after == [3, 5, 5]
+
+
 def test_a_restart_changes_nothing_and_forgets_nothing(house, cluster):
     cluster.create("report")
     house.tick()

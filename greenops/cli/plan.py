@@ -1,4 +1,4 @@
-"""`greenops plan WORKLOAD`, `--all`, `--jobs` and `--replay`: what would be decided, or would have been, sending nothing."""
+"""`greenops plan WORKLOAD`, `--all`, `--jobs`, `--routes` and `--replay`: what would be decided, or would have been, sending nothing."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import argparse
 import sys
 from typing import TYPE_CHECKING, Any
 
-from greenops.cli import plan_jobs, plan_replay
+from greenops.cli import plan_jobs, plan_replay, plan_routes
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -18,7 +18,7 @@ def add_parser(subparsers: Any) -> None:
     """Add `plan`."""
     parser = subparsers.add_parser(
         "plan",
-        help="decide workloads' next runs or plan jobs of a file, send nothing",
+        help="decide runs, jobs or routes, send nothing",
         epilog="a plan of all takes one forecast of each zone, and does for every batch workload"
         " what a plan of that one does",
     )
@@ -38,11 +38,15 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("-o", "--output", choices=("table", "json"), default="table")
     plan_replay.offer(parser)
     plan_jobs.offer(parser)
+    plan_routes.offer(parser)
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
     """Decide and print."""
+    if args.routes is not None:
+        return plan_routes.run(args, _decider)
+    plan_routes.refuse(args)
     jobs = args.jobs is not None and not (args.workload or args.all or args.replay)
     if not jobs:
         plan_jobs.refuse(args)
@@ -73,7 +77,7 @@ def _tell_prices(args: argparse.Namespace, what: str) -> None:
 def _nothing_named() -> Exception:
     from greenops.errors import UsageError
 
-    fix = "name a workload, or say `--all`, `--jobs FILE` or `--replay`"
+    fix = "name a workload, or say `--all`, `--jobs FILE`, `--routes FILE` or `--replay`"
     return UsageError("GO0805", "nothing to plan", fix=fix)
 
 

@@ -148,7 +148,7 @@ def _planned(plan: BatchPlan) -> Iterator[str]:
     totals = plan.totals
     share = "" if totals.saving is None else f"{100 * totals.saving:.1f} %"
     rows.append(("all", "", "", "", grams(totals.carbon_g), grams(totals.baseline_g), share))
-    yield from _aligned(rows, TEXTS)
+    yield from aligned(rows, TEXTS)
 
 
 def _not_planned(plan: BatchPlan) -> Iterator[str]:
@@ -165,7 +165,7 @@ def _not_planned(plan: BatchPlan) -> Iterator[str]:
             late = f"{timedelta(seconds=round(job.late_s))} late" if job.late_s else "in time"
             soonest = f"soonest {_time(first)} to {_time(last)}{pieces}, {late}"
         rows.append((one_line(job.id), job.place, job.reason, soonest))
-    yield from _aligned(rows, TEXTS)
+    yield from aligned(rows, TEXTS)
 
 
 def _notes(plan: BatchPlan) -> Iterator[str]:
@@ -201,7 +201,8 @@ def _sharing(shared: SharedPlace) -> str:
     return said
 
 
-def _aligned(rows: Sequence[Sequence[str]], texts: int) -> Iterator[str]:
+def aligned(rows: Sequence[Sequence[str]], texts: int) -> Iterator[str]:
+    """Rows in columns: the first so many are words, the others numbers."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
         pairs = list(zip(row, widths, strict=True))

@@ -48,7 +48,7 @@ class Sharing:
             answered so sent on to where it can.
         table: The best table, in whole percent; its order says where a gateway goes on from what is full.
         shared: The optimum and the prices that prove it.
-        home, best: What becomes of the traffic at home, and by the best table.
+        best: What becomes of the traffic by the best table.
     """
 
     record: DecisionRecord
@@ -56,7 +56,6 @@ class Sharing:
     of: RouteTraffic
     table: RoutingTable
     shared: Shared
-    home: Served
     best: Served
 
 
@@ -95,7 +94,6 @@ def decide_sharing(
         of=of,
         table=table,
         shared=shared,
-        home=served(at_home(of.traffic), of.traffic),
         best=served(table, of.traffic),
     )
 

@@ -49,11 +49,24 @@ class Quiet:
         pass
 
 
+def rules(folder, **changes):
+    """The two policy files that a route of search needs, in a folder of their own."""
+    made = folder / "policies"
+    made.mkdir()
+    for name in ("search", "personal-data"):
+        text = (packaged("policies") / "demo" / f"{name}.yaml").read_text()
+        for old, new in changes.get(name.replace("-", "_"), ()):
+            assert old in text
+            text = text.replace(old, new)
+        (made / f"{name}.yaml").write_text(text)
+    return made
+
+
 class House:
     def __init__(self, state, text=ROUTES, policies=None):
         self.state, self.clock = state, FakeClock(START, Replay(START, START, 1.0))
         (state / "routes.yaml").write_text(text)
-        settings = Settings(state=state, policies=policies or packaged("policies"))
+        settings = Settings(state=state, policies=policies or rules(state))
         lake = ParquetLake(state / "lake")
         self.control = assemble(settings, self.clock, Footprint(), Quiet(), lake, lambda _: [])
 
@@ -151,10 +164,7 @@ spec:
 
 @pytest.mark.feature("B2", "B16")
 def test_a_place_that_a_rule_refuses_gets_nothing_that_was_not_there_before(tmp_path):
-    folder = tmp_path / "policies"
-    folder.mkdir()
-    for name in ("search.yaml", "personal-data.yaml"):
-        (folder / name).write_text((packaged("policies") / "demo" / name).read_text())
+    folder = rules(tmp_path)
     (folder / "rule.yaml").write_text(RULE)
     house = House(tmp_path, policies=folder)
     house.look(4)
@@ -199,10 +209,7 @@ def test_the_overview_shows_each_origin(house):
 
 
 def test_what_a_request_takes_must_be_known(tmp_path):
-    folder = tmp_path / "policies"
-    folder.mkdir()
-    text = (packaged("policies") / "demo" / "search.yaml").read_text()
-    (folder / "search.yaml").write_text(text.replace("  energyKwh: 0.2 ", "  # energyKwh: 0.2 "))
+    folder = rules(tmp_path, search=[("  energyKwh: 0.2 ", "  # energyKwh: 0.2 ")])
     house = House(tmp_path, policies=folder)
 
     with pytest.raises(UsageError, match=r"GO0653.*joules_per_request"):

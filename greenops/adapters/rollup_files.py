@@ -23,6 +23,7 @@ import pyarrow.parquet as pq
 from pyarrow import fs
 
 from greenops.adapters.disk import sync
+from greenops.adapters.lake_store import store_at
 from greenops.errors import DataMissing, Location, Unreachable
 
 MINUTE, HOUR, DAY = "minute", "hour", "day"
@@ -30,7 +31,7 @@ LEVELS: Final = (MINUTE, HOUR, DAY)
 WHOLE: Final = {HOUR: "hours", DAY: "day"}
 """Name of the one file that a day has on a level."""
 FOOTER: Final = b"greenops.rollup"
-LOCK: Final = "rollups.lock"
+ROLLUPS: Final = "v1/rollups"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +49,16 @@ class RollupFiles:
     @classmethod
     def local(cls, lake: Path) -> RollupFiles:
         """Those of a lake on this machine; `lake` is `<state>/lake`."""
-        return cls(fs.LocalFileSystem(), str(lake / "v1" / "rollups"))
+        return cls(fs.LocalFileSystem(), str(lake / ROLLUPS))
+
+    @classmethod
+    def away(cls, url: str) -> RollupFiles:
+        """Those of a lake in object storage, such as `s3://bucket/lake`.
+
+        Raises:
+            UsageError: The address is wrong.
+        """
+        return cls(store_at(url).files, ROLLUPS)
 
     def path(self, level: str, day: date, name: str | None = None) -> str:
         """A file of a level."""

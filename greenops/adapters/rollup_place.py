@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, Final
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 from pyarrow import fs
 
 from greenops.adapters.lake_files import Part, Run, is_pack, number_of, runs_in
 from greenops.adapters.lake_pieces import sound
+from greenops.adapters.lake_store import store_at, store_of
+from greenops.errors import Unreachable
+
+SPANS: Final = "v1/spans"
+"""Folder of the spans below a lake, here as away."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,80 +50,119 @@ class SpanFile:
 
 @dataclass(frozen=True, slots=True)
 class SpanFiles:
-    """Spans of one lake.
+    """Spans of one lake, which may lie here and away: what lies here is read in place of what lies away.
 
     Attributes:
-        folder: `<lake>/v1/spans` on the file system.
+        places: File systems, and the folder `v1/spans` of the lake on each; the nearest last.
     """
 
-    files: fs.FileSystem
-    folder: str
+    places: tuple[tuple[fs.FileSystem, str], ...]
     _packs: dict[str, tuple[Run, ...]] = field(default_factory=dict, compare=False)
 
     @classmethod
     def local(cls, lake: Path) -> SpanFiles:
-        """Those of a lake on this machine; `lake` is `<state>/lake`."""
-        return cls(fs.LocalFileSystem(), str(lake / "v1" / "spans"))
+        """Those of a lake on this machine and where it says that it goes on; `lake` is `<state>/lake`.
+
+        Raises:
+            InvalidFile: What it says cannot be read.
+        """
+        here = (fs.LocalFileSystem(), str(lake / SPANS))
+        store = store_of(lake)
+        return cls((here,) if store is None else ((store.files, SPANS), here))
+
+    @classmethod
+    def away(cls, url: str) -> SpanFiles:
+        """Those of a lake in object storage, such as `s3://bucket/lake`.
+
+        Raises:
+            UsageError: The address is wrong.
+        """
+        return cls(((store_at(url).files, SPANS),))
 
     def days(self) -> list[date]:
         """Days of which there are spans, rising."""
-        found = []
-        for each in self._listed(self.folder):
-            try:
-                found.append(date.fromisoformat(each.base_name.removeprefix("day=")))
-            except ValueError:
-                continue
+        found = set()
+        for files, folder in self.places:
+            for each in _listed(files, folder):
+                with suppress(ValueError):
+                    found.add(date.fromisoformat(each.base_name.removeprefix("day=")))
         return sorted(found)
 
     def of_day(self, day: date) -> list[SpanFile]:
         """Files of a day in the order of reading, and what counts in each, at one moment."""
-        folder = PurePosixPath(self.folder, f"day={day.isoformat()}")
+        packs: list[SpanFile] = []
+        loose: dict[str, SpanFile] = {}
+        for files, folder in self.places:
+            some, others = self._of_place(files, PurePosixPath(folder, f"day={day.isoformat()}"))
+            packs += some
+            loose |= others
+        taken = set(loose)
+        found: list[SpanFile] = []
+        # A small file's rows count where it lies, else in the newest packed file that lists it.
+        for each in reversed(packs):
+            left_out = frozenset(run.name for run in each.runs if run.name in taken)
+            counts = tuple(run for run in each.runs if run.name not in taken)
+            taken |= {run.name for run in counts}
+            if counts:
+                found.append(replace(each, runs=counts, left_out=left_out))
+        return [*reversed(found), *(loose[name] for name in sorted(loose))]
+
+    def _of_place(
+        self, files: fs.FileSystem, folder: PurePosixPath
+    ) -> tuple[list[SpanFile], dict[str, SpanFile]]:
         while True:
-            about = self._parquet(folder)
+            about = _parquet(files, folder)
             names = sorted(filter(is_pack, about), key=lambda each: number_of(Path(each)))
             try:
-                packs = [(name, self._runs(str(folder / name))) for name in names]
+                packs = [
+                    SpanFile(files, str(folder / name), self._runs(files, str(folder / name)))
+                    for name in names
+                ]
             except FileNotFoundError:
                 continue
             # A listing may miss both a packed file that came and the small ones that then went.
-            if all(name in about for name in self._parquet(folder) if is_pack(name)):
+            if all(name in about for name in _parquet(files, folder) if is_pack(name)):
                 break
-        taken = set(about).difference(names)
-        loose = [
-            SpanFile(self.files, str(folder / name), (Run(name),), stamp=about[name])
-            for name in sorted(taken)
-        ]
-        found: list[SpanFile] = []
-        # A small file's rows count where it lies, else in the newest packed file that lists it.
-        for name, runs in reversed(packs):
-            left_out = frozenset(run.name for run in runs if run.name in taken)
-            counts = tuple(run for run in runs if run.name not in taken)
-            taken |= {run.name for run in counts}
-            if counts:
-                found.append(SpanFile(self.files, str(folder / name), counts, left_out))
-        return [*reversed(found), *loose]
+        return packs, {
+            name: SpanFile(files, str(folder / name), (Run(name),), stamp=stamp)
+            for name, stamp in about.items()
+            if not is_pack(name)
+        }
 
-    def _runs(self, path: str) -> tuple[Run, ...]:
-        if path not in self._packs:
+    def _runs(self, files: fs.FileSystem, path: str) -> tuple[Run, ...]:
+        key = f"{files.type_name} {path}"
+        if key not in self._packs:
             try:
-                with self.files.open_input_file(path) as file:
-                    self._packs[path] = runs_in(pq.read_metadata(file))
+                with files.open_input_file(path) as file:
+                    self._packs[key] = runs_in(pq.read_metadata(file))
             except FileNotFoundError:
                 raise
-            except Exception:  # noqa: BLE001  (whoever reads its rows finds out what is wrong with it)
+            except (OSError, ValueError, KeyError, TypeError, zlib.error, pa.ArrowException):
+                # Whoever reads its rows finds out what is wrong with it and says so.
                 return (Run(PurePosixPath(path).name),)
-        return self._packs[path]
+        return self._packs[key]
 
-    def _parquet(self, folder: PurePosixPath) -> dict[str, str]:
-        found = {}
-        for each in self._listed(str(folder)):
-            name = each.base_name
-            if name.endswith(".parquet") and name[0] != ".":
-                found[name] = f"{each.size}-{each.mtime_ns}"
-        return found
 
-    def _listed(self, folder: str) -> Sequence[Any]:
-        found: Sequence[Any] = self.files.get_file_info(
-            fs.FileSelector(folder, allow_not_found=True)
-        )
-        return found
+def _parquet(files: fs.FileSystem, folder: PurePosixPath) -> dict[str, str]:
+    """Name → what changes when it is written again, of each Parquet file of a folder."""
+    return {
+        each.base_name: f"{each.size}-{each.mtime_ns}"
+        for each in _listed(files, str(folder))
+        if each.base_name.endswith(".parquet") and each.base_name[0] != "."
+    }
+
+
+def _listed(files: fs.FileSystem, folder: str) -> Sequence[Any]:
+    """What a folder holds; nothing where it is not there.
+
+    Raises:
+        Unreachable: The store does not answer.
+    """
+    try:
+        found: Sequence[Any] = files.get_file_info(fs.FileSelector(folder, allow_not_found=True))
+    except (OSError, pa.ArrowException) as error:
+        said = (str(error).splitlines() or ["it does not answer"])[0]
+        raise Unreachable(
+            "GO0420", f"cannot list {folder}: {said}", fix="try again later"
+        ) from error
+    return found

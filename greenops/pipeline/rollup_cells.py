@@ -108,14 +108,20 @@ class Cells:
         )
 
     def some(self, rows: Any) -> Self:
-        """Some of the cells, of those that have no durations by bucket."""
+        """Some of the cells: those of a mask."""
+        mine = rows[self.durations.cell]
+        numbers = np.cumsum(rows) - 1
         return type(self)(
             self.at[rows],
             tuple(Words(each.known, each.codes[rows]) for each in self.words),
             self.counts[:, rows],
             self.sums[:, :, rows],
             self.duration[rows],
-            NO_DURATIONS,
+            Durations(
+                numbers[self.durations.cell[mine]],
+                self.durations.bucket[mine],
+                self.durations.spans[mine],
+            ),
         )
 
     def table(self) -> pa.Table:

@@ -55,6 +55,17 @@ def sums_by_group(values: Any, groups: Any, size: int) -> Any:
     return carried(found)
 
 
+def sums_of(values: Any, groups: Any, size: int) -> Any:
+    """As `sums_by_group`, of any number of numbers."""
+    found = np.zeros((3, size), np.int64)
+    places = np.tile(np.arange(size), 2)
+    for first in range(0, len(values), AT_ONCE):
+        some = slice(first, first + AT_ONCE)
+        more = sums_by_group(values[some], groups[some], size)
+        found = added(np.concatenate([found, more], axis=1), places, size)
+    return found
+
+
 def added(sums: Any, groups: Any, size: int) -> Any:
     """Sums of sums by group: `sums` has shape (3, n), what comes has shape (3, size)."""
     found = np.zeros((3, size), np.int64)

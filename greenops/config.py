@@ -52,6 +52,12 @@ class Settings:
     """Wall seconds between two looks of the control loop [s]."""
     flush_s: float = 2.0
     """Wall seconds between two flushes of the lake [s]."""
+    lake_url: str = ""
+    """Object storage where the lake's finished days go, such as `s3://bucket/prefix?region=eu-central-1`; empty: none."""
+    lake_keep_local_days: int = 7
+    """Days that lie here as well after they went to object storage [simulated days]."""
+    lake_retention_days: str = ""
+    """How long the lake keeps rows [simulated days]: one number, or `spans=30,accounts=90`; empty: for ever."""
     checkpoint_entries: int = 100
     """Ledger entries between two signed checkpoints."""
     checkpoint_mirror: Path | None = None

@@ -115,6 +115,11 @@ class Reading:
             known[path.name] = identity
 
 
+def is_spans(schema: pa.Schema) -> bool:
+    """Whether a table has the compact form."""
+    return set(SPAN_COLUMNS) <= set(schema.names)
+
+
 def merged_plain(
     day: Day, temporary: Path, schema: pa.Schema, reading: Reading
 ) -> Iterator[Merged]:
@@ -125,7 +130,7 @@ def merged_plain(
         for _, counting in day.wanted():
             name = counting.path.name
             counts: Counter[str] = Counter()
-            for table in reading.tables(day, counting, partial(_stored, schema), merged.known):
+            for table in reading.tables(day, counting, partial(stored, schema), merged.known):
                 counts.update(counts_of(table))
                 groups.add(table.drop_columns([SOURCE]))
             if is_pack(name) or name in merged.known:
@@ -169,7 +174,7 @@ def _spans(part: Part) -> Iterator[pa.Table]:
     return span_tables(part, [*SPAN_COLUMNS, SOURCE])
 
 
-def _stored(schema: pa.Schema, part: Part) -> Iterator[pa.Table]:
+def stored(schema: pa.Schema, part: Part) -> Iterator[pa.Table]:
     """Rows of the other tables, with the names of the small files that they are of."""
     with sound(part.path):
         file = pq.ParquetFile(part.source)

@@ -16,7 +16,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from greenops.adapters.disk import sync
-from greenops.adapters.lake_compact import COLUMNS
 from greenops.adapters.lake_files import PACK, Day, Pack, day_of, number_of, pack_name, runs_in
 from greenops.adapters.lake_merging import (
     Damaged,
@@ -24,9 +23,13 @@ from greenops.adapters.lake_merging import (
     Merged,
     Reading,
     identity_of,
+    is_spans,
     merged_plain,
     merged_spans,
 )
+from greenops.adapters.lake_places import SENT
+from greenops.adapters.lake_shipping import sent_number
+from greenops.adapters.lake_subjects import Subjects
 from greenops.errors import Unreachable
 
 SMALL_ROWS: Final = 500_000
@@ -79,8 +82,8 @@ class Packer:
         """
         done = Packed()
         try:
-            with _alone(self.folder / "v1") as alone:
-                if alone:
+            with alone(self.folder / "v1") as mine:
+                if mine:
                     for table, schema in self.tables.items():
                         for day in _days(self.folder / "v1" / table, before):
                             done = _sum(done, self._day(day, schema))
@@ -107,13 +110,13 @@ class Packer:
         packs = [each for each in day.packs if each not in day.stale]
         if not loose:
             return Packed()
-        if _is_spans(schema):
+        if is_spans(schema):
             packs = [each for each in packs if _rows_of(each) < SMALL_ROWS]
         day = replace(day, packs=tuple(packs), loose=tuple(loose))
         done = Packed()
         try:
             for merged in self._merged(day, schema):
-                done = _sum(done, self._put(folder, merged))
+                done = _sum(done, put(folder, merged))
         except Damaged as error:
             log.warning("GO0412 %s: this lake file is damaged; its day is not packed", error.path)
             return done
@@ -122,43 +125,55 @@ class Packer:
         return replace(done, days=1) if done.files else done
 
     def _merged(self, day: Day, schema: pa.Schema) -> Iterator[Merged]:
-        reading = Reading(self._go_on, self._left)
-        merge = merged_spans if _is_spans(schema) else merged_plain
-        temporary = day.folder / f".{PACK}{os.getpid()}.part"
+        reading = Reading(self._go_on, self._left, Subjects(self.folder).kept)
+        merge = merged_spans if is_spans(schema) else merged_plain
+        temporary = temporary_in(day.folder)
         try:
             yield from merge(day, temporary, schema, reading)
         finally:
             temporary.unlink(missing_ok=True)
-
-    def _put(self, folder: Path, merged: Merged) -> Packed:
-        """Let a packed file count, and the small ones that it holds no more."""
-        if not merged.sources:
-            return Packed()
-        _check(merged)
-        sync(merged.temporary)
-        merged.temporary.rename(folder / pack_name(_next_number(folder), merged.form))
-        # The name must be on disk before those that it stands for are not.
-        sync(folder)
-        for name, identity in merged.known.items():
-            _forget(folder / name, identity)
-        return Packed(0, len(merged.known), sum(rows for _, rows in merged.sources))
 
     def _go_on(self) -> None:
         if self.stopped():
             raise Stopped
 
 
-def _is_spans(schema: pa.Schema) -> bool:
-    """Whether a table has the compact form."""
-    return set(COLUMNS) <= set(schema.names)
+def put(folder: Path, merged: Merged) -> Packed:
+    """Let a packed file count, and the small ones that it holds no more.
+
+    Args:
+        folder: The day.
+        merged: The file.
+
+    Raises:
+        OSError: The disk is full or gone, or the file does not hold what was written.
+    """
+    if not merged.sources:
+        return Packed()
+    _check(merged)
+    sync(merged.temporary)
+    merged.temporary.rename(folder / pack_name(next_number(folder), merged.form))
+    # The name must be on disk before those that it stands for are not.
+    sync(folder)
+    for name, identity in merged.known.items():
+        _forget(folder / name, identity)
+    return Packed(0, len(merged.known), sum(rows for _, rows in merged.sources))
+
+
+def temporary_in(folder: Path) -> Path:
+    """Where a packed file is written; a later packing clears away what a death left."""
+    return folder / f".{PACK}{os.getpid()}.part"
 
 
 def _rows_of(pack: Pack) -> int:
     return sum(run.rows or 0 for run in pack.runs)
 
 
-def _next_number(folder: Path) -> int:
-    return 1 + max((number_of(each) for each in folder.glob(f"{PACK}*")), default=0)
+def next_number(folder: Path) -> int:
+    """Number of the next packed file of a day: above those here, and those that were sent away."""
+    here = (number_of(each) for each in folder.glob(f"{PACK}*"))
+    sent = (sent_number(each) for each in folder.glob(f"{SENT}*.json"))
+    return 1 + max((*here, *sent), default=0)
 
 
 def _check(merged: Merged) -> None:
@@ -207,7 +222,7 @@ def _sum(one: Packed, other: Packed) -> Packed:
 
 
 @contextmanager
-def _alone(folder: Path) -> Iterator[bool]:
+def alone(folder: Path) -> Iterator[bool]:
     """Whether nobody else packs in a folder, for as long as this lasts."""
     if not folder.is_dir():
         yield False

@@ -138,9 +138,14 @@ def sound(path: Path) -> Iterator[None]:
         yield
     except (OSError, KeyError, ValueError, pa.ArrowException) as error:
         first = (str(error).splitlines() or [type(error).__name__])[0]
-        raise DataMissing(
-            "GO0412",
-            f"this lake file is damaged: {first}",
-            at=Location(str(path)),
-            fix="move it out of the lake to go on without its rows; the other files are whole",
-        ) from error
+        raise damaged(path, first) from error
+
+
+def damaged(path: Path, why: str) -> DataMissing:
+    """The error that a file cannot be read."""
+    return DataMissing(
+        "GO0412",
+        f"this lake file is damaged: {why}",
+        at=Location(str(path)),
+        fix="move it out of the lake to go on without its rows; the other files are whole",
+    )

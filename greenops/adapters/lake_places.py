@@ -22,6 +22,8 @@ from greenops.adapters.lake_store import Store, store_of
 
 VERSION: Final = "v1"
 """Folder of a lake that tables lie in, here as away."""
+SENT: Final = "sent-"
+"""How the name of a note begins that says where a packed file was sent."""
 FRESH_S: Final = 60.0
 """How long a list of what lies away is taken for true [s]; copies here go much later than that."""
 
@@ -68,7 +70,10 @@ def whole_day(folder: Path, *, away: bool = True) -> Day:
     store = store_of(lake_of(folder.parent)) if away else None
     if store is None:
         return here
-    return replace(here, packs=(*_packs_away(store, folder), *here.packs))
+    there = tuple(_packs_away(store, folder))
+    if not there and not here.packs and next(folder.glob(f"{SENT}*"), None):
+        raise store.away("read", f"it holds nothing of {folder.name}, which was sent there")
+    return replace(here, packs=(*there, *here.packs))
 
 
 def day_folders(table: Path, *, away: bool = True) -> list[Path]:

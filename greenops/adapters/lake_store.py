@@ -51,6 +51,9 @@ class Store:
         """
         from pyarrow.fs import FileSelector, FileType
 
+        if self.local and not Path(self.files.base_path).is_dir():
+            # A folder that is not mounted is no folder without files.
+            raise self.away("list", "there is no such folder")
         with self._told("list"):
             asked = FileSelector(folder, allow_not_found=True, recursive=True)
             found = self.files.get_file_info(asked)
@@ -191,9 +194,11 @@ def keep_store(lake: Path, url: str) -> None:
     store, kept = store_at(url), store_of(lake)
     if kept is not None and kept.url != store.url:
         raise _wrong(url, f"is not where this lake has files: {kept.url}")
-    lake.mkdir(parents=True, exist_ok=True)
     temporary = lake / f".{KEPT}.{os.getpid()}"
     try:
+        lake.mkdir(parents=True, exist_ok=True)
+        if store.local and kept is None:
+            Path(store.files.base_path).mkdir(parents=True, exist_ok=True)
         temporary.write_text(json.dumps({"url": url}))
         sync(temporary)
         temporary.replace(lake / KEPT)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import uuid
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -17,18 +16,19 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from greenops.adapters.disk import sync
 from greenops.adapters.lake_files import STAGES, Part
 from greenops.adapters.lake_pieces import sound
 from greenops.adapters.lake_places import day_folders, parts
 from greenops.adapters.lake_read import span_tables
+from greenops.adapters.lake_subjects import Subjects
+from greenops.adapters.lake_writing import replaced
 from greenops.domain.budget import stages_among
 from greenops.domain.console import DecisionRecord
 from greenops.domain.decision import Candidate
 from greenops.domain.record import canonical
 from greenops.domain.spans import EnergyAccount, SpanRow, credible
 from greenops.domain.spans import sound as credible_alone
-from greenops.errors import DataMissing, Unreachable
+from greenops.errors import DataMissing
 
 INSTANT: Final = pa.timestamp("us", "UTC")
 WORD: Final = pa.dictionary(pa.int32(), pa.string())
@@ -109,6 +109,7 @@ class ParquetLake:
     def __init__(self, folder: Path) -> None:
         self._folder = folder / "v1"
         self._counters = self._folder / "counters.json"
+        self._subjects = Subjects(folder)
 
     def prepare(self) -> None:
         """Load what the first write needs: Arrow looks for pandas then, for up to a second."""
@@ -173,8 +174,10 @@ class ParquetLake:
             self._keep(name, day, stem, pa.Table.from_arrays(columns, schema=schema))
 
     def _keep(self, name: str, day: date, stem: str, table: pa.Table) -> None:
+        if name in ("spans", "accounts"):
+            table = self._subjects.kept(table)
         path = self._folder / name / f"day={day.isoformat()}" / f"{stem}.parquet"
-        _replace(path, partial(pq.write_table, table, compression="zstd"))
+        replaced(path, partial(pq.write_table, table, compression="zstd"))
 
     def write_counters(self, shown: Mapping[tuple[str | None, str], float]) -> None:
         """Keep what the counters showed, by workload and name or category of energy [J, g].
@@ -184,7 +187,7 @@ class ParquetLake:
         """
         rows = [[workload, name, value] for (workload, name), value in shown.items()]
         text = json.dumps({"counters": rows}).encode()
-        _replace(self._counters, lambda temporary: temporary.write_bytes(text))
+        replaced(self._counters, lambda temporary: temporary.write_bytes(text))
 
     # -- reading
 
@@ -301,22 +304,6 @@ def _of_decision(row: DecisionRecord, name: str) -> object:
             return canonical(list(stages_among(row.policies))).decode()
         case _:
             return getattr(made, name)
-
-
-def _replace(path: Path, write: Callable[[Path], object]) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write(temporary)
-        sync(temporary)
-        temporary.replace(path)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise Unreachable(
-            "GO0411",
-            f"cannot write {path}: {error.strerror or error}",
-            fix="free space, or set GREENOPS_STATE to a folder that can be written",
-        ) from error
 
 
 def _read(part: Part, schema: pa.Schema) -> Iterator[pa.Table]:

@@ -1,4 +1,4 @@
-"""Packs days of the lake that are over, now and then, beside everything else."""
+"""Packs days of the lake that are over, sends and removes what is due, now and then, beside everything else."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import Final
 from greenops.adapters.lake_packing import Packed, Packer
 from greenops.adapters.parquet_lake import TABLES
 from greenops.errors import GreenOpsError
+from greenops.pipeline.lake_upkeep import Upkeep
 from greenops.ports import Clock
 
 EVERY_S: Final = 900.0
@@ -39,11 +40,15 @@ def pack(lake: Path, clock: Clock, stopped: Callable[[], bool] = lambda: False) 
 
 
 class Packing:
-    """A thread that packs a lake; its faults are one line in the log."""
+    """A thread that packs a lake and keeps it up; its faults are one line in the log."""
 
-    def __init__(self, lake: Path, clock: Clock, every_s: float = EVERY_S) -> None:
+    def __init__(
+        self, lake: Path, clock: Clock, every_s: float = EVERY_S, upkeep: Upkeep | None = None
+    ) -> None:
         self._clock, self._every_s = clock, every_s
         self._stop = threading.Event()
+        self._upkeep = upkeep or Upkeep(lake, clock)
+        self._upkeep.stopped = self._stop.is_set
         # One packer for all rounds: it remembers which files cannot be packed.
         self._packer = Packer(lake, TABLES, self._stop.is_set)
         self._thread = threading.Thread(target=self._run, name="greenops-pack", daemon=True)
@@ -60,14 +65,18 @@ class Packing:
 
     def once(self) -> Packed:
         """Pack what is over now; a fault is one line in the log, and the next look tries again."""
+        over = (self._clock.now() - MARGIN).date()
         try:
-            return self._packer.pack((self._clock.now() - MARGIN).date())
+            done = self._packer.pack(over)
+            self._upkeep.once(over)
         except GreenOpsError as error:
             log.warning("%s", error)
         except Exception as error:  # noqa: BLE001  (packing must not end with its fault)
             log.warning("GO0411 packing failed, and is tried again: %r", error)
+        else:
+            return done
         return Packed()
 
     def _run(self) -> None:
-        while not self._stop.wait(self._every_s):
+        while not self._stop.wait(self._upkeep.wait_s(self._every_s)):
             self.once()

@@ -18,6 +18,7 @@ from greenops.pipeline.footprint import Footprint
 from greenops.pipeline.forecast_watch import ForecastWatch
 from greenops.pipeline.grid import GridContext, last_successes
 from greenops.pipeline.lake_packing import Packing
+from greenops.pipeline.lake_upkeep import upkeep_of
 from greenops.ports import Clock
 from greenops.service.doors import Doors
 from greenops.service.intake import Intake
@@ -35,6 +36,7 @@ def serve(settings: Settings, clock: Clock, tell: Callable[[str], None]) -> None
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda _number, _frame: stop.set())
+    upkeep = upkeep_of(settings, clock)
     footprint = Footprint()
     telemetry = Telemetry(
         footprint.energy_by_workload,
@@ -48,7 +50,7 @@ def serve(settings: Settings, clock: Clock, tell: Callable[[str], None]) -> None
     intake = Intake(lake, Wal(settings.state / "lake" / "wal"), footprint, clock)
     intake.listeners.append(telemetry)
     control = assemble(settings, clock, footprint, telemetry, lake, intake.of_traces)
-    packing = Packing(settings.state / "lake", clock)
+    packing = Packing(settings.state / "lake", clock, upkeep=upkeep)
     try:
         intake.recover()
         doors = Doors(settings, intake, control.engine, telemetry)

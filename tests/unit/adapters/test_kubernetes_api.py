@@ -194,7 +194,7 @@ def test_a_job_is_no_route(jobs):
 
 
 @pytest.mark.network
-def test_jobs_of_every_namespace_are_seen_page_by_page(cluster, jobs):
+def test_jobs_of_every_namespace_of_the_settings_are_seen(cluster, jobs):
     for name, where in (("a", "batch"), ("b", "reports"), ("c", "elsewhere")):
         cluster.create(name, namespace=where)
 

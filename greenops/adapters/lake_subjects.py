@@ -1,0 +1,199 @@
+"""Subjects that were deleted from the lake: rows of theirs that come late, or again, stay out.
+
+A subject is one value of one field: a service, an instance, an attribute such as `enduser.id`. What is kept of it
+is a keyed hash, which says whether a value is the subject's and does not say the value.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import secrets
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from greenops.adapters.disk import one_writer, sync
+from greenops.errors import DataMissing, Location, Unreachable
+
+KEPT: Final = "subjects.json"
+ATTRIBUTE: Final = "attributes."
+FIELDS: Final = (
+    *("service", "instance", "workload", "region", "grid_zone"),
+    *("trace_id", "decision_id"),
+)
+"""Columns that a subject may be of; attributes beside them."""
+
+REMEMBERED: Final = 100_000
+"""Hashes that are kept at hand [1]."""
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """One that was deleted.
+
+    Attributes:
+        name: Column, or `attributes.KEY`.
+        digest: Keyed hash of the value.
+        wall: Rows that ended after this instant are of a later time, and stay.
+        now: The same in simulated time, of readings of energy accounts.
+    """
+
+    name: str
+    digest: str
+    wall: datetime
+    now: datetime
+
+
+@dataclass(slots=True)
+class Subjects:
+    """The subjects of a lake; looked for again where its file changed."""
+
+    lake: Path
+    salt: bytes = b""
+    _known: tuple[Subject, ...] = ()
+    _seen: tuple[int, int] | None = None
+    _digests: dict[str, str] = field(default_factory=dict)
+
+    def known(self) -> tuple[Subject, ...]:
+        """All that were deleted.
+
+        Raises:
+            DataMissing: What is kept of them is damaged: no row may be written, for it might be one of theirs.
+        """
+        path = self.lake / KEPT
+        try:
+            about = path.stat()
+        except FileNotFoundError:
+            self._known, self._seen = (), None
+            return ()
+        seen = about.st_ino, about.st_mtime_ns
+        if seen != self._seen:
+            self.salt, self._known = _read(path)
+            self._seen, self._digests = seen, {}
+        return self._known
+
+    def kept(self, table: pa.Table) -> pa.Table:
+        """The rows of a table, spans or accounts, that are of no deleted subject."""
+        for subject in self.known():
+            mine = self.of(table, subject)
+            if mine is not None and mine.any():
+                table = table.filter(pa.array(~mine))
+        return table
+
+    def of(self, table: pa.Table, subject: Subject) -> Any:
+        """Whether each row is the subject's; none where the table cannot say."""
+        column = _values(table, subject.name)
+        if column is None:
+            return None
+        words = column.cast(pa.string()).dictionary_encode().unify_dictionaries().combine_chunks()
+        if isinstance(words, pa.ChunkedArray):
+            words = (
+                words.chunk(0)
+                if words.num_chunks
+                else pa.array([], column.type).dictionary_encode()
+            )
+        hit = [
+            self.digest(subject.name, each) == subject.digest
+            for each in words.dictionary.to_pylist()
+        ]
+        if not any(hit):
+            return np.zeros(len(table), np.bool_)
+        places = pc.fill_null(words.indices, len(hit)).to_numpy(zero_copy_only=False)
+        mine = np.array([*hit, False])[places]
+        ended, until = ("end", subject.wall) if "end" in table.column_names else ("at", subject.now)
+        limit = pa.scalar(until, pa.timestamp("us", "UTC"))
+        before = pc.fill_null(pc.less_equal(table[ended], limit), fill_value=True)
+        return mine & before.to_numpy()
+
+    def digest(self, name: str, value: str) -> str:
+        """What is kept of a value."""
+        text = _plain(value) if name.startswith(ATTRIBUTE) else value
+        asked = f"{name}={text}"
+        if asked not in self._digests:
+            if len(self._digests) > REMEMBERED:
+                self._digests.clear()
+            made = hashlib.blake2b(
+                asked.encode("utf-8", "surrogatepass"), key=self.salt, digest_size=16
+            )
+            self._digests[asked] = made.hexdigest()
+        return self._digests[asked]
+
+    def add(self, name: str, value: str, wall: datetime, now: datetime) -> Subject:
+        """Keep that a subject was deleted, so that it stays so.
+
+        Raises:
+            Unreachable: The disk is full or gone.
+        """
+        with one_writer(self.lake / "subjects.lock", Unreachable, "subjects cannot be kept"):
+            self.known()
+            self.salt = self.salt or secrets.token_bytes(32)
+            made = Subject(name, self.digest(name, value), wall, now)
+            others = [e for e in self._known if (e.name, e.digest) != (made.name, made.digest)]
+            _write(self.lake / KEPT, self.salt, [*others, made])
+        self.known()
+        return made
+
+
+def _values(table: pa.Table, name: str) -> Any:
+    if name in table.column_names:
+        return table[name]
+    if name.startswith(ATTRIBUTE) and "attributes" in table.column_names:
+        return pc.map_lookup(table["attributes"], name.removeprefix(ATTRIBUTE), "first")
+    return None
+
+
+def _plain(text: str) -> str:
+    """A value of an attribute as people write it: its JSON text without the quotes of a string."""
+    if not text.startswith('"'):
+        return text
+    try:
+        return str(json.loads(text))
+    except (ValueError, RecursionError):
+        return text
+
+
+def _read(path: Path) -> tuple[bytes, tuple[Subject, ...]]:
+    try:
+        told = json.loads(path.read_bytes())
+        found = tuple(
+            Subject(
+                each["name"],
+                each["digest"],
+                datetime.fromisoformat(each["wall"]),
+                datetime.fromisoformat(each["now"]),
+            )
+            for each in told["subjects"]
+        )
+        return bytes.fromhex(told["salt"]), found
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DataMissing(
+            "GO0422",
+            f"the list of deleted subjects is damaged: {error}",
+            at=Location(str(path)),
+            fix="put it back from its copy; until then no span is written, for it might be one of theirs",
+        ) from error
+
+
+def _write(path: Path, salt: bytes, subjects: Iterable[Subject]) -> None:
+    rows: list[Mapping[str, str]] = [
+        {
+            "name": each.name,
+            "digest": each.digest,
+            "wall": each.wall.isoformat(),
+            "now": each.now.isoformat(),
+        }
+        for each in subjects
+    ]
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary.write_text(json.dumps({"salt": salt.hex(), "subjects": rows}))
+    sync(temporary)
+    temporary.replace(path)
+    sync(path.parent)

@@ -1,0 +1,218 @@
+"""Rows of a subject go from every file, stay out when they come again, and what is kept does not name it."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, date, datetime, timedelta
+
+import pytest
+
+from greenops.adapters import lake_places
+from greenops.adapters.lake_deletion import Deletion, delete_days
+from greenops.adapters.lake_packing import Packer, alone
+from greenops.adapters.lake_shipping import GRACE, Shipper
+from greenops.adapters.lake_store import keep_store, store_of
+from greenops.adapters.parquet_lake import TABLES, ParquetLake
+from greenops.domain.energy import Category
+from greenops.domain.spans import EnergyAccount, SpanRow
+from greenops.errors import DataMissing, Unreachable
+
+NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
+TOMORROW = date(2026, 11, 24)
+LATER = NOON + timedelta(days=1)
+
+
+def span(number, who, service="shop", at=NOON):
+    known = {
+        "trace_id": f"{number:032x}",
+        "span_id": f"{number:016x}",
+        "service": service,
+        "name": "order",
+        "start": at,
+        "end": at,
+        "time": at,
+        "energy_j": 1.5,
+        "attributes": {"enduser.id": json.dumps(who), "n": str(number)},
+    }
+    return SpanRow(**dict.fromkeys(SpanRow.__dataclass_fields__) | known)
+
+
+def account(service):
+    return EnergyAccount(service, "i-1", None, "cpu", Category.IDLE, NOON, 1.0, None, None)
+
+
+@pytest.fixture(autouse=True)
+def fresh(monkeypatch):
+    monkeypatch.setattr(lake_places, "FRESH_S", -1.0)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Six small files, three of them packed; two users, two services."""
+    folder = tmp_path / "lake"
+    for at in range(6):
+        lake = ParquetLake(folder)
+        service = ("shop", "bank")[at % 2]
+        rows = [span(2 * at, "alice", service), span(2 * at + 1, "bob", service)]
+        lake.write_spans(rows, f"{at:012d}-run")
+        lake.write_accounts([account(service)], f"{at:012d}-run")
+        if at == 2:
+            Packer(folder, TABLES).pack(TOMORROW)
+    return folder
+
+
+def delete(folder, name="attributes.enduser.id", value="alice", at=LATER):
+    return Deletion(folder, TABLES).delete(name, value, at, at)
+
+
+def users(folder):
+    return sorted(json.loads(each.attributes["enduser.id"]) for each in ParquetLake(folder).spans())
+
+
+def everything(folder):
+    """What all files of a lake hold in bytes, counted or not."""
+    return b"".join(each.read_bytes() for each in folder.rglob("*") if each.is_file())
+
+
+def test_rows_of_a_user_go_from_small_and_packed_files(folder):
+    done = delete(folder)
+
+    assert users(folder) == ["bob"] * 6
+    assert (done.rows, done.days) == ({"spans": 6, "accounts": 0}, {"spans": 1, "accounts": 0})
+    assert done.files == 4
+    assert b"alice" not in everything(folder)
+
+
+def test_rows_of_a_service_go_with_its_energy_accounts(folder):
+    done = delete(folder, "service", "bank")
+
+    assert {each.service for each in ParquetLake(folder).spans()} == {"shop"}
+    assert {each.service for each in ParquetLake(folder).accounts()} == {"shop"}
+    assert done.rows == {"spans": 6, "accounts": 3}
+
+
+def test_rows_that_come_late_or_again_stay_out(folder):
+    delete(folder)
+    lake = ParquetLake(folder)
+
+    lake.write_spans([span(0, "alice"), span(1, "bob")], f"{0:012d}-run")
+    lake.write_spans([span(90, "alice"), span(91, "carol")], "000000000090-run")
+
+    assert users(folder) == [*["bob"] * 6, "carol"]
+    assert b"alice" not in everything(folder)
+
+
+def test_rows_of_a_later_time_are_kept(folder):
+    delete(folder)
+
+    ParquetLake(folder).write_spans([span(90, "alice", at=LATER + timedelta(seconds=1))], "9-run")
+
+    assert users(folder) == ["alice", *["bob"] * 6]
+
+
+def test_a_small_file_that_was_written_meanwhile_loses_its_rows_when_it_is_packed(folder):
+    lake = ParquetLake(folder)
+    lake.write_spans([span(90, "alice"), span(91, "bob")], "000000000090-run")
+    path = next((folder / "v1" / "spans").rglob("000000000090-run.parquet"))
+    kept = path.read_bytes()
+
+    delete(folder)
+    path.write_bytes(kept)
+    Packer(folder, TABLES).pack(TOMORROW)
+
+    assert users(folder) == ["bob"] * 7
+    assert b"alice" not in everything(folder)
+
+
+def test_what_is_kept_of_a_subject_does_not_name_it(folder):
+    delete(folder)
+
+    kept = json.loads((folder / "subjects.json").read_text())
+
+    (subject,) = kept["subjects"]
+    assert "alice" not in json.dumps(kept)
+    assert len(subject["digest"]) == 32
+    other = folder.parent / "other"
+    delete(other)
+    again = json.loads((other / "subjects.json").read_text())["subjects"][0]
+    assert again["digest"] != subject["digest"]
+
+
+def test_a_number_and_a_text_are_named_as_people_write_them(folder):
+    assert delete(folder, "attributes.n", "3").rows["spans"] == 1
+    assert delete(folder, "attributes.enduser.id", '"bob"').rows["spans"] == 5
+
+
+def test_deleting_again_removes_nothing_more(folder):
+    delete(folder)
+
+    done = delete(folder)
+
+    assert (done.rows, done.files) == ({"spans": 0, "accounts": 0}, 0)
+    assert len(json.loads((folder / "subjects.json").read_text())["subjects"]) == 1
+
+
+def test_a_damaged_list_of_subjects_lets_no_row_in(folder):
+    delete(folder)
+    (folder / "subjects.json").write_text("{")
+
+    with pytest.raises(DataMissing, match="GO0422"):
+        ParquetLake(folder).write_spans([span(90, "alice")], "9-run")
+
+
+def test_deletion_waits_for_no_other_process_and_says_so(folder):
+    with alone(folder / "v1"), pytest.raises(Unreachable, match="GO0423"):
+        delete(folder)
+
+    assert "alice" in users(folder)
+    ParquetLake(folder).write_spans([span(90, "alice")], "9-run")
+    assert users(folder).count("alice") == 6
+
+
+@pytest.fixture
+def sent(folder, tmp_path):
+    keep_store(folder, f"file://{tmp_path}/away")
+    Packer(folder, TABLES).pack(TOMORROW)
+    Shipper(folder, store_of(folder), TABLES, lambda: LATER).ship(TOMORROW)
+    return folder
+
+
+def in_store(tmp_path):
+    other = tmp_path / "other" / "lake"
+    keep_store(other, f"file://{tmp_path}/away")
+    from greenops.adapters.lake_columns import span_columns
+
+    tables = span_columns(other, NOON, LATER, ["attributes.enduser.id"])
+    return sorted(each for table in tables for each in table.column(0).to_pylist())
+
+
+def test_what_was_sent_and_lies_here_too_is_sent_anew_without_the_rows(sent, tmp_path):
+    done = delete(sent)
+
+    assert users(sent) == ["bob"] * 6
+    assert done.rows["spans"] == 6
+    assert in_store(tmp_path) == ['"bob"'] * 6
+    assert b"alice" not in everything(tmp_path / "away")
+
+
+def test_what_lies_in_object_storage_alone_is_written_anew_there(sent, tmp_path):
+    Shipper(sent, store_of(sent), TABLES, lambda: LATER + GRACE).drop(TOMORROW)
+    assert not list((sent / "v1").rglob("*.parquet"))
+
+    done = delete(sent)
+
+    assert done.rows == {"spans": 6, "accounts": 0}
+    assert in_store(tmp_path) == ['"bob"'] * 6
+    assert b"alice" not in everything(tmp_path / "away")
+    assert not list(sent.rglob(".deleting*"))
+
+
+def test_days_that_are_too_old_go_here_and_in_object_storage(sent, tmp_path):
+    assert delete_days(sent, "spans", date(2026, 11, 23)) == 0
+    assert users(sent) != []
+
+    assert delete_days(sent, "spans", TOMORROW) == 2
+
+    assert users(sent) == []
+    assert in_store(tmp_path) == []
+    assert len(list(ParquetLake(sent).accounts())) == 6

@@ -2,6 +2,7 @@
 
 Sources: Kepler 0.11, `docs/user/metrics.md` (`kepler_node_cpu_joules_total`, `kepler_{pod,container,process,vm}_cpu_joules_total`,
 by `zone`); Kepler 0.5 to 0.7, metrics page of its documentation (`kepler_node_package_joules_total`, `kepler_container_joules_total` …).
+The names of 0.11 were held to the page of a running Kepler (its main of 2026-08-21, with its fake meter); the earlier ones were not.
 
 A zone `core` or `uncore` is a part of `package` and is passed by. `kepler_platform_watts` is passed by too: its entries overlap, and
 their names are the controller's own.

@@ -69,19 +69,24 @@ def shared(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Bring in each file and print what came."""
     from greenops.errors import UsageError
-    from greenops.pipeline.reported import bring_amounts, bring_readings
+    from greenops.pipeline.reported import bring_amounts, bring_readings, energy_of
 
     state, told = state_of(args), _told(args)
     if told.at is not None and len(args.files) > 1:
         raise UsageError("GO0805", f"`--at` is of one page, here are {len(args.files)}", fix="bring in one by one")  # fmt: skip
     bring = bring_readings if args.tool in METERS else bring_amounts
     found = [(path, bring(args.tool, path, told, state)) for path in args.files]
+    looks = [look for _, each in found for look in each.readings]
+    between = energy_of(looks) if len(found) > 1 else []
     reports, request = _edges([each for _, each in found], state) if args.tool in EDGES else ([], None)  # fmt: skip
     if args.output == "json":
-        print(json.dumps([*_plain(found), *(_plain_edge(each) for each in reports)], indent=2))
+        together = [{"files": len(found), "amounts": _sums(between)}] if between else []
+        print(json.dumps([*_plain(found), *together, *map(_plain_edge, reports)], indent=2))
         return 0
     for path, each in found:
         _print(path, each)
+    for each in _sums(between):
+        print(f"together: {_words(each)}")
     for report in reports:
         _print_edge(report, request)
     return 0

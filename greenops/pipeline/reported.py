@@ -103,6 +103,7 @@ class Brought:
         amounts: Amounts of the file, or the energy between its readings.
         series: Counters and powers that were read; none where it has amounts.
         alone: Of these, how many have a single look, which tells no energy.
+        readings: The looks themselves.
     """
 
     rows: int
@@ -110,6 +111,7 @@ class Brought:
     amounts: Sequence[Amount]
     series: int | None = None
     alone: int = 0
+    readings: Sequence[MeterReading] = ()
 
 
 def bring_readings(tool: str, path: Path, told: Told, state: Path) -> Brought:
@@ -126,7 +128,7 @@ def bring_readings(tool: str, path: Path, told: Told, state: Path) -> Brought:
     for each in found:
         counts[each.series] += 1
     alone = sum(count == 1 for count in counts.values())
-    return Brought(len(found), changed, energy_of(found), len(counts), alone)
+    return Brought(len(found), changed, energy_of(found), len(counts), alone, found)
 
 
 def bring_amounts(tool: str, path: Path, told: Told, state: Path) -> Brought:

@@ -52,6 +52,23 @@ def test_a_page_without_an_instant_is_of_when_its_file_was_written(tmp_path: Pat
     assert {look.at.timestamp() for look in looks} == {1_793_404_800}
 
 
+def test_pages_that_are_brought_together_tell_the_energy_between_them(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pages = [tmp_path / f"{number}.txt" for number in (1, 2)]
+    for number, page in enumerate(pages):
+        page.write_text((SAMPLES / f"kepler_page_{number + 1}.txt").read_text())
+        os.utime(page, (1_793_404_800 + 60 * number,) * 2)
+
+    bring(tmp_path, "kepler", *map(str, pages))
+
+    said = capsys.readouterr().out
+    assert "series with one look here: 4" in said
+    assert "together: 2700 J energy (node, chip, measured)" in said
+    *_, together = told(capsys, tmp_path, "kepler", *map(str, pages))
+    assert {each["value"] for each in together["amounts"]} == {2700.0, 900.0, 820.0}
+
+
 def test_one_instant_is_not_of_two_pages(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

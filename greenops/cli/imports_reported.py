@@ -85,8 +85,8 @@ def run(args: argparse.Namespace) -> int:
         return 0
     for path, each in found:
         _print(path, each)
-    for each in _sums(between):
-        print(f"together: {_words(each)}")
+    for kind in _sums(between):
+        print(f"together: {_words(kind)}")
     for report in reports:
         _print_edge(report, request)
     return 0

@@ -195,9 +195,13 @@ class Engine:
             actor=order.actor if order else parts.settings.actor,
             by_person=order is not None,
         )
+        return self.carry_out(action)
+
+    def carry_out(self, action: Action) -> Receipt | None:
+        """Keep an action, send it, keep its receipt; none where it waits for its target."""
         with self._lock:
-            parts.evidence.action(action)
-            receipt = parts.outbox.send(action)
+            self._parts.evidence.action(action)
+            receipt = self._parts.outbox.send(action)
             if receipt is not None:
                 self.accept(receipt)
             return receipt

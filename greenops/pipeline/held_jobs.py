@@ -13,10 +13,11 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from greenops.act.hold import LONGEST_MARGIN, Hold, remaining
+from greenops.act.keys import action_id
 from greenops.adapters.kubernetes_job import DECISION, RELEASED, WORKLOAD, Job
 from greenops.adapters.kubernetes_jobs import KubernetesJobs, drifted
 from greenops.config import Settings
-from greenops.domain.action import Outcome, StartJob
+from greenops.domain.action import Action, Outcome, StartJob
 from greenops.domain.console import JobRequest
 from greenops.domain.decision import Decision
 from greenops.errors import AdapterUnavailable, DataMissing, GreenOpsError, UsageError
@@ -51,7 +52,7 @@ class Waiting:
     """
 
     decision: Decision
-    release: StartJob | None = None
+    release: Action | None = None
     not_before: datetime | None = None
     left: str | None = None
 
@@ -64,6 +65,7 @@ class HeldJobs:
     ) -> None:
         self._engine, self._target = engine, target
         self._decider, self._clock = decider, clock
+        self._actor = decider.settings.actor
         self._waiting: dict[str, Waiting] = {}
         self._told: dict[str, str] = {}
         self._brought: set[str] = set()
@@ -160,8 +162,7 @@ class HeldJobs:
             return False
         start, rate = effective(decision).start or now, self._rate
         hold = Hold(start, decision.latest_safe_start, "")
-        # Strictly after: the order of this start has the same instant, and is another action.
-        return remaining(hold, now, LONGEST_MARGIN * rate) < timedelta()
+        return remaining(hold, now, LONGEST_MARGIN * rate) <= timedelta()
 
     @property
     def _rate(self) -> float:
@@ -169,20 +170,32 @@ class HeldJobs:
 
     def _release(self, job: Job, held: Waiting) -> None:
         """Let it run; one that was sent is sent again as it was, so that it happens once."""
-        now, decision = self._clock.now(), held.decision
         if held.release is None:
-            latest = decision.latest_safe_start or now
-            held.release = StartJob(job.run_key, now, max(latest, now + ORDER_LIFE))
-        got = self._engine.act(decision, self._target.name, held.release)
+            held.release = self._start_of(job, held.decision)
+        got = self._engine.carry_out(held.release)
         if got is None:
             return
         held.release = None
         if got.outcome in (Outcome.REFUSED, Outcome.CONFLICT):
             held.left = job.version
         elif got.outcome in (Outcome.FAILED, Outcome.EXPIRED):
-            held.not_before = now + RETRY
+            held.not_before = self._clock.now() + RETRY
         if got.outcome not in (Outcome.APPLIED, Outcome.UNCHANGED):
             self._tell(job.run_key, f"not released: {got.outcome}, {got.detail}")
+
+    def _start_of(self, job: Job, decision: Decision) -> Action:
+        now, target = self._clock.now(), self._target.name
+        change = StartJob(job.run_key, now, decision.latest_safe_start or now)
+        return Action(
+            # Not the id of the order, which may be for this very instant.
+            id=f"{action_id(decision.id, target, change)}-release",
+            target=target,
+            change=change,
+            decision_id=decision.id,
+            # Late is better than never: it may be sent whatever its latest safe start.
+            expires=now + ORDER_LIFE,
+            actor=self._actor,
+        )
 
     def _runs(self, job: Job) -> None:
         """It runs: by our release, by that of the guard, or by somebody else's hand."""
@@ -201,7 +214,7 @@ class HeldJobs:
         """Say each thing once, not at every look."""
         if self._told.get(run_key) != what:
             self._told[run_key] = what
-            log.warning("Job `%s`: %s", run_key, what)
+            log.warning("%s: %s", "suspended Jobs" if run_key == ALL else f"Job `{run_key}`", what)
 
     def _forget_all_but(self, found: set[str]) -> None:
         """Let go of Jobs that were deleted, also of those that were while we were away."""

@@ -196,6 +196,13 @@ def test_a_deleted_job_and_one_of_its_name_are_not_mistaken(cluster, target):
     assert (made.outcome, cluster.suspended("report")) == (Outcome.CONFLICT, True)
 
 
+def test_a_long_list_is_read_page_by_page(cluster, target, monkeypatch):
+    monkeypatch.setattr("greenops.adapters.kubernetes_jobs.PAGE", "2")
+    keys = {cluster.job(f"report-{number}") for number in range(5)}
+
+    assert {job.run_key for job in target().jobs()} == keys
+
+
 def test_the_shipped_role_may_neither_create_nor_delete(cluster):
     cluster.job("report")
     path, token = "/apis/batch/v1/namespaces/batch/jobs", cluster.token()

@@ -249,6 +249,37 @@ def test_a_job_that_was_deleted_while_the_loop_was_away_is_no_more_held(house, c
     assert house.engine.held() == []
 
 
+@pytest.fixture
+def live(cluster, tmp_path):
+    """On wall time, which is the cluster's own as well."""
+    made = House(tmp_path, kubeconfig(tmp_path / "kubeconfig", cluster.url), replay=False)
+    yield made
+    made.parts.close()
+
+
+def test_the_deadline_counts_from_the_creation_of_the_job(live, cluster):
+    cluster.create("report", created=NOW - 2 * HOUR)
+    live.tick()
+
+    assert said(cluster)[LATEST] == "2021-09-17T16:00:00Z"
+
+
+def test_a_job_that_nobody_saw_until_it_was_late_runs_at_once(live, cluster):
+    cluster.create("report", created=NOW - 20 * HOUR)
+    live.tick()
+    live.tick()
+
+    assert not suspended(cluster)
+    assert live.rows("receipt")[-1]["on_time"] is False
+
+
+def test_a_cluster_whose_clock_is_ahead_makes_no_run_of_the_future(live, cluster):
+    cluster.create("report", created=NOW + HOUR)
+    live.tick()
+
+    assert live.engine.decisions()[0].baseline.start == NOW
+
+
 def test_a_cluster_that_nothing_leads_to_does_not_start(tmp_path):
     with pytest.raises(AdapterUnavailable, match="GO0670"):
         House(tmp_path, tmp_path / "nowhere")

@@ -16,7 +16,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final
 
-from greenops.adapters.prometheus_text import Metric, Tool, readings
+from greenops.adapters.import_meters import Metric, Tool, readings
 from greenops.domain.energy import Boundary, Method
 from greenops.domain.meter_reading import MeterReading
 from greenops.domain.reported import Kind

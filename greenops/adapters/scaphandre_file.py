@@ -15,8 +15,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
+from greenops.adapters.import_meters import Metric, Tool, identity, readings
 from greenops.adapters.import_text import documents, text_of
-from greenops.adapters.prometheus_text import Metric, Tool, identity, readings
 from greenops.domain.energy import Boundary, Method
 from greenops.domain.meter_reading import MeterReading
 from greenops.domain.power import plausible_watts

@@ -110,6 +110,20 @@ def test_a_gpu_without_a_counter_is_estimated_from_its_power(tmp_path: Path) -> 
     assert sums(tmp_path) == {("device", "chip", "estimated"): 400 * 15 + 405 * 15}
 
 
+def test_a_board_without_a_counter_beside_one_with_it_is_estimated(tmp_path: Path) -> None:
+    document = json.loads((SAMPLES / "dcgm_range.json").read_text())
+    (_, power) = document["data"]["result"]
+    power["metric"]["UUID"] = "GPU-old"
+    (tmp_path / "mixed.json").write_text(json.dumps(document))
+
+    bring(tmp_path, "dcgm", str(tmp_path / "mixed.json"))
+
+    assert sums(tmp_path) == {
+        ("device", "chip", "measured"): 12_000.0,
+        ("device", "chip", "estimated"): 400 * 15 + 405 * 15,
+    }
+
+
 def test_a_board_that_several_pods_share_is_nobodys_alone(tmp_path: Path) -> None:
     text = (SAMPLES / "dcgm_page.txt").read_text()
     page = tmp_path / "page.txt"

@@ -52,7 +52,7 @@ def add_verbs(verbs: Any) -> None:
     query.add_argument("--top", type=int, metavar="N", help="those with the most energy alone")
     query.add_argument("-o", "--output", choices=("table", "json"), default="table")
     query.set_defaults(run=run_query)
-    views = verbs.add_parser("views", help="SQL of views over the roll-ups, for DuckDB")
+    views = verbs.add_parser("views", help="SQL of views over rows and roll-ups, for DuckDB")
     _add_place(views)
     views.set_defaults(run=run_views)
 
@@ -160,8 +160,12 @@ SHOWN: Final = ("spans", "with_energy", "energy_j", "carbon_g", "cost_usd", "p95
 
 def run_views(args: argparse.Namespace) -> int:
     """Print SQL that makes one view for each level."""
+    from greenops.adapters.lake_views import views
+    from greenops.adapters.parquet_lake import TABLES
     from greenops.adapters.rollup_files import LEVELS
 
+    if not args.lake and (rows := views(_lake(args), TABLES)):
+        print(f"{rows}\n")
     folder = _rollups(args).folder
     if args.lake:
         folder = f"{args.lake.partition('?')[0].rstrip('/')}/{folder}"

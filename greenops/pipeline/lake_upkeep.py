@@ -159,4 +159,6 @@ def delete_subject(lake: Path, clock: Clock, name: str, value: str) -> Deleted:
             fix=(f"did you mean `{hint}`? " if hint else "")
             + f"columns: {', '.join(FIELDS)}; or an attribute, with `--attribute KEY=VALUE`",
         )
+    if not lake.is_dir():
+        raise UsageError("GO0424", f"there is no lake in `{lake.parent}`")
     return Deletion(lake, TABLES).delete(name, value, clock.wall(), clock.now())

@@ -1,0 +1,101 @@
+"""What people do with a lake: send it, delete a subject, look at it with DuckDB."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import duckdb
+import pytest
+
+from greenops.adapters.parquet_lake import ParquetLake
+from greenops.cli.main import main
+from greenops.domain.spans import SpanRow
+from greenops.errors import ExitCode
+
+THEN = datetime(2025, 11, 23, 12, tzinfo=UTC)
+
+
+@pytest.fixture
+def state(tmp_path):
+    for at in range(4):
+        known = {
+            "trace_id": f"{at:032x}",
+            "span_id": f"{at:016x}",
+            "service": ("shop", "bank")[at % 2],
+            "name": "order",
+            **dict.fromkeys(("start", "end", "time"), THEN),
+            "energy_j": 1.0,
+            "attributes": {"enduser.id": '"alice"'},
+        }
+        row = SpanRow(**dict.fromkeys(SpanRow.__dataclass_fields__) | known)
+        ParquetLake(tmp_path / "state" / "lake").write_spans([row], f"{at:012d}-run")
+    return tmp_path / "state"
+
+
+def said(capsys):
+    found = capsys.readouterr()
+    return (found.out + found.err).strip()
+
+
+def test_a_person_sends_finished_days_at_once(state, tmp_path, capsys):
+    ask = ["lake", "send", "--state", str(state), "--url", f"file://{tmp_path}/away"]
+
+    assert main(ask) == 0
+    first = said(capsys)
+    assert main(ask) == 0
+
+    assert first.startswith("sent 1 files, ")
+    assert first.endswith(f"to file://{tmp_path}/away")
+    assert said(capsys) == "nothing to send"
+
+
+def test_a_person_deletes_a_service_and_is_told_what_went(state, capsys):
+    assert main(["lake", "delete", "--state", str(state), "--where", "service=bank"]) == 0
+
+    assert said(capsys) == (
+        "deleted 2 spans of 1 days and 0 readings of energy accounts of 0 days;"
+        " 2 files were written anew; what comes late stays out"
+    )
+    assert {each.service for each in ParquetLake(state / "lake").spans()} == {"shop"}
+
+
+def test_a_person_deletes_by_an_attribute(state, capsys):
+    assert main(["lake", "delete", "--state", str(state), "--attribute", "enduser.id=alice"]) == 0
+
+    assert said(capsys).startswith("deleted 4 spans of 1 days")
+    assert list(ParquetLake(state / "lake").spans()) == []
+
+
+@pytest.mark.parametrize(
+    ("asked", "line"),
+    [
+        (["delete", "--where", "servce=bank"], "did you mean `service`?"),
+        (["delete", "--where", "service"], "names no value"),
+        (["delete", "--where", "energy_j=1"], "rows cannot be deleted by `energy_j`"),
+        (["delete", "--state", "nowhere", "--where", "service=x"], "there is no lake in `nowhere`"),
+        (["send"], "no object storage is named"),
+        (["send", "--url", "ftp://x"], "begins with none of"),
+        (["send", "--state", "nowhere", "--url", "s3://bucket"], "there is no lake in `nowhere`"),
+    ],
+)
+def test_wrong_input_is_one_line_that_says_what_to_do(state, asked, line, capsys):
+    place = [] if "--state" in asked else ["--state", str(state)]
+
+    assert main(["lake", *asked, *place]) == ExitCode.USAGE
+
+    told = said(capsys)
+    assert line in told
+    assert "\n" not in told
+
+
+def test_duckdb_runs_what_is_printed(state, capsys):
+    main(["lake", "pack", "--state", str(state)])
+    capsys.readouterr()
+
+    main(["lake", "views", "--state", str(state)])
+
+    rows = said(capsys).partition("\n\nCREATE OR REPLACE VIEW spans_by")[0]
+    with duckdb.connect() as connection:
+        connection.execute(rows)
+        found = connection.sql("SELECT service, sum(energy_j) FROM spans GROUP BY ALL ORDER BY 1")
+        assert found.fetchall() == [("bank", 2.0), ("shop", 2.0)]

@@ -94,7 +94,8 @@ def coefficients(table: LanguageModelTable) -> tuple[Coefficient, ...]:
         if row.server is None:
             known[Names.plain(row.model) or row.model] = formula.of_server(row)
     share, pue = formula.figures["cached_share"], formula.figures["pue"]
-    return tuple(_coefficient(name, known[name], share, pue) for name in sorted(known))
+    plain = sorted(name for name in known if Names.plain(name) == name)
+    return tuple(_coefficient(name, known[name], share, pue) for name in plain)
 
 
 def _coefficient(name: str, per: PerToken, cached_share: float, pue: float) -> Coefficient:

@@ -28,7 +28,8 @@ from greenops.observe.enrichment_tables import (
 )
 from greenops.pipeline.collector_config import Role, Wiring, configuration, enrichment
 from greenops.pipeline.collector_here import FreshTables
-from greenops.pipeline.collector_ottl import number, statements
+from greenops.pipeline.collector_ottl import statements
+from greenops.pipeline.collector_ottl_words import number
 from greenops.pipeline.collector_tables import FILES, REGIONS, parse, texts
 from greenops.testing.clock import FakeClock
 
@@ -81,7 +82,7 @@ def test_each_map_of_the_statements_holds_every_region_and_name() -> None:
     text = json.dumps(statements(TABLES))
 
     for row in TABLES.regions:
-        assert text.count(f'\\"{row.region}\\":{{') == 3
+        assert text.count(f'\\"{row.region}\\":{{') == 4
     for each in TABLES.models:
         assert text.count(f'\\"{each.name}\\":{{') == 2
 

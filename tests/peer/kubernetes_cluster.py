@@ -111,6 +111,11 @@ class Cluster:
             time.sleep(0.05)
         raise AssertionError((self.folder / "kube-apiserver.log").read_text()[-2000:])
 
+    def start_again(self):
+        """Where a test that failed left it dead."""
+        if self._server.poll() is not None:
+            self.start()
+
     def kill(self):
         """As a machine that loses its power; what etcd has stays."""
         self._server.kill()

@@ -52,6 +52,7 @@ def server(tmp_path_factory):
 
 @pytest.fixture
 def cluster(server):
+    server.start_again()
     server.clear()
     return server
 

@@ -14,22 +14,29 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final
 
-from greenops.adapters.import_meters import Metric, Tool, readings
+from greenops.adapters.import_meters import SCRAPE, Metric, Tool, readings
 from greenops.domain.energy import Boundary, Method
 from greenops.domain.meter_reading import MeterReading
 from greenops.domain.reported import Kind
 
 COUNTER: Final = "DCGM_FI_DEV_TOTAL_ENERGY_CONSUMPTION"
 POWER: Final = "DCGM_FI_DEV_POWER_USAGE"
+OWN: Final = "dcgm-exporter"
+"""In the names of the exporter's own pods."""
 MODULES: Final = ("GH200",)
 """Boards whose counter covers the processor and the memory beside the accelerator, too."""
 
 
 def _workload(_metric: Metric, labels: Mapping[str, str]) -> str | None:
+    """The pod that a board is given to; where the scrape has put the exporter's own pod there, it says `exported_…`."""
     if "GPU_I_ID" in labels:
         return None
-    parts = (labels.get("namespace"), labels.get("pod"), labels.get("container"))
-    return "/".join(each for each in parts if each) or None
+    names = ("namespace", "pod", "container")
+    if any(f"exported_{each}" in labels for each in names):
+        names = tuple(f"exported_{each}" for each in names)  # type: ignore[assignment]
+    elif OWN in labels.get("pod", "") or OWN in labels.get("container", ""):
+        return None
+    return "/".join(told for each in names if (told := labels.get(each))) or None
 
 
 def _kind(_metric: Metric, labels: Mapping[str, str], kind: Kind) -> Kind:
@@ -58,6 +65,7 @@ DCGM: Final = Tool(
     workload=_workload,
     kind=_kind,
     once=("Hostname", "hostname", "UUID"),
+    added=SCRAPE,
 )
 
 

@@ -19,8 +19,10 @@ from greenops.domain.reported import Kind, Quantity
 from greenops.errors import InvalidFile, Location
 from greenops.units import Joules
 
-SCRAPE: Final = frozenset({"job", "instance", "endpoint", "service", "prometheus", "container_endpoint"})  # fmt: skip
+SCRAPE: Final = frozenset({"job", "instance", "endpoint", "service", "prometheus"})
 """Labels that whoever scrapes adds: a page and a query of the same counter must be the same series."""
+OF_ITS_POD: Final = frozenset({"namespace", "pod", "container"})
+"""Those that are added where the exporter itself is a pod."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +58,7 @@ class Tool:
         workload: What a series is the share of, from its metric and labels; none of whole devices.
         kind: The kind of a series, where its labels say more than its metric.
         once: Labels that name a device which several rows show whole; none: each row is a series.
+        added: Labels that whoever scrapes adds.
     """
 
     source: str
@@ -65,6 +68,7 @@ class Tool:
     workload: Callable[[Metric, Mapping[str, str]], str | None]
     kind: Callable[[Metric, Mapping[str, str], Kind], Kind] = lambda _metric, _labels, kind: kind
     once: Sequence[str] = ()
+    added: frozenset[str] = SCRAPE | OF_ITS_POD
 
 
 def readings(path: Path, tool: Tool, at: datetime | None, host: str | None) -> list[MeterReading]:
@@ -130,7 +134,9 @@ def _together(
 def _reading(sample: Sample, metric: Metric, tool: Tool, host: str | None) -> MeterReading:
     labels = dict(sample.labels)
     machine = next((each for each in tool.machine if labels.get(each)), None)
-    kept = {name: value for name, value in labels.items() if name not in SCRAPE or name == machine}
+    kept = {
+        name: value for name, value in labels.items() if name not in tool.added or name == machine
+    }
     kind = Kind(tool.source, Quantity.ENERGY, metric.method, metric.level, metric.boundary)
     value = sample.value * metric.scale
     try:

@@ -135,6 +135,42 @@ def test_a_board_that_several_pods_share_is_nobodys_alone(tmp_path: Path) -> Non
     assert (look.workload, look.joules) == (None, 14_000.0)
 
 
+@pytest.mark.parametrize(
+    ("labels", "workload"),
+    [
+        ({"namespace": "ml", "pod": "train", "container": "main"}, "ml/train/main"),
+        ({"pod": "dcgm-exporter-x7", "namespace": "gpu", "exported_pod": "train", "exported_namespace": "ml"}, "ml/train"),
+        ({"pod": "nvidia-dcgm-exporter-x7", "namespace": "gpu", "container": "nvidia-dcgm-exporter"}, None),
+        ({}, None),
+    ],
+)  # fmt: skip
+def test_the_exporters_own_pod_is_not_the_one_that_a_board_is_given_to(
+    labels: dict[str, str], workload: str | None, tmp_path: Path
+) -> None:
+    document = json.loads((SAMPLES / "dcgm_range.json").read_text())
+    (series, _) = document["data"]["result"]
+    document["data"]["result"] = [series]
+    series["metric"] = {"__name__": series["metric"]["__name__"], "UUID": "a", **labels}
+    (tmp_path / "answer.json").write_text(json.dumps(document))
+
+    bring(tmp_path, "dcgm", str(tmp_path / "answer.json"))
+
+    assert {look.workload for look in ReportedLake(tmp_path / "lake").readings()} == {workload}
+
+
+def test_labels_of_the_scrape_make_no_other_series_of_keplers_counter(tmp_path: Path) -> None:
+    line = 'kepler_node_cpu_joules_total{{node_name="n1",zone="package"{more}}} {joules} {at}\n'
+    scraped = ',job="kepler",instance="10.0.0.1:28282",namespace="monitoring",pod="kepler-x",container="kepler"'
+    (tmp_path / "page.txt").write_text(
+        line.format(more="", joules=100, at=1_793_404_800_000)
+        + line.format(more=scraped, joules=160, at=1_793_404_801_000)
+    )
+
+    bring(tmp_path, "kepler", str(tmp_path / "page.txt"))
+
+    assert sums(tmp_path) == {("node", "chip", "measured"): 60.0}
+
+
 def test_a_module_with_a_processor_on_it_has_a_boundary_of_its_own(tmp_path: Path) -> None:
     text = (SAMPLES / "dcgm_page.txt").read_text()
     (tmp_path / "page.txt").write_text(text.replace("NVIDIA H100 80GB HBM3", "NVIDIA GH200 480GB"))

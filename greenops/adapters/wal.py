@@ -3,10 +3,13 @@
 A segment is a file of frames, each `length (4 bytes) | CRC-32 (4 bytes) | payload`. A process that
 dies loses nothing that was written, for the page cache outlives it; a torn last frame was never
 acknowledged and is left out. A frame that was damaged later is another matter: its place is told.
+A machine that loses power loses what the kernel had not written back, unless the log is told to wait
+for the disk at each frame.
 """
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import struct
@@ -17,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from greenops.adapters.disk import sync
 from greenops.errors import Unreachable
 
 FRAME: Final = struct.Struct(">II")
@@ -44,10 +48,15 @@ class Segment:
 
 
 class Wal:
-    """Segments in one folder; one writer."""
+    """Segments in one folder; one writer.
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    Args:
+        folder: Of the segments.
+        sync: Whether a frame is on the disk itself before `append` returns.
+    """
+
+    def __init__(self, folder: Path, *, sync: bool = False) -> None:
+        self._folder, self._sync = folder, sync
         self._lock = threading.Lock()
         self._file: int | None = None
         self._size = 0
@@ -60,23 +69,44 @@ class Wal:
         # Lake files are named for their segment: a name that comes twice would replace rows.
         self._run = uuid.uuid4().hex
 
-    def append(self, payload: bytes) -> None:
+    def append(self, *parts: bytes) -> str:
         """Write one frame; on return it outlives this process.
+
+        Args:
+            parts: Of its payload, one after the other.
+
+        Returns:
+            Name of the segment that it is in.
 
         Raises:
             Unreachable: The disk is full or gone; the frame is not there.
         """
-        frame = FRAME.pack(len(payload), zlib.crc32(payload)) + payload
+        length, check = 0, 0
+        for part in parts:
+            length, check = length + len(part), zlib.crc32(part, check)
+        head = FRAME.pack(length, check)
         with self._lock:
             try:
                 file = self._open()
-                written = os.write(file, frame)
+                written = os.writev(file, (head, *parts))
+                whole = written == len(head) + length
+                if whole and self._sync:
+                    os.fdatasync(file)
             except OSError as error:
+                self._take_back()
                 raise self._unusable(error) from error
-            if written != len(frame):
-                os.ftruncate(file, self._size)
+            if not whole:
+                self._take_back()
                 raise self._unusable(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
             self._size += written
+            return self._stem(self._next - 1)
+
+    def _take_back(self) -> None:
+        """Cut off what was written of a frame that is not acknowledged."""
+        if self._file is not None:
+            # Where even that fails a later reader finds a frame that is torn, or one more than was told.
+            with contextlib.suppress(OSError):
+                os.ftruncate(self._file, self._size)
 
     def rotate(self) -> None:
         """Close the segment that is written; the next frame opens another."""
@@ -132,6 +162,9 @@ class Wal:
             self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o644)
             self._next += 1
             self._size = 0
+            if self._sync:
+                # The file's name must outlast the power as its bytes do.
+                sync(self._folder)
         return self._file
 
     def _stem(self, number: int) -> str:

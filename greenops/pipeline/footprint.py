@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 import threading
 from collections import defaultdict, deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -48,9 +49,9 @@ class Footprint:
         self._counters, self._more = Counters(), MoreCounters()
         self._seen = RecentKeys(REMEMBERED_SPANS)
         self._decided: deque[SpanRow] = deque(maxlen=REMEMBERED_RUNS)
-        self.spans = 0
-        self.spans_with_energy = 0
-        self.spans_unknown = 0
+        self._spans = self._with_energy = 0
+        self.before_reading: Callable[[], None] = _nothing
+        """Called before a sum is read: whoever holds spans back sums them then."""
 
     def add(self, spans: Iterable[SpanRow], accounts: Iterable[EnergyAccount]) -> list[SpanRow]:
         """Take rows in; gives the spans that were not seen before."""
@@ -82,10 +83,8 @@ class Footprint:
         return new
 
     def _sum(self, spans: SpanColumns) -> None:
-        with_energy = len(spans) - int(spans.absent("energy_j").sum())
-        self.spans += len(spans)
-        self.spans_with_energy += with_energy
-        self.spans_unknown += len(spans) - with_energy
+        self._spans += len(spans)
+        self._with_energy += len(spans) - int(spans.absent("energy_j").sum())
         decided = np.flatnonzero(~spans.absent("decision_id")).tolist()
         self._decided.extend(spans.rows(decided))
         self._entrances.requests += int((spans.roots() & spans.is_word("kind", SERVER)).sum())
@@ -109,19 +108,43 @@ class Footprint:
             self._calls.add(pool, instance, call)
         self._entrances.carried(carried.users())
 
+    @contextmanager
+    def _reading(self) -> Iterator[None]:
+        self.before_reading()
+        with self._lock:
+            yield
+
+    @property
+    def spans(self) -> int:
+        """How many there were."""
+        with self._reading():
+            return self._spans
+
+    @property
+    def spans_with_energy(self) -> int:
+        """How many have energy."""
+        with self._reading():
+            return self._with_energy
+
+    @property
+    def spans_unknown(self) -> int:
+        """How many say why they have none."""
+        with self._reading():
+            return self._spans - self._with_energy
+
     def decided_spans(self) -> list[SpanRow]:
         """Spans of runs that a decision placed."""
-        with self._lock:
+        with self._reading():
             return list(self._decided)
 
     def services(self) -> tuple[ServiceFootprint, ...]:
         """Each service so far, by name."""
-        with self._lock:
+        with self._reading():
             return tuple(self._services[name].footprint(name) for name in sorted(self._services))
 
     def scores(self) -> dict[tuple[str, str | None], Sci]:
         """Service and workload → its score per request, where one is known."""
-        with self._lock:
+        with self._reading():
             found = {(n, each.workload): each.score() for n, each in self._services.items()}
         return {key: score for key, score in found.items() if score is not None}
 
@@ -138,7 +161,7 @@ class Footprint:
         No value is ever lower than it was: whoever counts takes a fall for a new beginning.
         """
         exact = self._energy()
-        with self._lock:
+        with self._reading():
             return {key: Joules(joules) for key, joules in self._counters.show(exact).items()}
 
     def more_counters(self) -> dict[Key, float]:
@@ -147,7 +170,7 @@ class Footprint:
         No value is ever lower than it was.
         """
         carbon = self.carbon()
-        with self._lock:
+        with self._reading():
             return self._more.show(self._kin.remote, carbon)
 
     def counters(self) -> dict[Key, float]:
@@ -159,13 +182,13 @@ class Footprint:
         exact, carbon = self._energy(), self.carbon()
         energy = {key: value for key, value in shown.items() if is_energy(key)}
         more = {key: value for key, value in shown.items() if not is_energy(key)}
-        with self._lock:
+        with self._reading():
             self._counters.resume(energy, exact)
             self._more.resume(more, self._kin.remote, carbon)
 
     def _energy(self) -> dict[Key, float]:
         found: defaultdict[Key, list[float]] = defaultdict(list)
-        with self._lock:
+        with self._reading():
             for device in self._hosts.values():
                 for key, joules in device.energy():
                     found[key].append(joules)
@@ -174,7 +197,7 @@ class Footprint:
     def carbon(self) -> dict[str, Grams]:
         """Category → emissions of its energy [gCO2e], location-based; absent where they are not known."""
         found: defaultdict[tuple[str, str], float] = defaultdict(float)
-        with self._lock:
+        with self._reading():
             for (host, _), device in self._hosts.items():
                 for (_, category), joules in device.energy():
                     found[host, category] += joules
@@ -182,23 +205,23 @@ class Footprint:
 
     def remote(self) -> tuple[RemoteEnergy, ...]:
         """What services drew elsewhere, by service and method."""
-        with self._lock:
+        with self._reading():
             return self._kin.remote.services()
 
     def caches(self) -> tuple[CacheSavings, ...]:
         """What each cache saved."""
-        with self._lock:
+        with self._reading():
             return self._kin.caches.caches()
 
     def curves(self) -> tuple[TokenCurve, ...]:
         """Energy per token by concurrency, of each pool that tells."""
-        with self._lock:
+        with self._reading():
             return self._calls.curves()
 
     def fleet(self) -> Fleet:
         """All of it against users and requests."""
         energy, carbon = self.energy(), self.carbon()
-        with self._lock:
+        with self._reading():
             return self._entrances.fleet(energy, carbon)
 
     def attributed_share(self) -> float | None:
@@ -218,3 +241,7 @@ class Footprint:
             return None
         on_spans = math.fsum(each.energy_j or 0.0 for each in self.services())
         return abs(energy.get(Category.ATTRIBUTED, 0.0) - on_spans) / accounted
+
+
+def _nothing() -> None:
+    """Nobody holds spans back."""

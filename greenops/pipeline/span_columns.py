@@ -88,6 +88,11 @@ class SpanColumns:
         """Number of spans."""
         return int(self.table.num_rows)
 
+    def nbytes(self) -> int:
+        """Memory that it takes, about [bytes]."""
+        own = self.attributes
+        return int(self.table.nbytes + own.texts.nbytes + own.name.nbytes + own.span.nbytes)
+
     @classmethod
     def of_rows(cls, rows: Sequence[SpanRow]) -> SpanColumns:
         """The same spans in columns."""

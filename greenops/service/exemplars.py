@@ -9,7 +9,6 @@ from __future__ import annotations
 import threading
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import datetime
 from typing import Final
 
 from prometheus_client import Metric
@@ -36,7 +35,7 @@ class Exemplars(Collector):
         bounds: Sequence[float],
         labels: Mapping[str, str],
         value: float,
-        span: tuple[str, str, datetime],
+        span: tuple[str, str, float],
     ) -> None:
         """Keep one value as the newest of its bucket.
 
@@ -45,13 +44,13 @@ class Exemplars(Collector):
             bounds: Upper bounds of its buckets, without the last.
             labels: Of the series, in the exporter's spelling.
             value: In the histogram's unit.
-            span: Trace, span, and wall instant of its end.
+            span: Trace, span, and wall instant of its end [s since 1970].
         """
         trace_id, span_id, at = span
         place = bisect_left(bounds, value)
         bound = bounds[place] if place < len(bounds) else float("inf")
         key = (metric, frozenset(pair for pair in labels.items() if pair[1]), bound)
-        found = Exemplar({"trace_id": trace_id, "span_id": span_id}, value, at.timestamp())
+        found = Exemplar({"trace_id": trace_id, "span_id": span_id}, value, at)
         with self._lock:
             self._newest.pop(key, None)
             self._newest[key] = found

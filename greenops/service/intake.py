@@ -6,7 +6,7 @@ import logging
 import threading
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 from itertools import islice
 from pathlib import Path
 from typing import Final, Protocol
@@ -19,11 +19,15 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 from greenops.adapters.parquet_lake import ParquetLake
 from greenops.adapters.wal import Segment, Wal
-from greenops.domain.spans import EnergyAccount, SpanRow
+from greenops.domain.spans import SpanRow
 from greenops.errors import GreenOpsError
+from greenops.pipeline.enriching import Enriching
 from greenops.pipeline.footprint import Footprint
+from greenops.pipeline.span_columns import SpanColumns, joined
 from greenops.ports import Clock
-from greenops.service.rows import Accounts, Refusal, account_rows, span_rows
+from greenops.service.rows import Accounts, Refusal, account_rows
+from greenops.service.span_reader import SpanReader, unnamed
+from greenops.service.unflushed import Rows, Unflushed
 
 log = logging.getLogger("greenops.intake")
 
@@ -33,12 +37,16 @@ BATCH: Final = 1024
 """Spans of the lake that are summed at once after a start [1]."""
 AHEAD: Final = timedelta(minutes=10)
 """How far a sender's clock may be ahead of ours."""
+LARGE: Final = 64 * 2**10
+"""Messages that are read by themselves [bytes]; smaller ones wait for others, since columns cost by the look."""
+MOST_WAITING: Final = 512 * 2**10
+"""Most bytes of small messages that wait to be read [bytes]."""
 
 
 class RowListener(Protocol):
     """Whoever wants each new span once, such as the metrics page."""
 
-    def spans(self, rows: Sequence[SpanRow]) -> None:
+    def spans(self, spans: SpanColumns) -> None:
         """Spans that were not seen before."""
 
     def refused(self, points: Mapping[Refusal, int]) -> None:
@@ -48,17 +56,33 @@ class RowListener(Protocol):
 class Intake:
     """Write-ahead log, lake and sums of one receiver.
 
-    A message is written to the log, then acknowledged, then counted; every flush turns a segment
+    A message is written to the log as it came, then acknowledged; its spans are summed at once where
+    they are many, else together with others before anybody looks at a sum. Every flush turns a segment
     of the log into lake files of the segment's name, and only then forgets the segment. A crash
     anywhere in between repeats the last step and changes nothing.
     """
 
-    def __init__(self, lake: ParquetLake, wal: Wal, footprint: Footprint, clock: Clock) -> None:
+    def __init__(
+        self,
+        lake: ParquetLake,
+        wal: Wal,
+        footprint: Footprint,
+        clock: Clock,
+        enriching: Enriching | None = None,
+    ) -> None:
         self._lake, self._wal, self._footprint, self._clock = lake, wal, footprint, clock
+        self._reader = SpanReader(clock, enriching)
         self._flushing = threading.Lock()
+        self._settling = threading.Lock()
+        self._writing = threading.Lock()
+        """Held while a message goes into the log and what is known of it is kept, so that no flush comes between."""
+        self._unflushed = Unflushed()
+        self._waiting: list[tuple[str, bytes]] = []
+        self._waiting_bytes = 0
         self._odd: set[Path] = set()
         self._shown: Mapping[tuple[str | None, str], float] = {}
         self.listeners: list[RowListener] = []
+        footprint.before_reading = self.settle
 
     def recover(self) -> None:
         """After a start: turn what a crash left into lake files, then read the sums anew.
@@ -70,7 +94,10 @@ class Intake:
         self._read_accounts()
         # What the lake had no room for is acknowledged all the same.
         for segment in self._wal.closed():
-            self._footprint.add(*self._rows(segment, self._wal.read(segment).payloads))
+            rows = self._rows(segment, self._wal.read(segment).payloads)
+            for spans in rows.spans:
+                self._footprint.add_columns(spans)
+            self._footprint.add([], rows.accounts)
         self._footprint.resume(self._lake.counters())
 
     def _read_spans(self) -> None:
@@ -81,20 +108,67 @@ class Intake:
     def _read_accounts(self) -> None:
         # Earlier versions kept readings from the future, above which no later one would count.
         until = self._clock.wall() + AHEAD
-        until = max(until, self._simulated(until))
+        until = max(until, self._reader.simulated(until))
         rows = self._lake.accounts(skip_damaged=True)
         self._footprint.add([], (row for row in rows if row.at <= until))
 
-    def traces(self, message: ExportTraceServiceRequest) -> None:
-        """Accept spans.
+    def traces(self, message: ExportTraceServiceRequest, raw: bytes | None = None) -> int:
+        """Accept spans; gives how many were refused, for they do not say which they are.
+
+        Args:
+            message: As a whole parser reads it.
+            raw: The same as it came, where it came so.
 
         Raises:
             Unreachable: They could not be written down; the sender must send again.
         """
+        raw = message.SerializeToString() if raw is None else raw
+        if len(raw) < LARGE:
+            refused = unnamed(message)
+            if refused < _spans_in(message):
+                self._write_small(raw)
+            return refused
         # Rows come first: what has none must not be in the log, where it would return at each start.
-        rows = self._spans(message)
-        self._wal.append(TRACES + message.SerializeToString())
-        self._count(rows, [])
+        found = self._reader.read(raw)
+        if found.spans is not None:
+            with self._writing:
+                self._unflushed.add(self._wal.append(TRACES, raw), found.spans)
+            self._count(found.spans)
+        return found.refused
+
+    def _write_small(self, raw: bytes) -> None:
+        with self._writing:
+            self._waiting.append((self._wal.append(TRACES, raw), raw))
+            self._waiting_bytes += len(raw)
+            full = self._waiting_bytes > MOST_WAITING
+        if full:
+            self.settle()
+
+    def settle(self) -> None:
+        """Sum what was acknowledged and waits for it."""
+        if not self._waiting and not self._settling.locked():
+            return
+        # Whoever comes second waits: what the first has taken is not summed yet.
+        with self._settling:
+            with self._writing:
+                waiting, self._waiting, self._waiting_bytes = self._waiting, [], 0
+            for segment in dict(waiting):
+                self._settle(segment, [raw for stem, raw in waiting if stem == segment])
+
+    def _settle(self, segment: str, messages: Sequence[bytes]) -> None:
+        try:
+            parts, _ = self._reader.read_all(messages)
+            for spans in parts:
+                self._count(spans)
+        except Exception:
+            # Its bytes are in the log, which the flush reads then.
+            log.exception("GO0508 spans of %s are not in the sums before the next start", segment)
+            with self._writing:
+                self._unflushed.drop(segment)
+            return
+        with self._writing:
+            for spans in parts:
+                self._unflushed.add(segment, spans)
 
     def metrics(self, message: ExportMetricsServiceRequest) -> Counter[Refusal]:
         """Accept readings of energy accounts; gives how many were refused, by reason.
@@ -104,31 +178,23 @@ class Intake:
         """
         found = self._accounts(message)
         if found.rows:
-            self._wal.append(METRICS + message.SerializeToString())
-            self._count([], found.rows)
+            raw = message.SerializeToString()
+            with self._writing:
+                self._unflushed.add(self._wal.append(METRICS, raw), accounts=found.rows)
+            self._footprint.add([], found.rows)
         if found.refused:
             for listener in self.listeners:
                 listener.refused(found.refused)
         return found.refused
 
-    def _spans(self, message: ExportTraceServiceRequest) -> list[SpanRow]:
-        return list(span_rows(message, self._simulated))
-
     def _accounts(self, message: ExportMetricsServiceRequest) -> Accounts:
-        return account_rows(message, self._simulated, self._clock.wall() + AHEAD)
+        return account_rows(message, self._reader.simulated, self._clock.wall() + AHEAD)
 
-    def _simulated(self, wall: datetime) -> datetime:
-        replay = self._clock.replay
-        try:
-            return replay.simulated(wall) if replay else wall
-        except OverflowError:
-            # A span from outside of all calendars: no reason to refuse the spans beside it.
-            return wall
-
-    def _count(self, spans: Sequence[SpanRow], accounts: Sequence[EnergyAccount]) -> None:
-        fresh = self._footprint.add(spans, accounts)
-        for listener in self.listeners:
-            listener.spans(fresh)
+    def _count(self, spans: SpanColumns) -> None:
+        fresh = self._footprint.add_columns(spans)
+        if len(fresh):
+            for listener in self.listeners:
+                listener.spans(fresh)
 
     def of_traces(self, traces: set[str]) -> list[SpanRow]:
         """Every span of some traces, those that just arrived included."""
@@ -139,7 +205,9 @@ class Intake:
         """Turn every closed segment into lake files; one that fails waits for the next flush."""
         with self._flushing:
             try:
-                self._wal.rotate()
+                with self._writing:
+                    self._wal.rotate()
+                self.settle()
                 for segment in self._wal.closed():
                     if segment not in self._odd:
                         self._try(segment)
@@ -164,14 +232,19 @@ class Intake:
             log.exception("GO0508 %s stays as it is until the next start", segment)
 
     def _keep(self, segment: Path) -> None:
-        read = self._wal.read(segment)
-        spans, accounts = self._rows(segment, read.payloads)
-        self._lake.write_spans(spans, segment.stem)
-        self._lake.write_accounts(accounts, segment.stem)
-        if read.damaged_at is not None:
+        with self._writing:
+            rows = self._unflushed.take(segment.stem)
+        read = None if rows is not None else self._wal.read(segment)
+        if read is not None:
+            rows = self._rows(segment, read.payloads)
+        if rows is not None and rows.spans:
+            self._lake.write_span_table(joined(rows.spans).lake_table(), segment.stem)
+        if rows is not None:
+            self._lake.write_accounts(rows.accounts, segment.stem)
+        if read is not None and read.damaged_at is not None:
             self._set_aside(segment, read)
             return
-        if read.torn:
+        if read is not None and read.torn:
             log.warning("%s ended in a write that was cut off, never acknowledged", segment)
         self._wal.remove(segment)
 
@@ -185,21 +258,24 @@ class Intake:
             segment.name,
         )
 
-    def _rows(
-        self, segment: Path, payloads: Sequence[bytes]
-    ) -> tuple[list[SpanRow], list[EnergyAccount]]:
-        spans: list[SpanRow] = []
-        accounts: list[EnergyAccount] = []
+    def _rows(self, segment: Path, payloads: Sequence[bytes]) -> Rows:
+        traces = [each[1:] for each in payloads if each[:1] == TRACES]
+        spans, strange = self._reader.read_all(traces)
+        rows = Rows(spans)
         for payload in payloads:
-            kind, body = payload[:1], payload[1:]
-            try:
-                if kind == TRACES:
-                    spans += self._spans(ExportTraceServiceRequest.FromString(body))
-                else:
-                    accounts += self._accounts(ExportMetricsServiceRequest.FromString(body)).rows
-            except (DecodeError, ValueError, OverflowError):
-                log.warning("a frame of %s has no rows; left out", segment)
-        return spans, accounts
+            if payload[:1] != TRACES:
+                try:
+                    message = ExportMetricsServiceRequest.FromString(payload[1:])
+                    rows.accounts += self._accounts(message).rows
+                except (DecodeError, ValueError, OverflowError):
+                    strange += 1
+        if strange:
+            log.warning("%d frames of %s have no rows; left out", strange, segment)
+        return rows
+
+
+def _spans_in(message: ExportTraceServiceRequest) -> int:
+    return sum(len(scope.spans) for part in message.resource_spans for scope in part.scope_spans)
 
 
 def every(seconds: float, step: Callable[[], None], stop: threading.Event) -> threading.Thread:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from datetime import datetime
 
 from opentelemetry.exporter.prometheus import PrometheusMetricReader
@@ -16,29 +16,23 @@ from greenops.domain.action import Receipt
 from greenops.domain.budget import Budget
 from greenops.domain.decision import Decision
 from greenops.domain.evidence import AvoidedEmissions
-from greenops.domain.spans import SpanRow
 from greenops.grid.forecast_quality import WINDOWS, ForecastQuality
 from greenops.observe import attributes as names
-from greenops.pipeline.carried import count, metered_tokens, number, output_tokens
 from greenops.pipeline.more_counters import series
 from greenops.pipeline.sci import Sci
+from greenops.pipeline.span_columns import SpanColumns
 from greenops.pipeline.spent import own_share
 from greenops.service.exemplars import Exemplars
 from greenops.service.rows import Refusal
 from greenops.service.series import (
-    CARBON_PAGE,
-    ENERGY_PAGE,
-    GRAMS,
-    JOULES,
     MORE,
     NONE,
-    PER_UNIT,
     PLACED,
     SECONDS,
     labels_of,
-    model_label,
     score_points,
 )
+from greenops.service.span_histograms import SpanHistograms
 from greenops.units import Grams, GramsPerKwh, Joules, Seconds
 
 Number = int | float
@@ -72,23 +66,7 @@ class Telemetry:
         meter = self._provider.get_meter("greenops")
         self._avoided = meter.create_counter("greenops.carbon.avoided", "g")
         self._added = meter.create_counter("greenops.carbon.added", "g")
-        self._operation_energy = meter.create_histogram(
-            "greenops.operation.energy", "J", explicit_bucket_boundaries_advisory=JOULES
-        )
-        self._operation_carbon = meter.create_histogram(
-            "greenops.operation.carbon", "g", explicit_bucket_boundaries_advisory=GRAMS
-        )
-        self._per_token = meter.create_histogram(
-            names.ENERGY_PER_OUTPUT, "J", explicit_bucket_boundaries_advisory=PER_UNIT
-        )
-        self._per_item = meter.create_histogram(
-            names.ENERGY_PER_ITEM, "J", explicit_bucket_boundaries_advisory=PER_UNIT
-        )
-        self._remote_per_token = meter.create_histogram(
-            "greenops.energy.remote.per_output_token",
-            "J",
-            explicit_bucket_boundaries_advisory=PER_UNIT,
-        )
+        self._of_spans = SpanHistograms(self._registry, self._exemplars)
         self._refused = meter.create_counter("greenops.otlp.refused", "{point}")
         self._decisions = meter.create_counter("greenops.decisions", "{decision}")
         self._actions = meter.create_counter("greenops.actions", "{action}")
@@ -167,34 +145,9 @@ class Telemetry:
         elif name in self._gauges:
             self._gauges[name].pop(tuple(sorted(labels.items())), None)
 
-    def spans(self, rows: Sequence[SpanRow]) -> None:
+    def spans(self, spans: SpanColumns) -> None:
         """Spans that were not seen before."""
-        for row in rows:
-            labels = {
-                "greenops.workload": row.workload or NONE,
-                "greenops.region": row.region or NONE,
-            }
-            operation = {**labels, "greenops.operation": row.name, **model_label(row)}
-            span = (row.trace_id, row.span_id, row.end)
-            page = {name.replace(".", "_"): value for name, value in operation.items()}
-            if row.energy_j is not None:
-                self._operation_energy.record(row.energy_j, operation)
-                self._exemplars.see(ENERGY_PAGE, JOULES, page, row.energy_j, span)
-            if row.carbon_g is not None:
-                self._operation_carbon.record(row.carbon_g, operation)
-                self._exemplars.see(CARBON_PAGE, GRAMS, page, row.carbon_g, span)
-            if row.attributes:
-                self._units(row, labels)
-
-    def _units(self, row: SpanRow, labels: Mapping[str, str]) -> None:
-        items, tokens = count(row, names.ITEMS), metered_tokens(row)
-        if items is not None and row.energy_j is not None:
-            self._per_item.record(row.energy_j / items, labels)
-        if tokens is not None and row.energy_j is not None:
-            self._per_token.record(row.energy_j / tokens, labels)
-        remote, told = number(row, names.ENERGY_REMOTE), output_tokens(row)
-        if remote is not None and told is not None:
-            self._remote_per_token.record(remote / told, labels)
+        self._of_spans.add(spans)
 
     def refused(self, points: Mapping[Refusal, int]) -> None:
         """Data points of `greenops.energy` that were not taken."""

@@ -2,38 +2,36 @@
 
 from __future__ import annotations
 
-import base64
-import json
 import logging
 import socket
-import zlib
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Final, TypeVar
+from typing import Final
 
 import grpc
-from google.protobuf import json_format
-from google.protobuf.message import DecodeError, Message
+from anyio import CapacityLimiter, to_thread
+from google.protobuf import any_pb2, json_format
+from google.protobuf.message import Message
+from google.rpc import error_details_pb2, status_pb2
 from opentelemetry.proto.collector.metrics.v1 import metrics_service_pb2 as metrics_messages
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2 as trace_messages
 from starlette.applications import Starlette
-from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
 from greenops.errors import GreenOpsError, Unreachable
+from greenops.service.admission import MOST_MESSAGES, RETRY_AFTER_S, Admission, Pool
 from greenops.service.intake import Intake
+from greenops.service.otlp_bodies import LARGEST, PROTOBUF, M, Refused, decoded, parsed
 from greenops.service.rows import Refusal
 
 log = logging.getLogger("greenops.otlp")
 
-LARGEST: Final = 16 * 2**20
-"""Largest message that is taken [bytes], after decompression."""
 WORKERS: Final = 4
-PROTOBUF: Final = "application/x-protobuf"
-IDS: Final = {"traceId": 32, "spanId": 16, "parentSpanId": 16}
-"""Hex digits of an id. Source: OTLP specification, JSON Protobuf encoding."""
+"""Messages that are read at once [1], at each door."""
+LATER: Final = (429, 503)
+"""Answers after which a sender comes again."""
+_BUSY: Final = "GO0510 too much waits to be taken; send it again after a while"
 
 WHY: Final[Mapping[Refusal, str]] = {
     Refusal.DELTA: "with delta temporality, send cumulative "
@@ -44,18 +42,47 @@ WHY: Final[Mapping[Refusal, str]] = {
     Refusal.AHEAD: "ahead of this machine's clock",
 }
 
-M = TypeVar("M", bound=Message)
+
+class _Exports(grpc.GenericRpcHandler):  # type: ignore[misc]
+    """A service's `Export`, and an answer of its own threads where too much waits for it."""
+
+    def __init__(self, service: str, export: grpc.RpcMethodHandler, pool: Pool) -> None:
+        self._method, self._export, self._pool = f"/{service}/Export", export, pool
+        self._later = grpc.unary_unary_rpc_method_handler(_Later())
+
+    def service(self, call: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler | None:
+        if call.method != self._method:
+            return None
+        return self._later if self._pool.busy >= MOST_MESSAGES else self._export
+
+
+class _Later:
+    """Refuses for now; without `RetryInfo` a sender would drop what it has. Source: OTLP, Failures."""
+
+    def __init__(self) -> None:
+        # gRPC asks for this name: what waits for other threads must not make this wait.
+        self.experimental_thread_pool = Pool(1, "greenops-later")
+
+    def __call__(self, _body: bytes, context: grpc.ServicerContext) -> Message:
+        details = any_pb2.Any()
+        details.Pack(error_details_pb2.RetryInfo(retry_delay={"seconds": RETRY_AFTER_S}))
+        code = grpc.StatusCode.RESOURCE_EXHAUSTED
+        status = status_pb2.Status(code=code.value[0], message=_BUSY, details=[details])
+        context.set_trailing_metadata((("grpc-status-details-bin", status.SerializeToString()),))
+        # `abort` raises.
+        context.abort(code, _BUSY)
+        raise AssertionError
 
 
 def _exports(
-    service: str, empty: Callable[[], M], accept: Callable[[M], Message]
+    service: str, empty: Callable[[], M], accept: Callable[[M, bytes], Message], pool: Pool
 ) -> grpc.GenericRpcHandler:
     """The service's `Export`; it reads the bytes itself, since gRPC logs a trace for what it cannot."""
 
     def export(body: bytes, context: grpc.ServicerContext) -> Message:
         try:
-            return accept(_parse(body, PROTOBUF, empty()))
-        except _Refused as refusal:
+            return accept(parsed(body, PROTOBUF, empty()), body)
+        except Refused as refusal:
             # `abort` raises.
             context.abort(grpc.StatusCode.INVALID_ARGUMENT, refusal.why)
             raise
@@ -67,31 +94,37 @@ def _exports(
     handler = grpc.unary_unary_rpc_method_handler(
         export, response_serializer=lambda answer: answer.SerializeToString()
     )
-    return grpc.method_handlers_generic_handler(service, {"Export": handler})
+    return _Exports(service, handler, pool)
 
 
-def _grpc_handlers(intake: Intake) -> tuple[grpc.GenericRpcHandler, ...]:
+def _grpc_handlers(intake: Intake, pool: Pool) -> tuple[grpc.GenericRpcHandler, ...]:
     traces = trace_messages.DESCRIPTOR.services_by_name["TraceService"]
     metrics = metrics_messages.DESCRIPTOR.services_by_name["MetricsService"]
     return (
         _exports(
             traces.full_name,
             trace_messages.ExportTraceServiceRequest,
-            lambda message: _take_traces(intake, message),
+            lambda message, body: _take_traces(intake, message, body),
+            pool,
         ),
         _exports(
             metrics.full_name,
             metrics_messages.ExportMetricsServiceRequest,
-            lambda message: _take_metrics(intake, message),
+            lambda message, _body: _take_metrics(intake, message),
+            pool,
         ),
     )
 
 
 def _take_traces(
-    intake: Intake, message: trace_messages.ExportTraceServiceRequest
+    intake: Intake, message: trace_messages.ExportTraceServiceRequest, raw: bytes | None
 ) -> trace_messages.ExportTraceServiceResponse:
-    intake.traces(message)
-    return trace_messages.ExportTraceServiceResponse()
+    refused = intake.traces(message, raw)
+    answer = trace_messages.ExportTraceServiceResponse()
+    if refused:
+        answer.partial_success.rejected_spans = refused
+        answer.partial_success.error_message = f"GO0509 {refused} spans refused: a trace id of 16 bytes and a span id of 8, not all zero, are needed"
+    return answer
 
 
 def _take_metrics(
@@ -115,11 +148,12 @@ def start_grpc(intake: Intake, host: str, port: int) -> tuple[grpc.Server, int]:
     Raises:
         Unreachable: The port is taken.
     """
+    pool = Pool(WORKERS, "greenops-otlp")
     server = grpc.server(
-        ThreadPoolExecutor(WORKERS, thread_name_prefix="greenops-otlp"),
+        pool,
         options=[("grpc.max_receive_message_length", LARGEST), ("grpc.so_reuseport", 0)],
     )
-    server.add_generic_rpc_handlers(_grpc_handlers(intake))
+    server.add_generic_rpc_handlers(_grpc_handlers(intake, pool))
     try:
         # gRPC writes a line of its own about a taken port, so it is not asked for one.
         with socket.socket() as probe:
@@ -143,19 +177,20 @@ def taken(host: str, port: int, setting: str) -> Unreachable:
 
 def http_app(intake: Intake) -> Starlette:
     """OTLP over HTTP: protobuf or JSON, plain or gzip."""
+    door = _HttpDoor()
 
     async def traces(request: Request) -> Response:
-        return await _accept(
+        return await door.accept(
             request,
-            trace_messages.ExportTraceServiceRequest(),
-            lambda message: _take_traces(intake, message),
+            trace_messages.ExportTraceServiceRequest,
+            lambda message, raw: _take_traces(intake, message, raw),
         )
 
     async def metrics(request: Request) -> Response:
-        return await _accept(
+        return await door.accept(
             request,
-            metrics_messages.ExportMetricsServiceRequest(),
-            lambda message: _take_metrics(intake, message),
+            metrics_messages.ExportMetricsServiceRequest,
+            lambda message, _raw: _take_metrics(intake, message),
         )
 
     return Starlette(
@@ -166,96 +201,53 @@ def http_app(intake: Intake) -> Starlette:
     )
 
 
-class _Refused(Exception):
-    def __init__(self, status: int, why: str) -> None:
-        self.status, self.why = status, why
-        super().__init__(why)
+class _HttpDoor:
+    """Takes bodies in while there is room, and reads a few at a time."""
 
+    def __init__(self) -> None:
+        self._admission = Admission()
+        self._threads = CapacityLimiter(WORKERS)
 
-async def _accept(request: Request, empty: M, accept: Callable[[M], Message]) -> Response:
-    kind = request.headers.get("content-type", "").split(";")[0].strip().lower()
-    try:
-        message = _parse(await _body(request), kind, empty)
-        answer = await run_in_threadpool(accept, message)
-    except _Refused as refusal:
-        return _response(_status(refusal.why), kind, refusal.status)
-    except GreenOpsError as error:
-        # 503 is what exporters retry.
-        return _response(_status(str(error)), kind, 503)
-    return _response(answer, kind, 200)
-
-
-async def _body(request: Request) -> bytes:
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > LARGEST:
-            raise _Refused(413, f"GO0502 larger than {LARGEST} bytes; send smaller batches")
-    encoding = request.headers.get("content-encoding", "").strip().lower()
-    if encoding == "gzip":
-        return await run_in_threadpool(_inflate, bytes(body))
-    if encoding in ("", "identity"):
-        return bytes(body)
-    raise _Refused(415, f"GO0504 content encoding `{encoding[:40]}`; send plain or gzip")
-
-
-def _inflate(body: bytes) -> bytes:
-    found = b""
-    # A gzip file is one member after another, and each is part of the message.
-    while body:
-        inflater = zlib.decompressobj(16 + zlib.MAX_WBITS)
+    async def accept(
+        self, request: Request, empty: Callable[[], M], take: Callable[[M, bytes | None], Message]
+    ) -> Response:
+        kind = request.headers.get("content-type", "").split(";")[0].strip().lower()
+        encoding = request.headers.get("content-encoding", "").strip().lower()
+        if not self._admission.enter():
+            return _response(_status(_BUSY), kind, 429)
+        body = bytearray()
         try:
-            found += inflater.decompress(body, LARGEST + 1 - len(found))
-        except zlib.error as error:
-            raise _Refused(400, f"GO0503 not gzip: {error}") from error
-        if len(found) > LARGEST:
-            raise _Refused(
-                413, f"GO0502 inflates to more than {LARGEST} bytes; send smaller batches"
-            )
-        if not inflater.eof:
-            raise _Refused(400, "GO0503 not gzip: it ends too early")
-        body = inflater.unused_data
-    return found
+            await self._read(request, body)
 
+            def work() -> Message:
+                raw = decoded(bytes(body), encoding)
+                return take(parsed(raw, kind, empty()), raw if kind == PROTOBUF else None)
 
-def _parse(body: bytes, kind: str, empty: M) -> M:
-    try:
-        if kind == "application/json":
-            return _of_json(json.loads(body, object_hook=_ids), empty)
-        if kind == PROTOBUF:
-            empty.ParseFromString(body)
-            return empty
-    except RecursionError as error:
-        raise _Refused(400, "GO0503 not an OTLP message: nested too deep") from error
-    except (DecodeError, json_format.ParseError, ValueError, TypeError, AttributeError) as error:
-        first = (str(error).splitlines() or [type(error).__name__])[0][:200]
-        raise _Refused(400, f"GO0503 not an OTLP message: {first}") from error
-    raise _Refused(415, f"GO0504 content type `{kind[:40]}`; send application/x-protobuf or JSON")
+            answer = await to_thread.run_sync(work, limiter=self._threads)
+        except Refused as refusal:
+            return _response(_status(refusal.why), kind, refusal.status)
+        except GreenOpsError as error:
+            # 503 is what exporters retry.
+            return _response(_status(str(error)), kind, 503)
+        finally:
+            self._admission.leave(len(body))
+        return _response(answer, kind, 200)
 
-
-def _of_json(known: object, empty: M) -> M:
-    if not isinstance(known, dict):
-        raise TypeError('an object is needed, such as `{"resourceSpans": []}`')
-    json_format.ParseDict(known, empty, ignore_unknown_fields=True)
-    return empty
-
-
-def _ids(value: dict[str, Any]) -> dict[str, Any]:
-    # OTLP/JSON writes ids as hex where protobuf's own JSON has base64.
-    for name, digits in IDS.items():
-        found = value.get(name)
-        if isinstance(found, str) and len(found) == digits:
-            value[name] = base64.b64encode(bytes.fromhex(found)).decode()
-    return value
+    async def _read(self, request: Request, body: bytearray) -> None:
+        async for chunk in request.stream():
+            if len(body) + len(chunk) > LARGEST:
+                raise Refused(413, f"GO0502 larger than {LARGEST} bytes; send smaller batches")
+            if not self._admission.grow(len(chunk)):
+                raise Refused(429, _BUSY)
+            body += chunk
 
 
 def _status(why: str) -> Message:
-    from google.rpc.status_pb2 import Status
-
-    return Status(message=why)
+    return status_pb2.Status(message=why)
 
 
 def _response(message: Message, kind: str, status: int) -> Response:
+    again = {"retry-after": str(RETRY_AFTER_S)} if status in LATER else None
     if kind == "application/json":
-        return Response(json_format.MessageToJson(message), status, media_type=kind)
-    return Response(message.SerializeToString(), status, media_type=PROTOBUF)
+        return Response(json_format.MessageToJson(message), status, again, kind)
+    return Response(message.SerializeToString(), status, again, PROTOBUF)

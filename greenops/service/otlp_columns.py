@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
-from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from greenops.adapters.parquet_lake import INSTANT, SPANS
 from greenops.domain.energy import Unknown
 from greenops.domain.spans import MOST, OUT_OF_RANGE
 from greenops.observe import attributes as names
+from greenops.observe.enrichment_batch import SpanBatch
+from greenops.pipeline.enriching import at_simulated_time
 from greenops.pipeline.span_columns import PLAIN, SpanColumns
 from greenops.service.own_attributes import ABSENT, Lexicon, own_attributes
+from greenops.service.resource_facts import Facts
 from greenops.service.rows import (
     EPOCH,
     LATEST,
@@ -26,10 +28,7 @@ from greenops.service.rows import (
     SPAN_BYTES,
     TRACE_BYTES,
     Simulated,
-    attributes_of,
     kind_of,
-    number_of,
-    text_of,
     time_of,
 )
 from greenops.service.wire import (
@@ -64,14 +63,17 @@ class Found:
 
     spans: SpanColumns | None
     refused: int
+    looked: SpanBatch | None = None
+    """What was looked at of these spans, for enrichment."""
 
 
-def columns_of(raw: bytes, simulated: Simulated | None) -> Found:
+def columns_of(raw: bytes, simulated: Simulated | None, wanted: Collection[str] = ()) -> Found:
     """One row per span.
 
     Args:
         raw: `ExportTraceServiceRequest`s one after the other, which a whole parser has taken.
         simulated: Maps wall time to simulated time; none: they are the same.
+        wanted: Attributes that enrichment looks at; none: nothing is looked at for it.
 
     Raises:
         Odd: They are allowed, but no task for columns.
@@ -91,8 +93,10 @@ def columns_of(raw: bytes, simulated: Simulated | None) -> Found:
         owner, inside = owner[good], fields(data, begin, begin + length)
     if not len(owner):
         return Found(None, refused)
-    facts = _Facts.of(data, resources, len(top.owner))
-    return Found(_Builder(data, inside, facts, owner).columns(simulated), refused)
+    facts = Facts.of(data, resources, len(top.owner))
+    builder = _Builder(data, inside, facts, owner)
+    found = builder.columns(simulated)
+    return Found(found, refused, builder.looked(found, wanted) if wanted else None)
 
 
 def _inside(data: Data, of: Fields) -> Fields:
@@ -115,53 +119,10 @@ def _named(data: Data, inside: Fields, count: int) -> Any:
     return good
 
 
-@dataclass(frozen=True, slots=True)
-class _Facts:
-    """What resources say, one after the other; words in columns that spans may overrule."""
-
-    service: list[str]
-    instance: list[str | None]
-    workload: list[str | None]
-    decision: list[str | None]
-    region: list[str | None]
-    zone: list[str | None]
-    method: list[str | None]
-    doubt: Any
-
-    @classmethod
-    def of(cls, data: Data, resources: Fields, count: int) -> _Facts:
-        said: list[dict[str, Any]] = [{}] * count
-        known: dict[bytes, dict[str, Any]] = {}
-        places = (resources.owner, resources.start, resources.start + resources.length)
-        for at, first, end in zip(*(each.tolist() for each in places), strict=True):
-            raw = data.raw[first:end]
-            if raw not in known:
-                known[raw] = attributes_of(Resource.FromString(raw).attributes)
-            said[at] = known[raw]
-        doubts = [number_of(each.get(names.ENERGY_UNCERTAINTY)) for each in said]
-        return cls(
-            service=[str(each.get(names.SERVICE_NAME, "unknown_service")) for each in said],
-            instance=[text_of(each.get(names.SERVICE_INSTANCE_ID)) for each in said],
-            workload=[text_of(each.get(names.WORKLOAD)) for each in said],
-            decision=[text_of(each.get(names.DECISION_ID)) for each in said],
-            region=[_word(each.get(names.CLOUD_REGION)) for each in said],
-            zone=[_word(each.get(names.GRID_ZONE)) for each in said],
-            method=[_word(each.get(names.ENERGY_METHOD)) for each in said],
-            doubt=np.array([np.nan if each is None else each for each in doubts], np.float64),
-        )
-
-
-def _word(value: object) -> str | None:
-    """A word that is compared with others; one that is no text compares otherwise than its text does."""
-    if value is None or isinstance(value, str):
-        return value
-    raise Odd
-
-
 class _Builder:
     """Columns of the spans of some messages."""
 
-    def __init__(self, data: Data, inside: Fields, facts: _Facts, resource: Any) -> None:
+    def __init__(self, data: Data, inside: Fields, facts: Facts, resource: Any) -> None:
         self._data, self._inside, self._facts = data, inside, facts
         self._resource, self._count = resource, len(resource)
         self._own = own_attributes(data, inside.of(ATTRIBUTES))
@@ -191,6 +152,19 @@ class _Builder:
         fit = [found[name].cast(SPANS.field(name).type) for name in PLAIN]
         table = pa.Table.from_arrays(fit, schema=pa.schema([SPANS.field(n) for n in PLAIN]))
         return SpanColumns(table, self._own.kept(MAPPED, self._count))
+
+    def looked(self, spans: SpanColumns, wanted: Collection[str]) -> SpanBatch:
+        """What enrichment looks at."""
+        start, end = at_simulated_time(spans)
+        return SpanBatch(
+            kind=self._kinds().astype(np.int64),
+            root=spans.roots(),
+            start_ns=start,
+            end_ns=end,
+            resource=self._resource,
+            resources=self._facts.said,
+            columns={n: self._own.sparse(n) for n in self._own.names if n in wanted},
+        )
 
     def _last(self, which: int) -> Fields:
         return self._inside.of(which).last()

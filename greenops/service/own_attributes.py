@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue
 
+from greenops.observe.enrichment_columns import Sparse, sparse
 from greenops.pipeline.span_columns import Attributes
 from greenops.service.rows import text_of, value_of
 from greenops.service.wire import (
@@ -140,6 +141,22 @@ class Own:
             )
             has[self.span[some]] = True
         return values, has
+
+    def sparse(self, name: str) -> Sparse:
+        """The spans that carry a value of a name, and the values."""
+        at = self._at(name)
+        at = at[self.kind[at] != NOTHING]
+        return sparse(self.span[at].tolist(), self._plain(at))
+
+    def _plain(self, at: Any) -> list[Any]:
+        kinds = np.unique(self.kind[at]).tolist()
+        if kinds == [TEXT]:
+            return list(texts(self.data, self.start[at], self.length[at]).to_pylist())
+        if kinds == [WHOLE]:
+            return list(self.number[at].tolist())
+        if kinds == [DOUBLE]:
+            return list(doubles(self.data, self.start[at]).tolist())
+        return [self._value(each) for each in at.tolist()]
 
     def kept(self, mapped: Collection[str], count: int) -> Attributes:
         """Those that have no column of their own, as JSON texts."""

@@ -7,10 +7,8 @@ from typing import Final
 
 from opentelemetry.metrics import Observation
 
-from greenops.domain.spans import SpanRow
 from greenops.observe import attributes as names
 from greenops.observe import gen_ai
-from greenops.pipeline.carried import text
 from greenops.pipeline.sci import Sci
 
 JOULES: Final = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0)
@@ -20,6 +18,9 @@ SECONDS: Final = (1e-4, 3e-4, 1e-3, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0)
 """Bounds of the histograms; the SDK's own are for milliseconds."""
 ENERGY_PAGE: Final = "greenops_operation_energy_joules"
 CARBON_PAGE: Final = "greenops_operation_carbon_grams"
+OUTPUT_PAGE: Final = "greenops_energy_per_output_token_joules"
+ITEM_PAGE: Final = "greenops_energy_per_item_joules"
+REMOTE_OUTPUT_PAGE: Final = "greenops_energy_remote_per_output_token_joules"
 """Names of the histograms on the page."""
 PLACED: Final = {names.METRIC_CARBON: "g", names.METRIC_COST: "{USD}"}
 """Counters by region, and their units."""
@@ -39,16 +40,6 @@ MODEL: Final = ("greenops.model.name", *gen_ai.MODEL)
 LONGEST: Final = 100
 """Longest name of a model that becomes a label [characters]."""
 NONE: Final = "none"
-
-
-def model_label(row: SpanRow) -> dict[str, str]:
-    """The model that a span names, as a label; none where it names none."""
-    if row.attributes:
-        for name in MODEL:
-            found = text(row, name)
-            if found is not None:
-                return {"greenops.model": found[:LONGEST]}
-    return {}
 
 
 def score_points(scores: Mapping[tuple[str, str | None], Sci]) -> list[Observation]:

@@ -14,7 +14,10 @@ import pytest
 import requests
 from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter as GrpcExporter
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter as HttpExporter
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
+    ExportTraceServiceRequest,
+    ExportTraceServiceResponse,
+)
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
@@ -180,11 +183,8 @@ def test_garbage_over_http_is_refused_and_the_next_message_is_taken(house, heade
 
 
 def test_json_over_http_is_taken(house):
-    body = {
-        "resourceSpans": [
-            {"scopeSpans": [{"spans": [{"traceId": "AQ==", "spanId": "Ag==", "name": "j"}]}]}
-        ]
-    }
+    span = {"traceId": "0a" * 16, "spanId": "0B" * 8, "name": "j"}
+    body = {"resourceSpans": [{"scopeSpans": [{"spans": [span]}]}]}
 
     answer = requests.post(
         house.otlp("/v1/traces"),
@@ -230,10 +230,12 @@ def test_a_message_that_cannot_be_written_down_is_not_acknowledged(house):
     if folder.exists():
         folder.rmdir()
     folder.write_text("not a folder")
+    message = ExportTraceServiceRequest()
+    message.resource_spans.add().scope_spans.add().spans.add(trace_id=b"1" * 16, span_id=b"2" * 8)
 
     answer = requests.post(
         house.otlp("/v1/traces"),
-        data=ExportTraceServiceRequest().SerializeToString(),
+        data=message.SerializeToString(),
         headers={"content-type": "application/x-protobuf"},
         timeout=5,
     )
@@ -369,7 +371,9 @@ def test_what_is_not_there_says_so_on_every_port(house):
 
 def test_a_message_of_five_megabytes_is_taken_and_so_is_an_empty_one(house):
     large, kind = ExportTraceServiceRequest(), {"content-type": "application/x-protobuf"}
-    span = large.resource_spans.add().scope_spans.add().spans.add(trace_id=b"1", span_id=b"2")
+    span = (
+        large.resource_spans.add().scope_spans.add().spans.add(trace_id=b"1" * 16, span_id=b"2" * 8)
+    )
     span.attributes.add(key="text").value.string_value = "x" * (5 * 2**20)
 
     for body in (large.SerializeToString(), b""):
@@ -406,3 +410,22 @@ def test_an_override_goes_through_the_doors_and_a_foreign_page_gets_none_through
     ]
     assert len(house.control.ordered) == 1
     assert requests.get(house.url("/v1/held"), timeout=5).json() == []
+
+
+def test_spans_without_ids_are_refused_in_part_and_the_others_taken(house):
+    message = ExportTraceServiceRequest()
+    spans = message.resource_spans.add().scope_spans.add().spans
+    spans.add(trace_id=b"1" * 16, span_id=b"2" * 8)
+    spans.add(trace_id=b"1" * 16, span_id=bytes(8))
+    spans.add(trace_id=b"1", span_id=b"3" * 8)
+
+    answer = requests.post(
+        house.otlp("/v1/traces"),
+        data=message.SerializeToString(),
+        headers={"content-type": "application/x-protobuf"},
+        timeout=20,
+    )
+
+    said = ExportTraceServiceResponse.FromString(answer.content).partial_success
+    assert (answer.status_code, said.rejected_spans, house.footprint.spans) == (200, 2, 1)
+    assert said.error_message.startswith("GO0509 2 spans refused: ")

@@ -17,6 +17,7 @@ from greenops.domain.decision import Candidate, Decision, Mode
 from greenops.domain.evidence import AvoidedEmissions, Grade
 from greenops.domain.spans import SpanRow
 from greenops.domain.workload import Limits
+from greenops.pipeline.span_columns import SpanColumns
 from greenops.service.metrics import Telemetry
 from greenops.service.series import MORE, PLACED
 from greenops.show.dashboards import overview_dashboard
@@ -57,9 +58,10 @@ def series() -> dict[str, set[str]]:
         lambda: {("search", "attributed"): 3.0}, lambda: 0.0, lambda: 1.0, lambda: MORE_SEEN
     )
     own = {"greenops.items": "4", "gen_ai.usage.output_tokens": "9"}
-    telemetry.spans([SPAN, replace(SPAN, span_id="o", attributes=own)])
+    rows = [SPAN, replace(SPAN, span_id="o", attributes=own)]
+    telemetry.spans(SpanColumns.of_rows(rows))
     elsewhere = {"gen_ai.usage.output_tokens": "9", "greenops.energy.remote": "90.0"}
-    telemetry.spans([replace(SPAN, span_id="r", attributes=elsewhere)])
+    telemetry.spans(SpanColumns.of_rows([replace(SPAN, span_id="r", attributes=elsewhere)]))
     telemetry.decision(DECISION)
     telemetry.judged("search", 3, 0.004)
     telemetry.action(Receipt("a", "d", "t", "start_job", Outcome.APPLIED, "ok"))

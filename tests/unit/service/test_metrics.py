@@ -20,6 +20,7 @@ from greenops.domain.spans import SpanRow
 from greenops.grid.forecast_quality import ForecastQuality
 from greenops.observe import attributes as names
 from greenops.pipeline.footprint import Footprint
+from greenops.pipeline.span_columns import SpanColumns
 from greenops.service import exemplars
 from greenops.service.metrics import Telemetry
 from greenops.service.series import MORE
@@ -53,7 +54,7 @@ def samples(page: bytes, parse=plain_text) -> dict[str, list[Any]]:
 def test_a_bucket_links_to_the_newest_span_in_it_and_the_sum_is_the_total():
     shown = telemetry()
     rows = [span(1, 5.0), span(2, 0.2), span(3, 6.0), span(4, None)]
-    shown.spans(rows)
+    shown.spans(SpanColumns.of_rows(rows))
 
     page, content_type = shown.answer(OPEN)
 
@@ -73,7 +74,7 @@ def test_a_bucket_links_to_the_newest_span_in_it_and_the_sum_is_the_total():
 
 def test_a_value_on_a_bound_is_in_the_bucket_that_the_histogram_counts_it_in():
     shown = telemetry()
-    shown.spans([span(1, 3.0), span(2, 5000.0)])
+    shown.spans(SpanColumns.of_rows([span(1, 3.0), span(2, 5000.0)]))
 
     found = samples(shown.answer(OPEN)[0], open_metrics)["greenops_operation_energy_joules_bucket"]
 
@@ -85,7 +86,11 @@ def test_a_value_on_a_bound_is_in_the_bucket_that_the_histogram_counts_it_in():
 @pytest.mark.feature("J1")
 def test_spans_of_models_are_told_apart_by_model_and_keep_their_links():
     shown = telemetry()
-    shown.spans([span(1), span(2, 7.0, {"gen_ai.response.model": "llama-3", "x": 1}), span(3, 5.0)])
+    shown.spans(
+        SpanColumns.of_rows(
+            [span(1), span(2, 7.0, {"gen_ai.response.model": "llama-3", "x": 1}), span(3, 5.0)]
+        )
+    )
 
     found = samples(shown.answer(OPEN)[0], open_metrics)
 
@@ -98,7 +103,7 @@ def test_spans_of_models_are_told_apart_by_model_and_keep_their_links():
 @pytest.mark.parametrize("accept", ["", "*/*", "text/plain", "text/html,application/xml;q=0.9"])
 def test_who_does_not_ask_for_openmetrics_gets_the_old_format(accept):
     shown = telemetry()
-    shown.spans([span(1)])
+    shown.spans(SpanColumns.of_rows([span(1)]))
 
     page, content_type = shown.answer(accept)
 
@@ -112,7 +117,7 @@ def test_exemplars_are_bounded(monkeypatch):
     kept = exemplars.Exemplars(None)
 
     for number in range(100):
-        kept.see("m", (1.0,), {"a": str(number)}, 0.5, ("t", "s", DAY))
+        kept.see("m", (1.0,), {"a": str(number)}, 0.5, ("t", "s", DAY.timestamp()))
 
     assert len(kept._newest) == 10
 
@@ -165,13 +170,12 @@ def test_no_two_kinds_share_a_name_so_that_no_sum_over_a_label_mixes_them():
 @pytest.mark.feature("J6")
 def test_energy_per_item_and_per_token_are_sent():
     shown = telemetry()
-    shown.spans(
-        [
-            span(1, 5.0, {names.ITEMS: 10}),
-            span(2, 6.0, {"gen_ai.usage.output_tokens": 3}),
-            span(3, 1.0, {"gen_ai.usage.output_tokens": 20, names.ENERGY_REMOTE: 100.0}),
-        ]
-    )
+    rows = [
+        span(1, 5.0, {names.ITEMS: 10}),
+        span(2, 6.0, {"gen_ai.usage.output_tokens": 3}),
+        span(3, 1.0, {"gen_ai.usage.output_tokens": 20, names.ENERGY_REMOTE: 100.0}),
+    ]
+    shown.spans(SpanColumns.of_rows(rows))
 
     found = samples(shown.answer("")[0])
 

@@ -134,6 +134,9 @@ def _merge_file(
         if before != row and not _outdated(row, before):
             kept[key(row)] = row
             changed += 1
+        if row.get("accounting") is not None and kept.pop(key({**row, "accounting": None}), None):
+            # The same amount, of which nobody had told how it is counted.
+            changed += 1
     if changed:
         # Nothing stands for absent, and sorts first.
         ordered = sorted(kept.items(), key=lambda each: [str(part) for part in each[0]])

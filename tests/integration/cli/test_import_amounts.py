@@ -164,6 +164,23 @@ def test_azures_accounting_is_untold_until_somebody_tells_it(tmp_path: Path) -> 
 
 
 @pytest.mark.feature("K5")
+def test_accounting_that_is_told_later_takes_the_place_of_what_was_untold(tmp_path: Path) -> None:
+    file = str(SAMPLES / "azure_carbon.csv")
+    bring(tmp_path, "azure-carbon", file)
+    bring(tmp_path, "azure-carbon", file, "--accounting", "location")
+    before = files(tmp_path)
+
+    bring(tmp_path, "azure-carbon", file, "--accounting", "location")
+
+    assert sums(amounts(tmp_path)) == {
+        ("1", None): 1_002_500.0,
+        ("2", Basis.LOCATION): 2500.0,
+        ("3", None): 1500.0,
+    }
+    assert files(tmp_path) == before
+
+
+@pytest.mark.feature("K5")
 def test_azures_answers_are_in_the_unit_of_their_api(tmp_path: Path) -> None:
     entity = {"dateKey": 20261001, "scope": "Scope2", "totalEmissions": 0.5, "subscriptionId": "s"}
     (tmp_path / "entity.json").write_text(json.dumps({"value": [entity]}))

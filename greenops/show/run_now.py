@@ -52,7 +52,7 @@ def why_off(decision: Decision, held: Sequence[Held], of_run: Sequence[Override]
         return None
     if any(each.state is OverrideState.STARTED for each in of_run):
         return "it was ordered to start now, and started"
-    return "no `greenops run` holds this run: it has started, or nobody stands ready to start it"
+    return "nothing holds this run: it has started, or nothing stands ready to start it"
 
 
 def why_incomplete(who: str, why: str) -> str | None:

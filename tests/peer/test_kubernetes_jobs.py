@@ -15,6 +15,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 import requests
+from streamlit.testing.v1 import AppTest
 
 from greenops.adapters.kubernetes_api import Access, KubernetesApi, find_access
 from greenops.adapters.kubernetes_job import JOURNAL, START
@@ -290,6 +291,36 @@ def test_run_now_by_the_api_releases_the_job_that_is_named_and_no_other(cluster,
     assert [each["run_key"].split("/")[2] for each in held] == ["other"]
     rows = [(row["run_key"], row["state"]) for row in house.rows("override")]
     assert rows == [(named, "ordered"), (named, "started")]
+
+
+def decisions() -> None:
+    """The console's page, as the console itself runs it."""
+    import os
+
+    from greenops.adapters.control_client import ControlClient
+    from greenops.show import decisions_page
+
+    decisions_page.page(ControlClient(os.environ["GREENOPS_API"]))
+
+
+@pytest.mark.feature("C4")
+def test_run_now_in_the_console_releases_a_job(cluster, house, url, monkeypatch):
+    cluster.job("report")
+    house.tick()
+    monkeypatch.setenv("GREENOPS_API", url)
+    page = AppTest.from_function(decisions, default_timeout=60).run()
+    page.text_input(key="override_who").input("jo").run()
+    page.text_input(key="override_why").input("the customer waits").run()
+    assert cluster.suspended("report")
+
+    page.button(key="run_now").click().run()
+
+    assert not page.exception
+    assert not cluster.suspended("report")
+    assert ": started, o-" in page.success[0].value.replace("\\", "")
+    assert page.button(key="run_now").disabled
+    (*_, row) = house.rows("override")
+    assert (row["who"], row["why"], row["state"]) == ("jo", "the customer waits", "started")
 
 
 @pytest.mark.feature("C4")

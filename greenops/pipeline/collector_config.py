@@ -144,7 +144,7 @@ def _gateway(wiring: Wiring) -> _Parts:
         exporters[TRACES] = _otlp_out(wiring.traces)
     if wiring.metrics_url:
         exporters["otlp_http/metrics"] = {"endpoint": wiring.metrics_url, **_PATIENCE}
-    everything = ["count", "signal_to_metrics", *([UPSTREAM] if wiring.traces else [])]
+    everything = ["signal_to_metrics", *([UPSTREAM] if wiring.traces else [])]
     enriched = ["memory_limiter", ENRICH]
     metered = ["memory_limiter", *([METERS] if scraped else []), "deltatocumulative", "batch"]
     return _Parts(
@@ -154,15 +154,13 @@ def _gateway(wiring: Wiring) -> _Parts:
             "tail_sampling": _sampling(wiring.sample_percent),
             **({METERS: meter_statements()} if scraped else {}),
         },
-        connectors={"count": _COUNT, "signal_to_metrics": _SUM},
+        connectors={"signal_to_metrics": _SUM},
         exporters=exporters,
         pipelines={
             # Each has an enrichment of its own: between pipelines the core distribution has no way for spans.
             "traces/all": _pipeline(["otlp"], [*enriched, "batch"], everything),
             "traces/sampled": _pipeline(["otlp"], [*enriched, "tail_sampling", "batch"], [sampled]),
-            "metrics": _pipeline(
-                ["otlp", "count", "signal_to_metrics", *scraped], metered, counted
-            ),
+            "metrics": _pipeline(["otlp", "signal_to_metrics", *scraped], metered, counted),
         },
     )
 
@@ -217,8 +215,8 @@ def _labels(*keys: str) -> list[Mapping[str, object]]:
     return [{"key": key, "optional": True} for key in keys]
 
 
-def _sum(name: str, unit: str, attribute: str, description: str) -> Node:
-    value = f'span.attributes["{attribute}"]'
+def _sum(name: str, unit: str, value: str, condition: str, description: str, *more: str) -> Node:
+    """A sum over spans; `more` are attributes that it is told by beside the usual ones."""
     return {
         "name": name,
         "description": description,
@@ -226,10 +224,17 @@ def _sum(name: str, unit: str, attribute: str, description: str) -> Node:
         "include_resource_attributes": _labels(
             names.SERVICE_NAME, names.WORKLOAD, names.CLOUD_REGION
         ),
-        "attributes": _labels(names.WORKLOAD, names.ENERGY_METHOD, "gen_ai.request.model"),
-        "conditions": [f"IsDouble({value})"],
+        "attributes": _labels(names.WORKLOAD, *more),
+        "conditions": [condition],
         "sum": {"value": value, "monotonic": True},
     }
+
+
+def _sum_of(name: str, unit: str, attribute: str, what: str) -> Node:
+    value = f'span.attributes["{attribute}"]'
+    told = (names.ENERGY_METHOD, "gen_ai.request.model")
+    text = f"{what} of all spans seen, before sampling"
+    return _sum(name, unit, value, f"IsDouble({value})", text, *told)
 
 
 _PATIENCE: Final[Node] = {
@@ -241,25 +246,23 @@ _HOST: Final[Node] = {
     "collection_interval": "15s",
     "scrapers": {"cpu": None, "load": None, "memory": None},
 }
+_UNKNOWN: Final = f'span.attributes["{names.ENERGY_UNKNOWN}"]'
 _SUM: Final[Node] = {
     "error_mode": "ignore",
+    # The count connector would tell of each resource of a batch by itself, and of equal ones only one would count.
     "spans": [
-        _sum("greenops.spans.energy", "J", names.ENERGY_SELF, "Energy of all spans seen, before sampling"),
-        _sum("greenops.spans.carbon", "g", names.CARBON_SELF, "Emissions of all spans seen, before sampling"),
+        _sum_of("greenops.spans.energy", "J", names.ENERGY_SELF, "Energy"),
+        _sum_of("greenops.spans.carbon", "g", names.CARBON_SELF, "Emissions"),
+        _sum("greenops.spans.seen", "{span}", "1", "true", "Spans seen, before sampling"),
+        _sum(
+            "greenops.spans.without_energy",
+            "{span}",
+            "1",
+            f"{_UNKNOWN} != nil",
+            "Spans seen whose energy is not known, by reason",
+            names.ENERGY_UNKNOWN,
+        ),
     ],
-}  # fmt: skip
-_COUNT: Final[Node] = {
-    "spans": {
-        "greenops.spans": {
-            "description": "Spans seen, before sampling",
-            "attributes": [{"key": names.ENERGY_METHOD, "default_value": "none"}],
-        },
-        "greenops.spans.without_energy": {
-            "description": "Spans seen whose energy is not known, by reason",
-            "conditions": [f'span.attributes["{names.ENERGY_UNKNOWN}"] != nil'],
-            "attributes": [{"key": names.ENERGY_UNKNOWN}],
-        },
-    }
 }
 
 _HEADS: Final = {

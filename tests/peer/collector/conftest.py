@@ -106,6 +106,11 @@ class Sink:
                         points.extend(metric.sum.data_points or metric.gauge.data_points)
         return b""
 
+    def newest(self, name: str) -> object:
+        """An attribute of the span with the highest number that arrived."""
+        with self._lock:
+            return self.spans[max(self.spans)].get(name) if self.spans else None
+
     def wait_for(self, spans: int, within_s: float = 30.0) -> None:
         end = time.monotonic() + within_s
         while len(self.spans) < spans:

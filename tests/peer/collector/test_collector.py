@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import timedelta
@@ -14,6 +16,8 @@ import pytest
 from greenops.adapters import collector_files, language_model_file
 from greenops.adapters.clock import SystemClock
 from greenops.adapters.factor_file import FactorFile
+from greenops.adapters.otelcol import validate
+from greenops.errors import InvalidFile
 from greenops.observe import attributes as names
 from greenops.observe.enrichment import CARBON_REASONS, REASONS, WANTED, Enricher
 from greenops.observe.enrichment_batch import SeenSpan, batch_of
@@ -27,6 +31,7 @@ from greenops.pipeline.collector_config import Wiring
 from greenops.pipeline.collector_here import files_of
 from greenops.pipeline.collector_tables import FILES, parse
 from greenops.testing.collected_spans import CollectedSpan, SpanMaker
+from greenops.units import JOULES_PER_KWH
 
 pytestmark = [pytest.mark.peer, pytest.mark.network, pytest.mark.slow, pytest.mark.untraced]
 
@@ -151,3 +156,111 @@ def test_ten_thousand_spans_come_out_of_the_collector_as_out_of_our_python(
     carbon = Counter(str(each.get(names.CARBON_UNKNOWN)) for each in expected)
     assert set(carbon) >= {*CARBON_REASONS[1:], "None"}
     assert sum(names.CARBON_SELF in each for each in expected) > 1000
+
+
+def test_tables_are_reloaded_under_load_and_no_span_is_lost(
+    agent: Agent, sink: Any, make_request: Callable[..., Any]
+) -> None:
+    home = {"cloud.region": "live-1"}
+    said = {"greenops.energy.self": 3.6e6}
+    span = CollectedSpan("s", 2, False, NOW_NS - 1, NOW_NS, said, home)
+    intensities = [100.0, 200.0, 300.0]
+    sent = 0
+    done = threading.Event()
+
+    def load() -> None:
+        nonlocal sent
+        while not done.is_set():
+            agent.running.send(make_request([span] * 100, sent))
+            sent += 100
+
+    loader = threading.Thread(target=load)
+    loader.start()
+    for intensity in intensities:
+        agent.write(tables(intensity))
+        agent.running.reload()
+        _wait_until(
+            lambda grams=intensity * 1.2: sink.newest(names.CARBON_SELF) == pytest.approx(grams)
+        )
+    done.set()
+    loader.join()
+    sink.wait_for(sent)
+
+    assert sent > 1000
+    seen = {round(float(each[names.CARBON_SELF]) / 1.2) for each in sink.spans.values()}
+    assert seen >= {100, 200, 300}
+
+
+def _wait_until(holds: Callable[[], bool], within_s: float = 20.0) -> None:
+    end = time.monotonic() + within_s
+    while not holds():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+def test_a_broken_table_stops_no_span(
+    agent: Agent, sink: Any, make_request: Callable[..., Any]
+) -> None:
+    """A Collector that is told to read a broken file ends; so tables are replaced whole, and checked before that."""
+    good = (agent.folder / "enrichment.yaml").read_text()
+    (agent.folder / "enrichment.yaml").write_text(
+        good.replace("trace_statements", "trace_statments")
+    )
+
+    with pytest.raises(InvalidFile, match="GO0922"):
+        validate(agent.folder / "otelcol.yaml")
+
+    (agent.folder / "enrichment.yaml").write_text(good)
+    assert validate(agent.folder / "otelcol.yaml").name
+
+
+@pytest.mark.parametrize("role", ["agent", "gateway"])
+def test_the_collector_finds_nothing_wrong_with_what_is_rendered(
+    role: str, tmp_path: Path, otelcol: Path
+) -> None:
+    wiring = Wiring(
+        tables=tmp_path,
+        traces="tempo:4317",
+        metrics_url="http://prometheus:9090/api/v1/otlp",
+        kepler="localhost:28282",
+        dcgm="localhost:9400",
+    )
+    collector_files.write(tmp_path, files_of(role, tables(), wiring))
+
+    assert validate(tmp_path / "otelcol.yaml", otelcol) == otelcol
+
+
+def test_a_gateway_counts_every_span_and_passes_on_what_it_keeps(
+    tmp_path: Path, sink: Any, run: Any, ports: Any, otelcol: Path, make_request: Callable[..., Any]
+) -> None:
+    grpc_port, http_port, health_port = ports(3)
+    wiring = Wiring(
+        tables=tmp_path,
+        grpc_port=grpc_port,
+        http_port=http_port,
+        health_port=health_port,
+        upstream=f"127.0.0.1:{sink.port}",
+        sample_percent=0.0,
+    )
+    made = files_of("gateway", tables(), wiring)
+    made["otelcol.yaml"] = made["otelcol.yaml"].replace("decision_wait: 10s", "decision_wait: 1s")
+    collector_files.write(tmp_path, made)
+    gateway = run(
+        [str(otelcol), f"--config={tmp_path / 'otelcol.yaml'}"], grpc_port, tmp_path / "log"
+    )
+    home = {"cloud.region": "live-1", "service.name": "shop"}
+    cheap = CollectedSpan("s", 2, False, NOW_NS - 1000, NOW_NS, {names.ENERGY_SELF: 1.5}, home)
+    costly = CollectedSpan("s", 2, False, NOW_NS - 1000, NOW_NS, {names.ENERGY_SELF: 500.0}, home)
+
+    gateway.send(make_request([cheap] * 99 + [costly]))
+    sink.wait_for(1)
+    _wait_until(
+        lambda: "greenops.spans.energy" in sink.points and "greenops.spans.seen" in sink.points
+    )
+
+    assert list(sink.spans) == [100]
+    (energy,) = sink.points["greenops.spans.energy"][-1:]
+    assert energy.as_double == pytest.approx(99 * 1.5 + 500.0)
+    (carbon,) = sink.points["greenops.spans.carbon"][-1:]
+    assert carbon.as_double == pytest.approx((99 * 1.5 + 500.0) / JOULES_PER_KWH * 1.2 * 250.0)
+    assert [point.as_int for point in sink.points["greenops.spans.seen"]] == [100]

@@ -135,7 +135,7 @@ def test_a_gateway_sums_before_it_samples() -> None:
 
     pipelines = found["service"]["pipelines"]
     assert "tail_sampling" not in pipelines["traces/all"]["processors"]
-    assert {"count", "signal_to_metrics", "otlp/greenops"} == set(pipelines["traces/all"]["exporters"])  # fmt: skip
+    assert {"signal_to_metrics", "otlp/greenops"} == set(pipelines["traces/all"]["exporters"])  # fmt: skip
     assert pipelines["traces/sampled"]["exporters"] == ["otlp/traces"]
     assert "tail_sampling" in pipelines["traces/sampled"]["processors"]
 

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from greenops.cli import lake_data, lake_rollup
+from greenops.cli import lake_data, lake_rollup, lake_split
 
 
 def add_parser(subparsers: Any) -> None:
@@ -16,6 +16,7 @@ def add_parser(subparsers: Any) -> None:
     pack = verbs.add_parser("pack", help="one file for each day that is over")
     pack.add_argument("--state", type=Path, metavar="DIR", help="folder of the lake")
     pack.set_defaults(run=run_pack)
+    lake_split.offer(verbs)
     lake_data.add_verbs(verbs)
     lake_rollup.add_verbs(verbs)
 

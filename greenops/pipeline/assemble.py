@@ -58,6 +58,7 @@ class Control:
 
     Attributes:
         zones: Grid zones where a declared workload may run.
+        workloads: Those that are declared.
     """
 
     engine: Engine
@@ -66,6 +67,7 @@ class Control:
     db: StateDb
     grid: GridContext
     zones: frozenset[str]
+    workloads: tuple[Workload, ...]
 
     def close(self) -> None:
         """Sign the ledger and let go of files."""
@@ -154,7 +156,8 @@ def assemble(
         jobs=held_jobs(settings, engine, actuators.get(KubernetesJobs.name), decider, clock),
     )
     loop.recall()
-    return Control(engine, loop, ledger, db, grid, zones_of(policies, grid))
+    workloads = tuple(policies.workloads.values())
+    return Control(engine, loop, ledger, db, grid, zones_of(policies, grid), workloads)
 
 
 def zones_of(policies: PolicySet, grid: GridContext) -> frozenset[str]:

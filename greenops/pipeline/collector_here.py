@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime
 from importlib.resources import files
@@ -79,16 +79,14 @@ class FreshTables:
     Args:
         settings: They name the state.
         clock: Says which hour it is.
-        workloads: Those in force, for the watts of batch runs.
+        workloads: Those that are declared, for the watts of batch runs.
     """
 
-    def __init__(
-        self, settings: Settings, clock: Clock, workloads: Callable[[], list[Workload]]
-    ) -> None:
+    def __init__(self, settings: Settings, clock: Clock, workloads: Iterable[Workload]) -> None:
         self._folder = settings.state / FOLDER
         self._factors = FactorFile(settings.state / FACTORS)
         self._models = language_model_file.shipped()
-        self._clock, self._workloads = clock, workloads
+        self._clock, self._workloads = clock, tuple(workloads)
         self._next_ns = 0
         self._told: str | None = None
 
@@ -110,7 +108,7 @@ class FreshTables:
         return changed
 
     def _tables(self, factors: FactorTable) -> EnrichmentTables:
-        found = tables_at(factors, self._models, self._workloads(), self._clock.now())
+        found = tables_at(factors, self._models, self._workloads, self._clock.now())
         if self._clock.replay is None:
             return found
         # Spans keep wall time, of which an hour of a replay is seconds: there what holds now always holds.

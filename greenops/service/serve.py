@@ -8,12 +8,16 @@ import threading
 from collections.abc import Callable
 from datetime import UTC, datetime
 
+from greenops.adapters.factor_file import FactorFile
 from greenops.adapters.grid_cache_files import GridCacheFiles
 from greenops.adapters.parquet_lake import ParquetLake
 from greenops.adapters.wal import Wal
 from greenops.config import Settings
+from greenops.domain.workload import Workload
 from greenops.pipeline.assemble import assemble, intensities
 from greenops.pipeline.beside import in_background
+from greenops.pipeline.collector_here import FreshTables
+from greenops.pipeline.enriching import Enriching
 from greenops.pipeline.footprint import Footprint
 from greenops.pipeline.forecast_watch import ForecastWatch
 from greenops.pipeline.grid import GridContext, last_successes
@@ -47,9 +51,13 @@ def serve(settings: Settings, clock: Clock, tell: Callable[[str], None]) -> None
     )
     lake = ParquetLake(settings.state / "lake")
     lake.prepare()
-    intake = Intake(lake, Wal(settings.state / "lake" / "wal"), footprint, clock)
+    declared: list[Workload] = []
+    enriching = Enriching(FactorFile(settings.state / "factors.json").table, lambda: declared)
+    wal = Wal(settings.state / "lake" / "wal", sync=settings.wal_sync == "always")
+    intake = Intake(lake, wal, footprint, clock, enriching)
     intake.listeners.append(telemetry)
     control = assemble(settings, clock, footprint, telemetry, lake, intake.of_traces)
+    declared.extend(control.workloads)
     packing = Packing(settings.state / "lake", clock, upkeep=upkeep)
     try:
         intake.recover()
@@ -69,10 +77,12 @@ def serve(settings: Settings, clock: Clock, tell: Callable[[str], None]) -> None
             GridCacheFiles(settings.state / "grid"),
             in_background,
         )
+        collector = FreshTables(settings, clock, control.workloads)
         while not stop.wait(settings.tick_s):
             control.loop.tick()
             observe()
             watch.look()
+            collector.look()
         doors.close()
         control.loop.tick()
     finally:

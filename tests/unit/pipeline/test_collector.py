@@ -143,7 +143,7 @@ def test_a_gateway_sums_before_it_samples() -> None:
 def test_serve_writes_fresh_tables_and_leaves_alone_what_is_the_same(tmp_path: Path) -> None:
     clock = FakeClock(NOW)
     FactorFile(tmp_path / "factors.json").write(factors(100.0, 200.0, 300.0))
-    fresh = FreshTables(Settings(state=tmp_path), clock, list)
+    fresh = FreshTables(Settings(state=tmp_path), clock, ())
 
     first = fresh.look()
     again = fresh.look()
@@ -166,7 +166,7 @@ def test_tables_that_cannot_be_written_are_one_line_in_the_log(
 ) -> None:
     clock = FakeClock(NOW)
     (tmp_path / "collector").write_text("in the way")
-    fresh = FreshTables(Settings(state=tmp_path), clock, list)
+    fresh = FreshTables(Settings(state=tmp_path), clock, ())
 
     for _ in range(3):
         assert fresh.look() == []
@@ -180,7 +180,7 @@ def test_in_a_replay_no_table_is_stale(tmp_path: Path) -> None:
     FactorFile(tmp_path / "factors.json").write(factors(100.0, 200.0))
     clock = FakeClock(NOW, Replay(NOW, NOW, 60.0))
 
-    FreshTables(Settings(state=tmp_path), clock, list).look()
+    FreshTables(Settings(state=tmp_path), clock, ()).look()
 
     folder = tmp_path / "collector"
     (row,) = parse({name: (folder / name).read_text() for name in FILES}).regions

@@ -52,6 +52,8 @@ class Settings:
     """Wall seconds between two looks of the control loop [s]."""
     flush_s: float = 2.0
     """Wall seconds between two flushes of the lake [s]."""
+    wal_sync: str = "never"
+    """Whether spans are on the disk itself before they are acknowledged, so that a power cut loses none: `never` or `always`."""
     lake_url: str = ""
     """Object storage where the lake's finished days go, such as `s3://bucket/prefix?region=eu-central-1`; empty: none."""
     lake_keep_local_days: int = 7
@@ -117,6 +119,7 @@ RANGES: Mapping[str, tuple[int, int]] = {
 }
 """Least and most of settings that have both."""
 CHOICES: Mapping[str, tuple[str, ...]] = {
+    "wal_sync": ("never", "always"),
     "mode": ("recommend", "act"),
     "language_model_calls": ("elsewhere", "all", "off"),
     "idle_policy": ("separate", "by_reservation", "by_dynamic_share"),

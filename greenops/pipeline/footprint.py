@@ -233,13 +233,17 @@ class Footprint:
     def residual(self) -> float | None:
         """|attributed as accounted - energy on spans| over all accounted energy; none before any.
 
-        Zero once every span has arrived; spans on their way show as a residual until then.
+        Zero once every span has arrived; spans on their way show as a residual until then. Spans of services
+        that report no account are no part of it: their energy is estimated, and no meter of ours saw it.
         """
         energy = self.energy()
         accounted = math.fsum(energy.values())
         if not accounted:
             return None
-        on_spans = math.fsum(each.energy_j or 0.0 for each in self.services())
+        with self._reading():
+            metered = set().union(*self._services_on.values())
+        own = (each.energy_j for each in self.services() if each.service in metered)
+        on_spans = math.fsum(joules or 0.0 for joules in own)
         return abs(energy.get(Category.ATTRIBUTED, 0.0) - on_spans) / accounted
 
 

@@ -59,7 +59,7 @@ def test_a_call_without_energy_gets_an_estimate_and_its_carbon():
 
 
 def test_a_metered_span_without_carbon_gets_that_of_its_region_and_time():
-    (row,) = reader().read(request([(2, {names.ENERGY_SELF: 3.6e6})], **{})).spans.rows()
+    (row,) = reader().read(request([(2, {names.ENERGY_SELF: 3.6e6})])).spans.rows()
 
     region = FACTORS.regions["eu-north-1"]
     assert row.energy_j == 3.6e6

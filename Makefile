@@ -35,8 +35,9 @@ soak: $(VENV)/.dev  ## the loop under load for ten minutes, then a million damag
 	$(BIN)/python tests/soak/soak.py $(ARGS)
 	$(BIN)/python tests/soak/hostile_policies.py
 
-peers: $(VENV)/.dev  ## real peers that a package index cannot give: Debian's Chromium
+peers: $(VENV)/.dev  ## real peers that a package index cannot give: Debian's Chromium, a Collector from its Go modules
 	command -v chromium >/dev/null || { apt-get update -q && apt-get install -yq --no-install-recommends chromium; }
+	tests/peer/collector/build.sh
 
 peers-kubernetes:  ## a real kube-apiserver and its etcd from their Go modules: a quarter of an hour, once
 	tests/peer/kubernetes/build.sh

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -320,6 +321,72 @@ def test_a_cluster_that_is_away_is_asked_less_and_the_job_runs_when_it_is_back(
     house.clock.advance(timedelta(seconds=60))
     house.tick()
     assert not suspended(cluster)
+
+
+def test_a_release_that_is_forbidden_is_told_and_tried_again_later(house, cluster, caplog):
+    cluster.create("report")
+    house.tick()
+    house.clock.advance(planned(house) - NOW)
+    cluster.before = lambda method, _path: 403 if method == "PATCH" else None
+    with caplog.at_level(logging.WARNING):
+        for _ in range(3):
+            house.tick()
+    assert caplog.text.count("not released: failed, GO0673") == 1
+    assert len(house.rows("receipt")) == 2  # the order's, and one of a release
+
+    cluster.before = lambda _method, _path: None
+    house.tick()
+    assert suspended(cluster)
+    house.clock.advance(timedelta(minutes=1))
+    house.tick()
+
+    assert not suspended(cluster)
+
+
+def test_a_job_that_somebody_changes_right_before_its_release_is_left_alone(house, cluster, caplog):
+    cluster.create("report")
+    house.tick()
+    house.clock.advance(planned(house) - NOW)
+
+    def meddle(method, path):
+        if path == cluster.path("report") and said(cluster)[START] != "2030-01-01T00:00:00Z":
+            said(cluster)[START] = "2030-01-01T00:00:00Z"
+            change(cluster)
+
+    cluster.before = meddle
+    with caplog.at_level(logging.WARNING):
+        for _ in range(3):
+            house.tick()
+
+    assert caplog.text.count("not released: conflict, someone else changed it") == 1
+    assert suspended(cluster)
+    assert len(house.rows("receipt")) == 2
+
+
+def test_a_decision_that_takes_the_place_of_another_is_the_one_that_releases(house, cluster):
+    cluster.create("report")
+    house.tick()
+    first = house.engine.decisions()[0]
+    decider = house.parts.loop._decider
+    now = house.clock.now()
+    options = [each for each in decider.options(now) if each.forecast]
+    upside_down = [
+        replace(
+            each, forecast=replace(each.forecast, values=[1000 - v for v in each.forecast.values])
+        )
+        for each in options
+    ]
+    again = decider.decide_anew(house.engine.decision(first.id), upside_down)
+    assert again.decision.chosen.start != first.chosen.start
+    house.engine.replace(again, "kubernetes-jobs", lambda _change: True)
+    house.tick()
+    assert said(cluster)["greenops.dev/decision-id"] == again.decision.id != first.id
+
+    house.clock.advance(again.decision.chosen.start - NOW)
+    house.tick()
+
+    assert not suspended(cluster)
+    assert house.rows("receipt")[-1]["decision_id"] == again.decision.id
 
 
 def test_a_release_without_an_answer_is_one_effect(house, cluster):

@@ -37,6 +37,7 @@ soak: $(VENV)/.dev  ## the loop under load for ten minutes, then a million damag
 
 peers: $(VENV)/.dev  ## real peers that a package index cannot give: Debian's Chromium, a Collector from its Go modules
 	command -v chromium >/dev/null || { apt-get update -q && apt-get install -yq --no-install-recommends chromium; }
+	tests/peer/collector/rotel.sh || echo "peers: no rotel here"
 	tests/peer/collector/build.sh
 
 peers-kubernetes:  ## a real kube-apiserver and its etcd from their Go modules: a quarter of an hour, once

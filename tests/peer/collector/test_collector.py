@@ -16,7 +16,7 @@ import pytest
 from greenops.adapters import collector_files, language_model_file
 from greenops.adapters.clock import SystemClock
 from greenops.adapters.factor_file import FactorFile
-from greenops.adapters.otelcol import validate
+from greenops.adapters.otelcol import peers_folder, validate
 from greenops.errors import InvalidFile
 from greenops.observe import attributes as names
 from greenops.observe.enrichment import CARBON_REASONS, REASONS, WANTED, Enricher
@@ -96,6 +96,10 @@ def same(found: dict[str, object], expected: dict[str, object]) -> bool:
     if found.keys() != expected.keys():
         return False
     return all(_alike(value, expected[key]) for key, value in found.items())
+
+
+def added(said: dict[str, object]) -> dict[str, object]:
+    return {name: value for name, value in said.items() if name.startswith("greenops.")}
 
 
 def _alike(one: object, other: object) -> bool:
@@ -264,3 +268,68 @@ def test_a_gateway_counts_every_span_and_passes_on_what_it_keeps(
     (carbon,) = sink.points["greenops.spans.carbon"][-1:]
     assert carbon.as_double == pytest.approx((99 * 1.5 + 500.0) / JOULES_PER_KWH * 1.2 * 250.0)
     assert [point.as_int for point in sink.points["greenops.spans.seen"]] == [100]
+
+
+@pytest.fixture
+def rotel() -> Path:
+    found = peers_folder() / "rotel-agent"
+    if not found.exists():
+        pytest.skip("no rotel; `make peers` installs it")
+    return found.resolve()
+
+
+class Rotel:
+    """The real rotel with the processor that `collector render --role rotel` writes."""
+
+    def __init__(self, folder: Path, sink: Any, run: Any, ports: Any, binary: Path) -> None:
+        self.folder = folder
+        grpc_port, http_port = ports(2)
+        self.write(tables())
+        line = f"""{binary} start --otlp-grpc-endpoint 127.0.0.1:{grpc_port}
+            --otlp-http-endpoint 127.0.0.1:{http_port} --exporter otlp
+            --otlp-exporter-endpoint http://127.0.0.1:{sink.port} --otlp-exporter-compression none
+            --otlp-with-trace-processor {folder}/greenops_rotel.py"""
+        path = {"PYTHONPATH": str(binary.parents[1])}
+        self.running = run(line.split(), grpc_port, folder / "log.txt", path)
+
+    def write(self, of: EnrichmentTables) -> None:
+        collector_files.write(self.folder, files_of("rotel", of, Wiring(tables=self.folder)))
+
+
+def test_ten_thousand_spans_come_out_of_rotel_as_out_of_our_python(
+    tmp_path: Path, sink: Any, run: Any, ports: Any, rotel: Path, make_request: Callable[..., Any]
+) -> None:
+    """What we add, that is: rotel 0.0.1a15 itself turns a list about that a processor passes by."""
+    made = Rotel(tmp_path, sink, run, ports, rotel)
+    spans = maker(7, tables()).spans(10_000)
+
+    for first in range(0, len(spans), 1000):
+        made.running.send(make_request(spans[first : first + 1000], first))
+    sink.wait_for(len(spans))
+
+    expected = ours(spans, tables())
+    wrong = [
+        (spans[row], sink.spans[row + 1], want)
+        for row, want in enumerate(expected)
+        if not same(added(sink.spans[row + 1]), added(want))
+    ]
+    assert not wrong, f"{len(wrong)} differ, such as {wrong[0]}"
+
+
+def test_rotel_takes_a_new_table_while_it_runs(
+    tmp_path: Path, sink: Any, run: Any, ports: Any, rotel: Path, make_request: Callable[..., Any]
+) -> None:
+    made = Rotel(tmp_path, sink, run, ports, rotel)
+    home = {"cloud.region": "live-1"}
+    span = CollectedSpan("s", 2, False, NOW_NS - 1, NOW_NS, {names.ENERGY_SELF: 3.6e6}, home)
+
+    def grams_are(expected: float, sent: list[int]) -> bool:
+        made.running.send(make_request([span], sent[0]))
+        sent[0] += 1
+        return sink.newest(names.CARBON_SELF) == pytest.approx(expected)
+
+    sent = [0]
+    _wait_until(lambda: grams_are(250.0 * 1.2, sent))
+    made.write(tables(400.0))
+    _wait_until(lambda: grams_are(400.0 * 1.2, sent))
+    sink.wait_for(sent[0])

@@ -165,7 +165,9 @@ class _Pass:
             before = self.rows
             for pack in day.packs:
                 key = str(pack.path)
-                if pack.away and self._mine(Part(pack.path, store.opened(key), pack.runs)):
+                if pack.away and self._mine(
+                    Part(pack.path, store.opened(key), pack.runs, away=True)
+                ):
                     self._counted(counting.get(pack.path))
                     self._rewrite_away(store, folder, pack, day)
             self.days += self.rows > before
@@ -187,7 +189,8 @@ class _Pass:
         """Count the rows that readers saw: others stood in a file that another took the place of."""
         if counting is not None:
             source = counting.opened(pa.OSFile)
-            part = Part(counting.path, source, counting.runs, counting.left_out)
+            away = counting.away is not None
+            part = Part(counting.path, source, counting.runs, counting.left_out, away)
             self.rows += self._mine(part)
         self.files += 1
 

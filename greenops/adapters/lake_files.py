@@ -64,12 +64,14 @@ class Part:
     Attributes:
         source: The open file, which can be read though its name be gone; its path where it cannot be opened.
         left_out: Small files whose rows in it do not count.
+        away: It lies in object storage, so that it may fail to be read for a while.
     """
 
     path: Path
     source: Any
     runs: tuple[Run, ...]
     left_out: frozenset[str] = frozenset()
+    away: bool = False
 
     @property
     def packed(self) -> bool:

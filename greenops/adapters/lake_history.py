@@ -148,7 +148,7 @@ def _decisions(folder: Path, schema: pa.Schema) -> pa.Table:
 def _whole_jobs(folder: Path, columns: Sequence[str]) -> Iterator[list[tuple[pa.Table, Piece]]]:
     """Row groups; those that share a decision's candidates come together."""
     for part in parts(folder, mapped):
-        with sound(part.path):
+        with sound(part.path, away=part.away):
             file = pq.ParquetFile(part.source)
             pieces = pieces_of(part, file)
         together: list[tuple[pa.Table, Piece]] = []
@@ -209,7 +209,7 @@ def _batch(
 
 
 def _decided(part: Part, schema: pa.Schema) -> pa.Table:
-    with sound(part.path):
+    with sound(part.path, away=part.away):
         file = pq.ParquetFile(part.source)
         pieces, there = pieces_of(part, file), set(file.schema_arrow.names)
         old = not set(DECISION.names) <= there

@@ -176,13 +176,13 @@ def _spans(part: Part) -> Iterator[pa.Table]:
 
 def stored(schema: pa.Schema, part: Part) -> Iterator[pa.Table]:
     """Rows of the other tables, with the names of the small files that they are of."""
-    with sound(part.path):
+    with sound(part.path, away=part.away):
         file = pq.ParquetFile(part.source)
     ends = np.cumsum(
         [0, *(file.metadata.row_group(e).num_rows for e in range(file.num_row_groups))]
     )
     for group, start, rows in part.pieces(file):
-        with sound(part.path):
+        with sound(part.path, away=part.away):
             table = file.read_row_group(group, columns=schema.names, use_threads=False)
             if STAGES in schema.names and STAGES not in table.column_names:
                 table = table.append_column(STAGES, pa.nulls(len(table), schema.field(STAGES).type))

@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 
 from greenops.adapters.lake_files import Part, Run
 from greenops.adapters.lake_places import whole_day
+from greenops.adapters.lake_store import no_answer
 from greenops.errors import DataMissing, Location
 
 
@@ -24,6 +25,7 @@ class Piece:
     Attributes:
         begin: Row of the file at which the row group begins.
         source: The open file, where it is a packed one; none: its path is opened anew.
+        away: It lies in object storage.
     """
 
     path: Path
@@ -32,6 +34,7 @@ class Piece:
     length: int
     begin: int = 0
     source: Any = field(default=None, repr=False)
+    away: bool = False
 
 
 def pieces_of(part: Part, file: pq.ParquetFile) -> list[Piece]:
@@ -40,7 +43,7 @@ def pieces_of(part: Part, file: pq.ParquetFile) -> list[Piece]:
     begins = np.cumsum([0, *sizes]).tolist()
     source = part.source if part.packed else None
     return [
-        Piece(part.path, group, start, rows, begins[group], source)
+        Piece(part.path, group, start, rows, begins[group], source, part.away)
         for group, start, rows in part.pieces(file)
     ]
 
@@ -52,7 +55,7 @@ def mapped(path: str) -> Any:
 
 def rows_of(file: pq.ParquetFile, piece: Piece, columns: Sequence[str]) -> pa.Table:
     """Some columns of some rows, in this order."""
-    with sound(piece.path):
+    with sound(piece.path, away=piece.away):
         group = file.read_row_group(piece.group, columns=list(columns)).select(columns)
         return group.slice(piece.start, piece.length)
 
@@ -69,7 +72,7 @@ def read_all(pieces: Sequence[Piece], columns: Sequence[str] | None) -> pa.Table
 
 def _read(piece: Piece, columns: Sequence[str] | None) -> pa.Table:
     source = piece.source or mapped(str(piece.path))
-    with sound(piece.path):
+    with sound(piece.path, away=piece.away):
         file = pq.ParquetFile(source)
     return rows_of(file, piece, file.schema_arrow.names if columns is None else columns)
 
@@ -132,12 +135,15 @@ def _pack_with(small: Path) -> _Pack | None:
 
 
 @contextmanager
-def sound(path: Path) -> Iterator[None]:
-    """Say which file it is that cannot be read."""
+def sound(path: Path, *, away: bool = False) -> Iterator[None]:
+    """Say which file it is that cannot be read, or that object storage does not answer."""
     try:
         yield
     except (OSError, KeyError, ValueError, pa.ArrowException) as error:
         first = (str(error).splitlines() or [type(error).__name__])[0]
+        # A network that fails is no file that is damaged: its rows must not be left out.
+        if away and isinstance(error, OSError):
+            raise no_answer("read", str(path), first) from error
         raise damaged(path, first) from error
 
 

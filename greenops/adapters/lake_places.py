@@ -54,7 +54,7 @@ def parts(folder: Path, opener: Callable[[str], Any], *, away: bool = True) -> I
                     break
                 source = str(each.path)
             done.update(run.name for run in each.runs)
-            yield Part(each.shown, source, each.runs, each.left_out)
+            yield Part(each.shown, source, each.runs, each.left_out, each.away is not None)
         else:
             return
 

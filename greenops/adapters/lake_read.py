@@ -82,7 +82,7 @@ def span_tables(part: Part, columns: Sequence[str], wanted: Wanted = ALL) -> Ite
     Raises:
         DataMissing: The file is damaged; names it.
     """
-    with sound(part.path):
+    with sound(part.path, away=part.away):
         file = pq.ParquetFile(part.source)
         groups = [
             each
@@ -101,7 +101,7 @@ def _compact(
     part: Part, file: pq.ParquetFile, columns: Sequence[str], groups: Sequence[int]
 ) -> Iterator[pa.Table]:
     for group in groups:
-        with sound(part.path):
+        with sound(part.path, away=part.away):
             names = needed([*columns, *([SOURCE] if part.left_out else [])], _names(file))
             table = file.read_row_group(group, columns=names)
             found = expanded(table, columns)
@@ -119,7 +119,7 @@ def _plain(
     names = list(dict.fromkeys(_stored(each) for each in columns if each != SOURCE)) or ["time"]
     for group, start, rows in part.pieces(file):
         if group in wanted:
-            with sound(part.path):
+            with sound(part.path, away=part.away):
                 whole = file.read_row_group(group, columns=names).select(names)
                 table = whole.slice(start, rows)
                 begin = sum(file.metadata.row_group(at).num_rows for at in range(group)) + start

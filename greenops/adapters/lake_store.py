@@ -57,6 +57,8 @@ class Store:
         with self._told("list"):
             asked = FileSelector(folder, allow_not_found=True, recursive=True)
             found = self.files.get_file_info(asked)
+            if not found and not self.local:
+                self._look_at_bucket()
         return {
             each.path: each.size
             for each in found
@@ -110,6 +112,14 @@ class Store:
             except FileNotFoundError:
                 return
 
+    def _look_at_bucket(self) -> None:
+        """A bucket that is not there is no bucket without files."""
+        from pyarrow.fs import FileType
+
+        bucket = str(self.files.base_path).partition("/")[0]
+        if self.files.base_fs.get_file_info(bucket).type == FileType.NotFound:
+            raise self.away("list", f"there is no bucket `{bucket}`")
+
     def _put_here(self, key: str, data: bytes) -> None:
         path = Path(self.files.normalize_path(key))
         folder = Path(self.files.base_path) / path.parent
@@ -134,11 +144,16 @@ class Store:
 
     def away(self, what: str, why: str) -> Unreachable:
         """The error that it does not answer."""
-        return Unreachable(
-            "GO0420",
-            f"cannot {what} {self.url}: {(why.splitlines() or ['it does not answer'])[0]}",
-            fix="what lies here is kept and read; files are sent once the store answers",
-        )
+        return no_answer(what, self.url, why)
+
+
+def no_answer(what: str, where: str, why: str) -> Unreachable:
+    """The error that object storage does not answer."""
+    return Unreachable(
+        "GO0420",
+        f"cannot {what} {where}: {(why.splitlines() or ['it does not answer'])[0]}",
+        fix="what lies here is kept and read; files are sent once the store answers",
+    )
 
 
 @cache

@@ -221,7 +221,7 @@ class LakeSums:
             sources.update(run.name for run in part.runs)
             try:
                 for table in span_tables(part, ASKED.names):
-                    with sound(part.path):
+                    with sound(part.path, away=part.away):
                         yield from _pieces(table if table.schema == ASKED else table.cast(ASKED))
             except DataMissing as error:
                 if not self._skip_damaged:

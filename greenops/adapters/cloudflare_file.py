@@ -12,7 +12,7 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
-from greenops.adapters.import_text import documents, text_of
+from greenops.adapters.import_text import documents, plain_number, text_of
 from greenops.domain.energy import Method
 from greenops.domain.reported import Amount, Kind, Quantity
 from greenops.errors import InvalidFile, Location
@@ -82,7 +82,7 @@ def _day(told: Any, where: str, at: Location) -> date:
 
 
 def _number(told: Any, where: str, at: Location) -> float:
-    value = float(told) if isinstance(told, int | float) and not isinstance(told, bool) else math.nan  # fmt: skip
+    value = plain_number(told)
     if not (math.isfinite(value) and value >= 0):
         what = f"{where} must be a number that is not negative, not `{str(told)[:40]}`"
         raise InvalidFile("GO0441", what, at=at)

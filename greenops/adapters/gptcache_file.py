@@ -81,7 +81,7 @@ def _dotted(name: str) -> str:
 def _number(told: Any, name: str, at: Location) -> float:
     try:
         value = float(told) if not isinstance(told, bool) else math.nan
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         value = math.nan
     if not (math.isfinite(value) and value >= 0):
         what = f"`{name}` must be a count, not `{str(told)[:40]}`"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import math
 import zlib
 from pathlib import Path
 from typing import Any, Final
@@ -59,6 +60,16 @@ def text_of(path: Path) -> str:
     except UnicodeDecodeError as error:
         fix = "save it as UTF-8"
         raise InvalidFile("GO0440", "not UTF-8 text", at=Location(str(path)), fix=fix) from error
+
+
+def plain_number(told: Any) -> float:
+    """A number of JSON; not a number where it is none, or larger than any that counts something."""
+    if not isinstance(told, int | float) or isinstance(told, bool):
+        return math.nan
+    try:
+        return float(told)
+    except OverflowError:
+        return math.nan
 
 
 def documents(text: str, path: Path) -> list[tuple[int, Any]]:

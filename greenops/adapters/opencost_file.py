@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
-from greenops.adapters.import_text import documents, text_of
+from greenops.adapters.import_text import documents, plain_number, text_of
 from greenops.domain.energy import Boundary, Method
 from greenops.domain.reported import Amount, Kind, Quantity
 from greenops.errors import InvalidFile, Location
@@ -112,7 +112,7 @@ def _number(
     told = row.get(name)
     if told is None:
         return None
-    value = float(told) if isinstance(told, int | float) and not isinstance(told, bool) else math.nan  # fmt: skip
+    value = plain_number(told)
     if not math.isfinite(value) or value < least:
         what = f"`{where}.{name}` must be a number{'' if least < 0 else ' that is not negative'}, not `{str(told)[:40]}`"
         raise InvalidFile("GO0441", what, at=at)

@@ -112,7 +112,7 @@ def _answer(text: str, path: Path, wanted: Units) -> Iterator[Sample]:
             result = document["data"]["result"]
             for number, row in enumerate(result):
                 yield from _row(row, f"data.result[{number}]", place, wanted)
-        except (KeyError, TypeError, AttributeError) as error:
+        except (KeyError, TypeError, AttributeError, ValueError) as error:
             what = (
                 "no answer of Prometheus: it lacks `status`, or `data.result`, or what is in them"
             )

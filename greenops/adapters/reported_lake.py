@@ -134,8 +134,10 @@ def _merge_file(
         if before != row and not _outdated(row, before):
             kept[key(row)] = row
             changed += 1
-        if row.get("accounting") is not None and kept.pop(key({**row, "accounting": None}), None):
+        untold = key({**row, "accounting": None})
+        if row.get("accounting") is not None and untold in kept:
             # The same amount, of which nobody had told how it is counted.
+            del kept[untold]
             changed += 1
     if changed:
         # Nothing stands for absent, and sorts first.

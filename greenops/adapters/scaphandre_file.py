@@ -132,7 +132,7 @@ def _reading(
 def _watts(told: Any, where: str, at: Location) -> Watts:
     try:
         return plausible_watts(float(told) * MICRO)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         what = f"{where}: `consumption` must be a power in microwatts, not `{str(told)[:40]}`"
         raise InvalidFile("GO0441", what, at=at, fix="leave the report out") from error
 

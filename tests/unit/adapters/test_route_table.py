@@ -122,26 +122,37 @@ def test_a_rollback_of_the_first_weights_removes_the_table(table, tmp_path):
         table.rollback("d-9")
 
 
-def test_a_rollback_undoes_a_decision_on_every_route_that_it_set(table, tmp_path):
-    def of(number, route, **weights):
-        made = action(number, **weights)
-        change = SetWeights(route, weights)
-        return replace(made, id=f"{made.id}-{route}", change=change, decision_id=f"d-{number}")
+TWO = ("search@milan", "search@oslo")
 
-    for route in ("search@milan", "search@oslo"):
-        table.apply(of(1, route, de=100))
-        table.apply(of(2, route, de=90, se=10))
+
+def of_route(number, route, **weights):
+    made = action(number, **weights)
+    return replace(made, id=f"{made.id}-{route}", change=SetWeights(route, weights))
+
+
+def test_a_rollback_undoes_a_decision_on_every_route_that_it_set(table):
+    for route in TWO:
+        table.apply(of_route(1, route, de=100))
+        table.apply(of_route(2, route, de=90, se=10))
 
     undone = table.rollback("d-2")
 
     assert undone.outcome is Outcome.APPLIED
     assert table.rollback("d-2") == undone
-    for route in ("search@milan", "search@oslo"):
+    for route in TWO:
         assert table.observe(route).change == SetWeights(route, {"de": 100})
+
+
+def test_a_rollback_says_so_where_one_route_was_changed_by_hand_and_undoes_the_other(
+    table, tmp_path
+):
+    for route in TWO:
+        table.apply(of_route(1, route, de=100))
     path = route_path(tmp_path, "search@oslo")
     path.write_text(path.read_text().replace('"de": 100', '"de": 99, "se": 1'))
+
     assert table.rollback("d-1").outcome is Outcome.CONFLICT
-    # The one that nobody touched is undone all the same.
+    assert path.exists()
     assert not route_path(tmp_path, "search@milan").exists()
 
 

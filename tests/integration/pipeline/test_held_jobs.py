@@ -79,6 +79,22 @@ def test_a_suspended_job_is_ordered_and_released_at_its_time(house, cluster):
     assert pods["greenops.dev/decision-id"] == house.engine.decisions()[0].id
 
 
+def test_a_job_is_released_some_seconds_before_its_latest_safe_start(house, cluster):
+    cluster.create("report")
+    house.tick()
+    latest = house.engine.decisions()[0].latest_safe_start
+    assert planned(house) == latest
+
+    house.clock.advance(latest - NOW - timedelta(seconds=11))
+    house.tick()
+    assert suspended(cluster)
+    house.clock.advance(timedelta(seconds=1))
+    house.tick()
+
+    assert not suspended(cluster)
+    assert house.rows("receipt")[-1]["on_time"] is True
+
+
 def test_what_nobody_asks_of_a_job_is_asked_once(house, cluster):
     cluster.create("report")
     for _ in range(5):

@@ -31,9 +31,10 @@ bench: $(VENV)/.dev  ## every figure we claim, beside its peer's, from one run
 	failed=; for each in tests/bench/*.py; do echo "== $$each"; $(BIN)/python $$each || failed="$$failed $$each"; done; \
 	test -z "$$failed" || { echo "figures not met:$$failed"; exit 1; }
 
-soak: $(VENV)/.dev  ## the loop under load for ten minutes, then a million damaged policy files
+soak: $(VENV)/.dev  ## the loop under load for ten minutes, then a million damaged policy files and OTLP messages each
 	$(BIN)/python tests/soak/soak.py $(ARGS)
 	$(BIN)/python tests/soak/hostile_policies.py
+	$(BIN)/python tests/soak/hostile_otlp.py
 
 peers: $(VENV)/.dev peers-seaweedfs  ## real peers that a package index cannot give: Debian's Chromium, a Collector from its Go modules
 	command -v chromium >/dev/null || { apt-get update -q && apt-get install -yq --no-install-recommends chromium; }

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import math
 import random
 from collections.abc import Callable
 
 from google.protobuf import json_format
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
+    ExportMetricsServiceRequest,
+)
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
@@ -214,6 +218,25 @@ def as_json(request: ExportTraceServiceRequest) -> str:
 
 
 def _hex(text: str) -> str:
-    import base64
-
     return base64.b64decode(text).hex()
+
+
+def metrics_message(seed: int) -> ExportMetricsServiceRequest:
+    """Readings of accounts of a seed; some of them are such as no meter gives."""
+    dice, request = random.Random(seed), ExportMetricsServiceRequest()
+    part = request.resource_metrics.add()
+    for name in dice.sample(OF_RESOURCES, 4):
+        part.resource.attributes.add(key=name).value.CopyFrom(valued(dice, name, 0.1))
+    for name in (names.METRIC_ENERGY, names.METRIC_IDLE_TAKEN, "other"):
+        metric = part.scope_metrics.add().metrics.add(name=name)
+        metric.sum.aggregation_temporality = dice.choice((2, 2, 2, 1, 0))
+        for _ in range(dice.randrange(4)):
+            point = metric.sum.data_points.add(time_unix_nano=AT + dice.randrange(10**9))
+            point.start_time_unix_nano = dice.choice((0, AT, 2**64 - 1))
+            if dice.random() < 0.8:
+                point.as_double = dice.choice((dice.uniform(0, 100), dice.choice(NUMBERS)))
+            else:
+                point.as_int = dice.choice(WHOLES)
+            for key in (names.ENERGY_CATEGORY, names.DEVICE):
+                point.attributes.add(key=key).value.CopyFrom(valued(dice, key, 0.1))
+    return request

@@ -1,7 +1,7 @@
 """Scaphandre: the report of its JSON exporter, or its metrics off a page or a query.
 
-Sources: Scaphandre 1.0, `src/exporters/json.rs` (a report a step: `host`, `consumers`, `sockets`; `consumption` in microwatts,
-`timestamp` in seconds) and `docs_src/references/metrics.md` (`scaph_host_energy_microjoules`, `scaph_host_power_microwatts`,
+Sources: Scaphandre 1.0, `src/exporters/json.rs` (a report a step, one right after another: `host`, `consumers`, `sockets`; `consumption` in
+microwatts, `timestamp` in seconds) and `docs_src/references/metrics.md` (`scaph_host_energy_microjoules`, `scaph_host_power_microwatts`,
 `scaph_process_power_consumption_microwatts`).
 
 The host is what RAPL counts: of the whole machine only where the page shows its domain `psys`, else of its chips. What a process

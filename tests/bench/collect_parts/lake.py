@@ -15,6 +15,7 @@ from greenops.adapters.lake_places import parts
 from greenops.adapters.lake_read import Wanted, span_tables
 from greenops.adapters.parquet_lake import SPANS, TABLES, ParquetLake
 from tests.bench.collect_parts.spans import FIRST_US, message, spans
+from tests.bench.collect_parts.store import DOWN_S, SHORT_S, lost
 from tests.bench.common.figures import Figure
 
 SPANS_OF_AN_HOUR = 400_000
@@ -26,7 +27,7 @@ DAY = datetime.fromtimestamp(FIRST_US / 1e6, UTC).date()
 
 
 def figures(*, full=False):
-    """Bytes of a packed span; `full` takes ten times as many."""
+    """Bytes of a packed span, and spans lost while the store is down; `full` takes ten times as many, five minutes."""
     count = SPANS_OF_AN_HOUR * (10 if full else 1)
     crossing = packed(count, crossing=True)
     alone = packed(SPANS_OF_AN_HOUR, crossing=False)
@@ -41,9 +42,14 @@ def figures(*, full=False):
         "lake_read_of_one_service_of_8": crossing["part_read"],
     }
     text = "packed; traces over two services"
-    return [
-        Figure("lake_bytes_per_span", crossing["packed"], 60, 42, at_most=True, note=text)
-    ], notes
+    found = [Figure("lake_bytes_per_span", crossing["packed"], 60, 42, at_most=True, note=text)]
+    down, seconds = lost(full=full), DOWN_S if full else SHORT_S
+    text = f"store down {seconds:g} s" if down else "no SeaweedFS; `make peers-seaweedfs`"
+    missing = down[0] if down else None
+    found.append(Figure("lake_lost_with_store_down", missing, 0, 0, at_most=True, note=text))
+    if down:
+        notes["lake_kept_with_store_down_spans"] = down[1]
+    return found, notes
 
 
 def packed(count, *, crossing):

@@ -22,7 +22,7 @@ from greenops.pipeline.route_traffic import RouteTraffic, traffic_of
 from greenops.plan.candidates import BASELINE, RegionOption
 from greenops.plan.choice import OF_SAVING
 from greenops.plan.route_mix import mixed
-from greenops.plan.routes import Weights
+from greenops.plan.routes import Weights, name_of
 from greenops.plan.routing_lp import Shared, share_traffic
 from greenops.plan.routing_table import (
     RoutingTable,
@@ -34,9 +34,6 @@ from greenops.plan.routing_table import (
 )
 from greenops.plan.slot_table import Ints
 from greenops.policy import PolicySet
-
-OPTIMUM = "optimum"
-"""Name of the candidate of least emissions."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -82,12 +79,13 @@ def decide_sharing(
     of = traffic_of(front, options, job.workload, refused, now)
     baseline = _percent(of, _repaired(of, shown))
     shared = share_traffic(of.traffic)
-    best = _percent(of, best_table(of.traffic, shown, shared))
+    exact = best_table(of.traffic, shown, shared)
+    best = _percent(of, exact)
     ways = {BASELINE: baseline}
     if (best != baseline).any():
-        ways[OPTIMUM] = best
+        ways[_name(of, best)] = best
     made = [_candidate(of, name, percent, now) for name, percent in ways.items()]
-    table = RoutingTable(best / 100, best_table(of.traffic, shown, shared).order)
+    table = RoutingTable(best / 100, exact.order)
     return Sharing(
         record=decider.judge(job, made[0], made[1:], now, options),
         ways={name: _weights(front, percent) for name, percent in ways.items()},
@@ -135,6 +133,14 @@ def _repaired(of: RouteTraffic, shown: RoutingTable) -> RoutingTable:
 
 def _percent(of: RouteTraffic, table: RoutingTable) -> Ints:
     return whole_percent(table.shares, of.traffic.home, of.traffic.may)
+
+
+def _name(of: RouteTraffic, percent: Ints) -> str:
+    """Shares of the whole route's traffic, `north=62,south=38`, as a way of one origin is named."""
+    demand = of.traffic.demand
+    shares = np.rint(demand @ percent / demand.sum()).astype(int).tolist()
+    names = [each.name for each in of.front.backends]
+    return name_of({name: share for name, share in zip(names, shares, strict=True) if share})
 
 
 def _candidate(of: RouteTraffic, name: str, percent: Ints, now: datetime) -> Candidate:

@@ -116,8 +116,11 @@ def _allowed(
     current: Mapping[str, Weights],
 ) -> bool:
     """Whether the shares on the way break no rule that what is shown now keeps."""
-    after = {**current, **{origin: step for (origin, _), step in steps.items()}}
-    broken = broken_by(decider, found, after)
+    on_the_way = [
+        {**current, **{origin: step for (origin, to), step in steps.items() if to == target}}
+        for target in sorted({target for _, target in steps})
+    ]
+    broken = sorted({rule for each in on_the_way for rule in broken_by(decider, found, each)})
     if not broken or broken_by(decider, found, current):
         return True
     log.warning("%s: a step is not taken, for %s refuses it", front.route, ", ".join(broken))

@@ -70,7 +70,7 @@ def test_the_weights_of_each_origin_and_what_they_save_are_told(capsys, tmp_path
     assert 0 <= 1 - plan["bound_g"] / plan["carbon_g"] < 0.005
     assert plan["decided"]
     # 149.5 of 250 requests a second go north.
-    assert plan["reason"].startswith("shares the route north=60, south=40, 29% less carbon")
+    assert plan["reason"].startswith("shares the route north=60, south=40, 30% less carbon")
     assert plan["excluded"] == [
         {"origin": "milan", "backend": "north", "reasons": ["round trip 61 ms, at most 60"]}
     ]

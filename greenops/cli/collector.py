@@ -50,6 +50,9 @@ def _add_render(verbs: Any) -> None:
     render.add_argument(
         "--tables", help="folder of the tables as the Collector sees it (default: DIR)"
     )
+    render.add_argument(
+        "--forward-only", action="store_true", help="leave energy and carbon to the next Collector"
+    )
     render.set_defaults(run=run_render)
 
 
@@ -72,8 +75,7 @@ def run_render(args: argparse.Namespace) -> int:
         print(path)
     if args.role == "gateway" and args.traces is None:
         print(
-            f"{args.endpoint} gets sampled spans; name a trace store with --traces, and it gets all",
-            file=sys.stderr,
+            "nothing is sampled, for no trace store is named; --traces names one", file=sys.stderr
         )
     return ExitCode.OK
 
@@ -84,7 +86,7 @@ def _wiring(args: argparse.Namespace) -> Any:
     from greenops.pipeline.collector_config import Wiring
 
     return Wiring(
-        tables=PurePosixPath(args.tables or args.output.resolve()),
+        tables=None if args.forward_only else PurePosixPath(args.tables or args.output.resolve()),
         listen=args.listen,
         grpc_port=args.grpc_port,
         http_port=args.http_port,

@@ -28,6 +28,7 @@ ENRICH: Final = "transform/greenops"
 METERS: Final = "transform/meters"
 UPSTREAM: Final = "otlp/greenops"
 TRACES: Final = "otlp/traces"
+METRICS: Final = "otlp_http/metrics"
 SLOW_MS: Final = 1_000
 """A trace that took longer is kept [ms]. Ours."""
 COSTLY_J: Final = 100.0
@@ -52,15 +53,15 @@ class Wiring:
         grpc_port, http_port: Ports of OTLP.
         health_port: Port that answers whether it is well.
         upstream: Next hop for all spans and metrics: `greenops serve`, or of an agent the gateway.
-        traces: Trace store that gets the sampled spans; none: what is sampled goes upstream.
+        traces: Trace store that gets sampled traces; none: nothing is sampled.
         metrics_url: Base URL of a back end that takes OTLP metrics over HTTP, such as Prometheus 3.
         sample_percent: How many of the ordinary traces are kept [%].
         kepler, dcgm: Exporters to scrape, `host:port`; none: not scraped.
-        tables: Folder of the enrichment as the Collector sees it.
+        tables: Folder of the enrichment as the Collector sees it; none: spans are enriched at a later hop.
         memory_mib: Memory from which it refuses data [MiB].
     """
 
-    tables: PurePath
+    tables: PurePath | None
     listen: str = "127.0.0.1"
     grpc_port: int = 14317
     http_port: int = 14318
@@ -119,6 +120,10 @@ def _pipeline(receivers: list[str], processors: list[str], exporters: list[str])
     return {"receivers": receivers, "processors": processors, "exporters": exporters}
 
 
+def _enriched(wiring: Wiring) -> list[str]:
+    return ["memory_limiter", *([ENRICH] if wiring.tables else [])]
+
+
 def _agent(wiring: Wiring) -> _Parts:
     scraped = scrapes(wiring.kepler, wiring.dcgm)
     receivers: Node = {"host_metrics": _HOST, **scraped}
@@ -129,39 +134,49 @@ def _agent(wiring: Wiring) -> _Parts:
         connectors={},
         exporters={},
         pipelines={
-            "traces": _pipeline(["otlp"], ["memory_limiter", ENRICH, "batch"], [UPSTREAM]),
+            "traces": _pipeline(["otlp"], [*_enriched(wiring), "batch"], [UPSTREAM]),
             "metrics": _pipeline(["otlp", *receivers], metered, [UPSTREAM]),
         },
     )
 
 
 def _gateway(wiring: Wiring) -> _Parts:
+    """Sums of all spans, and all spans, go on; a trace store gets whole traces, some of them."""
     scraped = scrapes(wiring.kepler, wiring.dcgm)
-    sampled = TRACES if wiring.traces else UPSTREAM
-    counted = [*(["otlp_http/metrics"] if wiring.metrics_url else []), UPSTREAM]
-    exporters: Node = {}
-    if wiring.traces:
-        exporters[TRACES] = _otlp_out(wiring.traces)
+    exporters, sampled, sampling = _sampled(wiring)
+    counted = [UPSTREAM]
     if wiring.metrics_url:
-        exporters["otlp_http/metrics"] = {"endpoint": wiring.metrics_url, **_PATIENCE}
-    everything = ["signal_to_metrics", *([UPSTREAM] if wiring.traces else [])]
-    enriched = ["memory_limiter", ENRICH]
+        exporters[METRICS] = {"endpoint": wiring.metrics_url, **_PATIENCE}
+        counted.append(METRICS)
     metered = ["memory_limiter", *([METERS] if scraped else []), "deltatocumulative", "batch"]
+    everything = ["signal_to_metrics", UPSTREAM]
     return _Parts(
         receivers=scraped,
         processors={
             "deltatocumulative": {"max_stale": "1h"},
-            "tail_sampling": _sampling(wiring.sample_percent),
+            **sampling,
             **({METERS: meter_statements()} if scraped else {}),
         },
         connectors={"signal_to_metrics": _SUM},
         exporters=exporters,
         pipelines={
-            # Each has an enrichment of its own: between pipelines the core distribution has no way for spans.
-            "traces/all": _pipeline(["otlp"], [*enriched, "batch"], everything),
-            "traces/sampled": _pipeline(["otlp"], [*enriched, "tail_sampling", "batch"], [sampled]),
+            "traces/all": _pipeline(["otlp"], [*_enriched(wiring), "batch"], everything),
+            **sampled,
             "metrics": _pipeline(["otlp", "signal_to_metrics", *scraped], metered, counted),
         },
+    )
+
+
+def _sampled(wiring: Wiring) -> tuple[Node, Node, Node]:
+    """Exporter, pipeline and processor of the trace store; nothing where there is none."""
+    if wiring.traces is None:
+        return {}, {}, {}
+    # It has an enrichment of its own: between pipelines the stock Collector has no cheaper way for spans.
+    steps = [*_enriched(wiring), "tail_sampling", "batch"]
+    return (
+        {TRACES: _otlp_out(wiring.traces)},
+        {"traces/sampled": _pipeline(["otlp"], steps, [TRACES])},
+        {"tail_sampling": _sampling(wiring.sample_percent)},
     )
 
 
@@ -173,13 +188,14 @@ def _otlp(wiring: Wiring) -> Node:
 
 def _common(wiring: Wiring) -> Node:
     spare = wiring.memory_mib // 4
+    enriched = wiring.tables and {ENRICH: f"${{file:{wiring.tables / ENRICHMENT}}}"}
     return {
         "memory_limiter": {
             "check_interval": "1s",
             "limit_mib": wiring.memory_mib,
             "spike_limit_mib": spare,
         },
-        ENRICH: f"${{file:{wiring.tables / ENRICHMENT}}}",
+        **(enriched or {}),
         "batch": {"timeout": "1s", "send_batch_size": 1024, "send_batch_max_size": 4096},
     }
 

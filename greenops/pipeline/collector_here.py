@@ -63,7 +63,8 @@ def files_of(role: str, tables: EnrichmentTables, wiring: Wiring) -> dict[str, s
         processor = files("greenops") / "adapters" / "rotel_processor.py"
         del made[ENRICHMENT]
         return {**made, ROTEL_PROCESSOR: processor.read_text("utf-8")}
-    return {**made, CONFIGURATION: configuration(Role(role), wiring)}
+    text = {CONFIGURATION: configuration(Role(role), wiring)}
+    return text if wiring.tables is None else {**made, **text}
 
 
 def table_files(tables: EnrichmentTables) -> dict[str, str]:

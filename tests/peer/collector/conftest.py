@@ -197,6 +197,13 @@ def sink() -> Iterator[Sink]:
 
 
 @pytest.fixture
+def trace_store() -> Iterator[Sink]:
+    made = Sink()
+    yield made
+    made.close()
+
+
+@pytest.fixture
 def make_request() -> Callable[..., ExportTraceServiceRequest]:
     return request_of
 

@@ -28,7 +28,7 @@ from greenops.observe.enrichment_tables import (
     region_rows_at,
 )
 from greenops.pipeline.collector_config import Wiring
-from greenops.pipeline.collector_here import files_of
+from greenops.pipeline.collector_here import files_of, table_files
 from greenops.pipeline.collector_tables import FILES, parse
 from greenops.testing.collected_spans import CollectedSpan, SpanMaker
 from greenops.units import JOULES_PER_KWH
@@ -39,6 +39,7 @@ FACTORS = FactorFile(None).table()
 NOW = SystemClock.from_environment().wall()
 NOW_NS = int(NOW.timestamp() * 1000) * 1_000_000
 HOUR = timedelta(hours=1)
+ROOT = Path(__file__).parents[3]
 
 
 def tables(intensity: float = 250.0) -> EnrichmentTables:
@@ -235,8 +236,14 @@ def test_the_collector_finds_nothing_wrong_with_what_is_rendered(
     assert validate(tmp_path / "otelcol.yaml", otelcol) == otelcol
 
 
-def test_a_gateway_counts_every_span_and_passes_on_what_it_keeps(
-    tmp_path: Path, sink: Any, run: Any, ports: Any, otelcol: Path, make_request: Callable[..., Any]
+def test_a_gateway_counts_every_span_and_keeps_some_for_the_trace_store(
+    tmp_path: Path,
+    sink: Any,
+    trace_store: Any,
+    run: Any,
+    ports: Any,
+    otelcol: Path,
+    make_request: Callable[..., Any],
 ) -> None:
     grpc_port, http_port, health_port = ports(3)
     wiring = Wiring(
@@ -245,30 +252,47 @@ def test_a_gateway_counts_every_span_and_passes_on_what_it_keeps(
         http_port=http_port,
         health_port=health_port,
         upstream=f"127.0.0.1:{sink.port}",
+        traces=f"127.0.0.1:{trace_store.port}",
         sample_percent=0.0,
     )
     made = files_of("gateway", tables(), wiring)
     made["otelcol.yaml"] = made["otelcol.yaml"].replace("decision_wait: 10s", "decision_wait: 1s")
     collector_files.write(tmp_path, made)
-    gateway = run(
-        [str(otelcol), f"--config={tmp_path / 'otelcol.yaml'}"], grpc_port, tmp_path / "log"
-    )
+    line = [str(otelcol), f"--config={tmp_path / 'otelcol.yaml'}"]
+    gateway = run(line, grpc_port, tmp_path / "log")
     home = {"cloud.region": "live-1", "service.name": "shop"}
     cheap = CollectedSpan("s", 2, False, NOW_NS - 1000, NOW_NS, {names.ENERGY_SELF: 1.5}, home)
     costly = CollectedSpan("s", 2, False, NOW_NS - 1000, NOW_NS, {names.ENERGY_SELF: 500.0}, home)
+    energy = 99 * 1.5 + 500.0
 
     gateway.send(make_request([cheap] * 99 + [costly]))
-    sink.wait_for(1)
-    _wait_until(
-        lambda: "greenops.spans.energy" in sink.points and "greenops.spans.seen" in sink.points
+    sink.wait_for(100)
+    trace_store.wait_for(1)
+    _wait_until(lambda: "greenops.spans.carbon" in sink.points)
+
+    assert list(trace_store.spans) == [100]
+    told = {name: points[-1] for name, points in sink.points.items()}
+    assert told["greenops.spans.energy"].as_double == pytest.approx(energy)
+    grams = energy / JOULES_PER_KWH * 1.2 * 250.0
+    assert told["greenops.spans.carbon"].as_double == pytest.approx(grams)
+    assert told["greenops.spans.seen"].as_int == 100
+
+
+FOLDERS = ("collectors", "collectors/compose", "collectors/kubernetes/collector/agent", "collectors/kubernetes/collector/gateway")  # fmt: skip
+
+
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_the_collector_finds_nothing_wrong_with_what_is_shipped(
+    folder: str, tmp_path: Path, otelcol: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NODE_IP", "10.0.0.1")
+    collector_files.write(tmp_path, table_files(tables()))
+    text = (ROOT / folder / "otelcol.yaml").read_text()
+    (tmp_path / "otelcol.yaml").write_text(
+        text.replace("/var/lib/greenops/collector", str(tmp_path))
     )
 
-    assert list(sink.spans) == [100]
-    (energy,) = sink.points["greenops.spans.energy"][-1:]
-    assert energy.as_double == pytest.approx(99 * 1.5 + 500.0)
-    (carbon,) = sink.points["greenops.spans.carbon"][-1:]
-    assert carbon.as_double == pytest.approx((99 * 1.5 + 500.0) / JOULES_PER_KWH * 1.2 * 250.0)
-    assert [point.as_int for point in sink.points["greenops.spans.seen"]] == [100]
+    assert validate(tmp_path / "otelcol.yaml", otelcol) == otelcol
 
 
 @pytest.fixture

@@ -140,6 +140,21 @@ def test_a_gateway_sums_before_it_samples() -> None:
     assert "tail_sampling" in pipelines["traces/sampled"]["processors"]
 
 
+def test_without_a_trace_store_nothing_is_sampled() -> None:
+    wiring = Wiring(tables=PurePosixPath("/etc/greenops"))
+    found: dict[str, Any] = yaml.safe_load(configuration(Role.GATEWAY, wiring))
+
+    assert set(found["service"]["pipelines"]) == {"traces/all", "metrics"}
+    assert "tail_sampling" not in found["processors"]
+
+
+def test_an_agent_that_forwards_needs_no_tables() -> None:
+    text = configuration(Role.AGENT, Wiring(tables=None))
+
+    assert "transform/greenops" not in text
+    assert "${file:" not in text
+
+
 def test_serve_writes_fresh_tables_and_leaves_alone_what_is_the_same(tmp_path: Path) -> None:
     clock = FakeClock(NOW)
     FactorFile(tmp_path / "factors.json").write(factors(100.0, 200.0, 300.0))

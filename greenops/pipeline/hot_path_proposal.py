@@ -70,8 +70,8 @@ def is_declared(of: Movable, taken: Collection[str]) -> bool:
 
 
 def too_short(of: Movable) -> bool:
-    """Whether a run is too short to be planned alone."""
-    return of.longest_s < SHORTEST_S
+    """Whether a run is too short to be planned alone; a job is planned by itself already."""
+    return of.why is not Why.JOB and of.longest_s < SHORTEST_S
 
 
 def proposal(split: Split, taken: Collection[str] = ()) -> str:

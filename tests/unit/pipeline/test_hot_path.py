@@ -287,6 +287,18 @@ def test_jobs_of_one_name_get_names_of_their_own():
     assert sorted(names(found.movable, {"x"})) == ["x-2", "x-3"]
 
 
+def test_what_is_short_is_told_to_be_gathered_but_a_job_however_short_is_planned():
+    job = nights(START, minutes=0.2)
+    poll = [span(f"p{n}", "r", None, "poll", 0, 40, service="worker") for n in range(3)]
+
+    text = proposal(split(look(job + poll)))
+
+    assert "# `poll` of worker runs with no request above it: 3 runs of 0.04 s, 1 J each." in text
+    workloads = [each for each in yaml.safe_load_all(text) if each["kind"] == "Workload"]
+    assert [each["metadata"]["name"] for each in workloads] == ["x"]
+    assert workloads[0]["spec"]["duration"] == "12s"
+
+
 def test_a_name_that_its_sender_made_up_breaks_no_comment_and_no_name():
     rows = nights(START)
     evil = "run \n---\nkind: {Evil}\u2028 \x00"

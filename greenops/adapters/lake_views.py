@@ -44,6 +44,7 @@ def views(lake: Path, tables: Mapping[str, pa.Schema]) -> str:
 
 
 def _parts(folder: Path, days: Sequence[Day], schema: pa.Schema) -> Iterator[str]:
+    keys = _keys(_columns(days, compact=True)) if is_spans(schema) else []
     for kind in KINDS:
         patterns = [each for each in kind if any(_matches(each, day) for day in days)]
         if not patterns:
@@ -56,6 +57,10 @@ def _parts(folder: Path, days: Sequence[Day], schema: pa.Schema) -> Iterator[str
         compact = kind is COMPACT and is_spans(schema)
         there = _columns(days, compact=compact)
         columns = _compact(there) if compact else _plain(schema, there)
+        # Beside the map, which takes long to put together.
+        columns += [
+            f"{_alone(key, there, compact=compact)} AS {_name(ATTRIBUTE + key)}" for key in keys
+        ]
         if compact:
             # Before rows are left out: a parent is so many rows away. Nobody pays for it who does not ask.
             source = f"(SELECT *, {PARENT} AS parent_here FROM {source})"  # noqa: S608  (quoted)
@@ -96,7 +101,7 @@ def _plain(schema: pa.Schema, there: Sequence[str]) -> list[str]:
 
 
 def _compact(there: Sequence[str]) -> list[str]:
-    keys = sorted(each.removeprefix(ATTRIBUTE) for each in there if each.startswith(ATTRIBUTE))
+    keys = _keys(there)
     entries = ", ".join(f"{{'k': {_text(key)}, 'v': {_value(key, there)}}}" for key in keys)
     kept = f"list_filter([{entries}], lambda each: each.v IS NOT NULL)" if keys else "[]"
     ended = 'epoch_us("time") + end_after_us'
@@ -116,6 +121,18 @@ def _compact(there: Sequence[str]) -> list[str]:
         if keys
         else "attributes_more AS attributes",
     ]
+
+
+def _keys(there: Sequence[str]) -> list[str]:
+    """Keys that have a column."""
+    return sorted(each.removeprefix(ATTRIBUTE) for each in there if each.startswith(ATTRIBUTE))
+
+
+def _alone(key: str, there: Sequence[str], *, compact: bool) -> str:
+    """One attribute of a row."""
+    if not compact:
+        return f"attributes[{_text(key)}]"
+    return f"coalesce({_value(key, there)}, attributes_more[{_text(key)}])"
 
 
 def _value(key: str, there: Sequence[str]) -> str:

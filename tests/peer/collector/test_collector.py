@@ -141,6 +141,7 @@ def agent(tmp_path: Path, sink: Any, run: Any, ports: Any, otelcol: Path) -> Age
 
 
 @pytest.mark.feature("J1")
+@pytest.mark.feature("K8")
 def test_ten_thousand_spans_come_out_of_the_collector_as_out_of_our_python(
     agent: Agent, sink: Any, make_request: Callable[..., Any]
 ) -> None:

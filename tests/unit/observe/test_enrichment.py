@@ -94,6 +94,7 @@ def test_a_call_draws_what_the_estimate_of_one_span_says_without_its_pue() -> No
     assert seen > 400
 
 
+@pytest.mark.feature("J2")
 def test_a_pue_is_applied_once_from_energy_to_grams() -> None:
     found = enrich(call(cloud__region="eu-central-1"))
 
@@ -103,6 +104,7 @@ def test_a_pue_is_applied_once_from_energy_to_grams() -> None:
     assert found.carbon_g[0] == pytest.approx(expected, rel=1e-12)
 
 
+@pytest.mark.feature("J4")
 def test_carbon_of_a_call_is_of_the_region_that_the_span_names_and_not_of_the_callers() -> None:
     found = enrich(call(resource={"cloud.region": "eu-central-1"}))
 

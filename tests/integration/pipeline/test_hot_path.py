@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -11,6 +12,7 @@ import yaml
 from greenops.adapters.packaged import packaged
 from greenops.adapters.parquet_lake import ParquetLake
 from greenops.adapters.route_table import RouteReader, route_path
+from greenops.cli import lake_split
 from greenops.cli.main import main
 from greenops.config import Settings
 from greenops.domain.console import JobRequest
@@ -263,3 +265,17 @@ def test_an_empty_lake_and_a_day_after_the_last_are_told_in_a_line(lake, tmp_pat
     assert "GO0419" in told(capsys, "--state", str(tmp_path / "nowhere"), code=3).err
     assert "GO0419" in told(capsys, "--since", "2022-01-01", code=3).err
     assert "no such file" in told(capsys, "--policies", str(tmp_path / "nowhere"), code=2).err
+
+
+def test_what_was_left_out_is_told(lake, rows, capsys, monkeypatch):
+    dark = [replace(each, energy_j=None) for each in rows if each.name == "GET /search"]
+    orphans = [replace(each, parent_id="0" * 16) for each in rows if each.name == "price basket"]
+    ParquetLake(lake / "dark" / "lake").write_spans([*dark, *orphans])
+    monkeypatch.setattr(lake_split, "MOST_SPANS", 230)
+
+    found = told(capsys, "--state", str(lake / "dark"))
+
+    assert "no span tells its energy" in found.out
+    assert "spans left out, for what their trace begins with is not there: 110" in found.out
+    assert "spans that tell no energy: 120" in found.out
+    assert "only the first 230 spans were looked at" in found.err

@@ -173,6 +173,42 @@ def test_a_place_that_a_rule_refuses_gets_nothing_that_was_not_there_before(tmp_
     assert house.north("frankfurt", "milan", "stockholm") == [0, 0, 100]
 
 
+MIDDLE = """
+apiVersion: greenops.dev/v1alpha1
+kind: PlacementPolicy
+metadata: {name: no-middle, owners: [sre@example.com]}
+spec:
+  match: [{name: search, expression: job.name == "search"}]
+  constraints:
+  - name: dirty-or-clean
+    level: hard
+    # North takes 40 % of the route before anything moves; the optimum is 60 %.
+    expression: candidate.intensity > 280.0 || candidate.intensity < 225.0
+    message: Not in between.
+  enforcement: {mode: enforce}
+"""
+
+
+def test_a_step_through_what_the_rules_forbid_is_not_taken(tmp_path, caplog):
+    folder = rules(tmp_path)
+    (folder / "rule.yaml").write_text(MIDDLE)
+    house = House(tmp_path, policies=folder)
+    house.look()
+    house.control.close()
+
+    assert "search: a step is not taken, for dirty-or-clean refuses it" in caplog.text
+    assert not route_path(tmp_path, "search@frankfurt").exists()
+
+
+def test_requests_that_nobody_has_room_for_are_told_at_every_look(tmp_path, caplog):
+    text = ROUTES.replace("capacity_rps: 150", "capacity_rps: 0").replace("300", "200")
+    house = House(tmp_path, text)
+    house.look()
+    house.control.close()
+
+    assert "search@stockholm: nobody has room for 50 requests/s" in caplog.text
+
+
 def test_gateways_that_read_see_one_table_between_two_looks(house):
     house.look()
     reader = RouteReader(route_path(house.state, "search@frankfurt"))

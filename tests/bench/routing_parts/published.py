@@ -13,7 +13,7 @@ from itertools import pairwise
 import numpy as np
 
 from greenops.plan.routing_lp import Traffic, share_traffic
-from tests.bench.scheduling_parts.data import Figure
+from tests.bench.common.figures import Figure
 from tests.conftest import REFERENCE
 
 FOLDER = REFERENCE / "traces" / "gcp_latency_ci"

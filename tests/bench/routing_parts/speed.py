@@ -7,7 +7,7 @@ import time
 import numpy as np
 
 from greenops.plan.routing_lp import Traffic, share_traffic
-from tests.bench.scheduling_parts.data import Figure
+from tests.bench.common.figures import Figure
 
 SIZES = ((6, 6), (34, 34), (170, 34))
 """Rows and targets: one class at six origins, one at 34, five at 34."""

@@ -24,7 +24,7 @@ from greenops.plan.routing_table import (
     whole_percent,
     without,
 )
-from tests.bench.scheduling_parts.data import Figure
+from tests.bench.common.figures import Figure
 from tests.conftest import REFERENCE
 
 FOLDER = REFERENCE / "traces" / "casper_wiki"
@@ -45,11 +45,13 @@ def bounds():
     late = [lost(replay(cap, lag_h=24), replay(cap).saved) for cap in (100, 300)]
     kept = max(lost(near, every_hour(100)), lost(far, every_hour(300)))
     dead = max(down(300, target) for target in range(6))
+    fewer = min(changes_every_hour(cap) / replay(cap).changes for cap in (100, 300))
     return [
         Figure("casper_100ms_pct", near.saved, 39.0, 39.2),
         Figure("casper_300ms_pct", far.saved, 75.0, 75.5),
         Figure("casper_changes", max(near.changes, far.changes), 6, 3, at_most=True),
         Figure("casper_lost_points", kept, 0.1, 0.05, at_most=True, note="to an optimum each hour"),
+        Figure("casper_times_fewer_changes", fewer, 10, 25, note="than an optimum each hour"),
         Figure("casper_stale_lost_points", max(late), 1.0, 0.1, at_most=True, note="24 h old"),
         Figure("casper_mask_breaks", near.broken + far.broken, 0, 0, at_most=True),
         Figure("casper_over_capacity", max(near.over, far.over), 0, 0, at_most=True),

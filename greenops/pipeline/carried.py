@@ -7,11 +7,10 @@ from typing import Any, Final
 
 from greenops.domain.spans import SpanRow, credible
 from greenops.observe import attributes as names
-from greenops.observe.gen_ai import CALLS, OPERATION, OUTPUT
+from greenops.observe.gen_ai import OUTPUT
 
 MOST_COUNTED: Final = 1e9
 """Most tokens or items that one span may tell [1]."""
-OUTPUTS: Final = frozenset(OUTPUT)
 ELSEWHERE: Final = frozenset({names.ENERGY_REMOTE, names.ENERGY_REMOTE_UNKNOWN})
 
 
@@ -60,15 +59,3 @@ def text(row: SpanRow, name: str) -> str | None:
     """A word; none where it is absent, empty or no text."""
     found = value(row, name)
     return found if isinstance(found, str) and found else None
-
-
-def metered_tokens(row: SpanRow) -> int | None:
-    """Tokens whose energy is the span's own; none for calls to elsewhere and for what repeats a call's tokens."""
-    # Most spans tell no tokens; nothing else is looked at then.
-    if row.energy_j is None or OUTPUTS.isdisjoint(row.attributes):
-        return None
-    if not ELSEWHERE.isdisjoint(row.attributes):
-        return None
-    operation = value(row, OPERATION)
-    told = operation is None or (isinstance(operation, str) and operation in CALLS)
-    return output_tokens(row) if told else None

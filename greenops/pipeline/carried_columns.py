@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from greenops.domain.energy import Method
 from greenops.domain.spans import MOST
 from greenops.observe.gen_ai import CALLS, OPERATION, OUTPUT
 from greenops.pipeline.carried import ELSEWHERE, MOST_COUNTED, number_in, value_in
@@ -59,12 +60,16 @@ def output_tokens(attributes: Attributes) -> Any:
 
 
 def metered_tokens(spans: SpanColumns) -> Any:
-    """Tokens whose energy is the span's own; NaN for calls to elsewhere and for what repeats a call's tokens."""
+    """Tokens whose energy was metered on the span itself.
+
+    NaN for calls to elsewhere, for what repeats a call's tokens, and for estimates, which follow from the tokens.
+    """
     attributes = spans.attributes
     found = output_tokens(attributes)
     if np.isnan(found).all():
         return found
     found[np.isnan(spans.numbers("energy_j"))] = np.nan
+    found[spans.is_word("method", Method.ESTIMATED)] = np.nan
     found[attributes.carriers(ELSEWHERE)] = np.nan
     at = attributes.at(OPERATION)
     words = attributes.texts.take(pa.array(at)).dictionary_encode()

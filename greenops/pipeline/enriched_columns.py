@@ -36,7 +36,7 @@ def enriched(spans: SpanColumns, found: Enriched) -> SpanColumns:
         for name, column in columns.items():
             at = table.schema.get_field_index(name)
             table = table.set_column(at, table.schema.field(at), column)
-        spans = SpanColumns(table, spans.attributes)
+        spans = replace(spans, table=table)
     said = found.carbon_unknown * (~np.isnan(known) & np.isnan(carbon) & ~emitted)
     if said.any():
         return replace(spans, attributes=_with_reasons(spans.attributes, said))

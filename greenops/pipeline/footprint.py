@@ -72,12 +72,11 @@ class Footprint:
 
     def _add(self, spans: SpanColumns) -> Any:
         """Which spans are new; their sums."""
-        keys = spans.keys()
-        new = self._seen.first(keys)
+        new = self._seen.first(spans.keys)
         if new.any():
             fresh = spans.where(new)
             # What looks up and down a trace takes spans in the order they came.
-            self._kin.add(fresh, keys[new])
+            self._kin.add(fresh)
             self._sum(fresh)
             self._carried(fresh)
         return new

@@ -44,11 +44,11 @@ class Kin:
         self._waiting: deque[_Seen] | None = deque()
         self._count = 0
 
-    def add(self, spans: SpanColumns, keys: Any) -> None:
-        """Take in spans that are new, with their keys."""
+    def add(self, spans: SpanColumns) -> None:
+        """Take in spans that are new."""
         energy = spans.numbers("energy_j")
         served = spans.is_word("kind", SERVER) & ~np.isnan(energy)
-        seen = _Seen(keys, spans.above(keys), energy, spans.numbers("carbon_g"), served)
+        seen = _Seen(spans.keys, spans.above, energy, spans.numbers("carbon_g"), served)
         places = spans.attributes.carriers(ASKING).tolist()
         if self._waiting is not None:
             if not places:

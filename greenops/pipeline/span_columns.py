@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import secrets
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -9,10 +11,13 @@ from typing import Any, Final
 import numpy as np
 import pyarrow as pa
 
-from greenops.adapters.lake_tally import keys_of
 from greenops.adapters.parquet_lake import SPANS
 from greenops.domain.spans import SpanRow
 
+FACTORS: Final = np.frombuffer(secrets.token_bytes(24), np.uint64) | np.uint64(1)
+"""Others in each process, so that nobody can send spans whose keys are taken for those of others."""
+ODD: Final = np.uint64(0x9E3779B97F4A7C15)
+HALF: Final = np.uint64(32)
 PLAIN: Final = tuple(name for name in SPANS.names if name != "attributes")
 
 
@@ -79,10 +84,14 @@ class SpanColumns:
     Attributes:
         table: Every column of the lake but the attributes; of one chunk.
         attributes: The attributes.
+        keys: One number of 64 bits for each span, by its ids.
+        above: The number of each span's parent; of a root its own.
     """
 
     table: pa.Table
     attributes: Attributes
+    keys: Any
+    above: Any
 
     def __len__(self) -> int:
         """Number of spans."""
@@ -106,10 +115,12 @@ class SpanColumns:
         texts = [text for row in rows for text in row.attributes.values()]
         span = np.repeat(np.arange(len(rows)), counts)
         codes = np.array(name, np.int32)
-        return cls(
-            table,
-            Attributes(tuple(places), codes, span, pa.array(texts, pa.string()), len(rows)),
-        )
+        own = Attributes(tuple(places), codes, span, pa.array(texts, pa.string()), len(rows))
+        traces = words_of([row.trace_id for row in rows], 2)
+        keys = keys_of(traces, words_of([row.span_id for row in rows], 1))
+        parents = keys_of(traces, words_of([row.parent_id or "" for row in rows], 1))
+        root = np.array([row.parent_id is None for row in rows])
+        return cls(table, own, keys, np.where(root, keys, parents))
 
     def lake_table(self) -> pa.Table:
         """The rows as the lake keeps them."""
@@ -120,7 +131,7 @@ class SpanColumns:
         if mask.all():
             return self
         kept = self.table.filter(pa.array(mask)).combine_chunks()
-        return SpanColumns(kept, self.attributes.where(mask))
+        return SpanColumns(kept, self.attributes.where(mask), self.keys[mask], self.above[mask])
 
     def rows(self, places: Sequence[int] | None = None) -> list[SpanRow]:
         """Some spans, or all, as records."""
@@ -134,15 +145,6 @@ class SpanColumns:
             SpanRow(**dict(zip(columns, values, strict=True)))
             for values in zip(*columns.values(), strict=True)
         ]
-
-    def keys(self) -> Any:
-        """One number for each span, by its ids."""
-        return keys_of(self.table["trace_id"], self.table["span_id"])
-
-    def above(self, keys: Any) -> Any:
-        """The number of each span's parent; of a root its own."""
-        parents = self.table["parent_id"]
-        return np.where(self.roots(), keys, keys_of(self.table["trace_id"], parents))
 
     def roots(self) -> Any:
         """Which have no parent."""
@@ -171,6 +173,37 @@ class SpanColumns:
         return codes == words.index(word) if word in words else np.zeros(len(self), np.bool_)
 
 
+def keys_of(trace: Sequence[Any], span: Sequence[Any]) -> Any:
+    """One number of 64 bits for each pair of ids; two of a million pairs share one once in 10^7 times.
+
+    Args:
+        trace: Both words of eight bytes of each trace id.
+        span: The one of each span id.
+    """
+    found = np.zeros(len(span[0]), np.uint64)
+    for word, factor in zip((*trace, *span), FACTORS, strict=True):
+        mixed = word * factor
+        mixed ^= mixed >> HALF
+        mixed *= ODD
+        found += mixed ^ (mixed >> HALF)
+    return found
+
+
+def words_of(ids: Sequence[str], count: int) -> Any:
+    """So many words of eight bytes of each id; of one that is no such hexadecimal text, those of its hash."""
+    raw = b"".join(_bytes_of(each, 8 * count) for each in ids)
+    return np.frombuffer(raw, np.uint64).reshape(-1, count).T
+
+
+def _bytes_of(text: str, size: int) -> bytes:
+    if len(text) == 2 * size:
+        try:
+            return bytes.fromhex(text)
+        except ValueError:
+            pass
+    return hashlib.blake2b(text.encode(errors="replace"), digest_size=size).digest()
+
+
 def joined(parts: Sequence[SpanColumns]) -> SpanColumns:
     """All spans of some, one after the other."""
     if len(parts) == 1:
@@ -185,10 +218,9 @@ def joined(parts: Sequence[SpanColumns]) -> SpanColumns:
         spans.append(each.span + count)
         count += each.count
     texts = pa.concat_arrays([part.attributes.texts for part in parts])
-    return SpanColumns(
-        table,
-        Attributes(tuple(places), np.concatenate(codes), np.concatenate(spans), texts, count),
-    )
+    own = Attributes(tuple(places), np.concatenate(codes), np.concatenate(spans), texts, count)
+    keys, above = ([getattr(part, name) for part in parts] for name in ("keys", "above"))
+    return SpanColumns(table, own, np.concatenate(keys), np.concatenate(above))
 
 
 def groups_of(*codes: tuple[Any, int]) -> list[Any]:

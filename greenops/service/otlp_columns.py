@@ -17,7 +17,7 @@ from greenops.domain.spans import MOST, OUT_OF_RANGE
 from greenops.observe import attributes as names
 from greenops.observe.enrichment_batch import SpanBatch
 from greenops.pipeline.enriching import at_simulated_time
-from greenops.pipeline.span_columns import PLAIN, SpanColumns
+from greenops.pipeline.span_columns import PLAIN, SpanColumns, keys_of
 from greenops.service.own_attributes import ABSENT, Lexicon, own_attributes
 from greenops.service.resource_facts import Facts
 from greenops.service.rows import (
@@ -151,7 +151,7 @@ class _Builder:
         }
         fit = [found[name].cast(SPANS.field(name).type) for name in PLAIN]
         table = pa.Table.from_arrays(fit, schema=pa.schema([SPANS.field(n) for n in PLAIN]))
-        return SpanColumns(table, self._own.kept(MAPPED, self._count))
+        return SpanColumns(table, self._own.kept(MAPPED, self._count), *self._keys())
 
     def looked(self, spans: SpanColumns, wanted: Collection[str]) -> SpanBatch:
         """What enrichment looks at."""
@@ -168,6 +168,18 @@ class _Builder:
 
     def _last(self, which: int) -> Fields:
         return self._inside.of(which).last()
+
+    def _keys(self) -> tuple[Any, Any]:
+        """Numbers of the spans and of their parents, as `SpanColumns.of_rows` makes them of the texts."""
+        first = self._last(TRACE_ID).start
+        trace = (unsigned(self._data, first), unsigned(self._data, first + 8))
+        keys = keys_of(trace, (unsigned(self._data, self._last(SPAN_ID).start),))
+        above, found = keys.copy(), self._last(PARENT)
+        some = found.length > 0
+        child = found.owner[some]
+        parent = (unsigned(self._data, found.start[some]),)
+        above[child] = keys_of([word[child] for word in trace], parent)
+        return keys, above
 
     def _ids(self, which: int, size: int) -> pa.StringArray:
         return hexed(self._data, self._last(which).start, size)

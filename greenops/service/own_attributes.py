@@ -14,25 +14,16 @@ from opentelemetry.proto.common.v1.common_pb2 import AnyValue
 
 from greenops.observe.enrichment_columns import Sparse, sparse
 from greenops.pipeline.span_columns import Attributes
+from greenops.service.attribute_pairs import BOOLEAN, DOUBLE, NOTHING, TEXT, WHOLE, pairs_of
 from greenops.service.rows import text_of, value_of
 from greenops.service.wire import (
-    BYTES,
-    FIXED64,
-    VARINT,
     Data,
     Fields,
     Odd,
     doubles,
-    fields,
-    tag,
     texts,
 )
 
-NOTHING: Final = 0
-TEXT, BOOLEAN, WHOLE, DOUBLE = tag(1, BYTES), tag(2, VARINT), tag(3, VARINT), tag(4, FIXED64)
-OTHERS: Final = (tag(5, BYTES), tag(6, BYTES), tag(7, BYTES))
-"""Lists, maps and bytes: each is read by itself."""
-TAGS: Final = (TEXT, BOOLEAN, WHOLE, DOUBLE, *OTHERS)
 ABSENT: Final = -2
 """Code of a word that a span does not carry; -1 is one that it carries without a value."""
 ESCAPED: Final = np.array([n < 0x20 or n > 0x7E or n in b'"\\' for n in range(256)])  # noqa: PLR2004
@@ -146,17 +137,18 @@ class Own:
         """The spans that carry a value of a name, and the values."""
         at = self._at(name)
         at = at[self.kind[at] != NOTHING]
-        return sparse(self.span[at].tolist(), self._plain(at))
-
-    def _plain(self, at: Any) -> list[Any]:
-        kinds = np.unique(self.kind[at]).tolist()
-        if kinds == [TEXT]:
-            return list(texts(self.data, self.start[at], self.length[at]).to_pylist())
-        if kinds == [WHOLE]:
-            return list(self.number[at].tolist())
-        if kinds == [DOUBLE]:
-            return list(doubles(self.data, self.start[at]).tolist())
-        return [self._value(each) for each in at.tolist()]
+        if len(at) and (self.kind[at] == self.kind[at[0]]).all():
+            match int(self.kind[at[0]]):
+                case kind if kind == TEXT:
+                    words = texts(self.data, self.start[at], self.length[at])
+                    return Sparse(self.span[at], words.to_numpy(zero_copy_only=False))
+                case kind if kind == WHOLE:
+                    return Sparse(self.span[at], self.number[at].astype(np.object_))
+                case kind if kind == DOUBLE:
+                    return Sparse(
+                        self.span[at], doubles(self.data, self.start[at]).astype(np.object_)
+                    )
+        return sparse(self.span[at].tolist(), [self._value(each) for each in at.tolist()])
 
     def kept(self, mapped: Collection[str], count: int) -> Attributes:
         """Those that have no column of their own, as JSON texts."""
@@ -213,31 +205,19 @@ def _escaped(plain: pa.StringArray) -> Any:
     return np.unique(np.searchsorted(ends, signs, side="right") - 1)
 
 
-def own_attributes(data: Data, pairs: Fields) -> Own:
+def own_attributes(data: Data, fields: Fields) -> Own:
     """The attributes that lie in some fields, each of its owner.
 
     Raises:
         Odd: A name comes twice on a span, or a pair is in parts.
     """
-    count = len(pairs.owner)
-    inside = fields(data, pairs.start, pairs.start + pairs.length)
-    keys, values = inside.of(tag(1, BYTES)).once(), inside.of(tag(2, BYTES)).once()
-    first, length = pairs.start.copy(), np.zeros(count, np.int64)
-    first[keys.owner], length[keys.owner] = keys.start, keys.length
-    words = texts(data, first, length).dictionary_encode()
+    found = pairs_of(data, fields.start, fields.length)
+    words = texts(data, found.key_start, found.key_length).dictionary_encode()
     name = words.indices.to_numpy()
-    _each_once(pairs.owner, name, len(words.dictionary))
-    begin, size = np.zeros(count, np.int64), np.zeros(count, np.int64)
-    begin[values.owner], size[values.owner] = values.start, values.length
-    told = fields(data, begin, begin + size).once()
-    if not np.isin(told.tag, TAGS).all():
-        raise Odd
-    whole = [np.zeros(count, np.int64) for _ in range(4)]
-    for column, part in zip(whole, (told.tag, told.start, told.length, told.value), strict=True):
-        column[told.owner] = part
+    _each_once(fields.owner, name, len(words.dictionary))
     different = tuple(words.dictionary.to_pylist())
-    kind, start, length, number = whole
-    return Own(data, pairs.owner, different, name, kind, start, length, number, (begin, size))
+    value = (found.kind, found.start, found.size, found.number)
+    return Own(data, fields.owner, different, name, *value, (found.begin, found.length))
 
 
 def _each_once(span: Any, name: Any, different: int) -> None:

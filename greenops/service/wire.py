@@ -110,7 +110,7 @@ def fields(data: Data, begin: Any, end: Any) -> Fields:
 
 def _step(data: Any, at: Any) -> tuple[Any, Any, Any, Any]:
     """Tag, start, length and value of the field at each place."""
-    tags, at = _varints(data, at)
+    tags, at = varints(data, at)
     wire = tags & 7
     kind = int(wire[0])
     if (wire == kind).all():
@@ -125,19 +125,19 @@ def _step(data: Any, at: Any) -> tuple[Any, Any, Any, Any]:
 
 def _content(data: Any, at: Any, kind: int) -> tuple[Any, Any, Any]:
     if kind == BYTES:
-        length, start = _varints(data, at)
+        length, start = varints(data, at)
         if (length < 0).any():
             raise Odd
         return start, length, np.zeros_like(at)
     if kind == VARINT:
-        value, after = _varints(data, at)
+        value, after = varints(data, at)
         return after, np.zeros_like(at), value
     if kind in (FIXED64, FIXED32):
         return at, np.full_like(at, 8 if kind == FIXED64 else 4), np.zeros_like(at)
     raise Odd
 
 
-def _varints(data: Any, at: Any) -> tuple[Any, Any]:
+def varints(data: Any, at: Any) -> tuple[Any, Any]:
     """The number that begins at each place, of 64 bits with a sign, and where it ends."""
     first = data[at]
     value, after = first.astype(np.int64), at + 1

@@ -20,8 +20,7 @@ def told(kin: Kin) -> tuple[object, ...]:
 
 
 def take(kin: Kin, rows) -> None:
-    spans = SpanColumns.of_rows(rows)
-    kin.add(spans, spans.keys())
+    kin.add(SpanColumns.of_rows(rows))
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -52,4 +51,4 @@ def test_what_nobody_asks_for_is_forgotten():
 
     assert kin._waiting is not None
     assert 500 <= kin._count == sum(len(each.key) for each in kin._waiting) < 500 + len(quiet)
-    assert np.array_equal(kin._waiting[-1].key, SpanColumns.of_rows(quiet).keys())
+    assert np.array_equal(kin._waiting[-1].key, SpanColumns.of_rows(quiet).keys)

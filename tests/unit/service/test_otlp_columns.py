@@ -10,6 +10,7 @@ from google.protobuf.message import DecodeError
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from greenops.adapters.parquet_lake import SPANS
+from greenops.pipeline.span_columns import SpanColumns
 from greenops.service.otlp_columns import columns_of
 from greenops.service.rows import has_ids, span_rows
 from greenops.service.wire import Odd
@@ -137,3 +138,16 @@ def test_microseconds_are_those_of_the_rows():
 
     assert row.start == datetime(2025, 11, 24, 16, tzinfo=UTC) + timedelta(microseconds=123_456)
     assert row.end == datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def test_keys_of_columns_are_those_of_rows():
+    for seed in range(10):
+        spans = columns_of(message(seed, oddity=0.0).SerializeToString(), None).spans
+        if spans is not None:
+            rows = SpanColumns.of_rows(spans.rows())
+
+            assert spans.keys.tolist() == rows.keys.tolist()
+            assert spans.above.tolist() == rows.above.tolist()
+            assert len(set(rows.keys.tolist())) == len(
+                {(r.trace_id, r.span_id) for r in spans.rows()}
+            )

@@ -114,13 +114,16 @@ class RollupFiles:
             Unreachable: The disk or the store is full or gone; what stood there stands.
         """
         table = table.replace_schema_metadata({FOOTER: footer})
+        # Sums hardly repeat: looking for those that do takes a third of the time.
+        words = [each.name for each in table.schema if not _is_sum(each)]
+        how = {"compression": "zstd", "use_dictionary": words}
         with _writing(path):
             if isinstance(self.files, fs.LocalFileSystem):
-                self._write_here(Path(path), table)
+                self._write_here(Path(path), table, how)
                 return
             # A store shows an object once it is whole.
             with self.files.open_output_stream(path) as stream:
-                pq.write_table(table, stream, compression="zstd")
+                pq.write_table(table, stream, **how)
 
     def remove(self, path: str) -> None:
         """Remove a file that may not be there."""
@@ -130,11 +133,11 @@ class RollupFiles:
             except FileNotFoundError:
                 return
 
-    def _write_here(self, path: Path, table: pa.Table) -> None:
+    def _write_here(self, path: Path, table: pa.Table, how: Mapping[str, Any]) -> None:
         temporary = path.with_name(f".{path.name}.{os.getpid()}")
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            pq.write_table(table, temporary, compression="zstd")
+            pq.write_table(table, temporary, **how)
             sync(temporary)
             temporary.replace(path)
             sync(path.parent)
@@ -146,6 +149,10 @@ class RollupFiles:
             fs.FileSelector(str(folder), allow_not_found=True)
         )
         return found
+
+
+def _is_sum(field: pa.Field) -> bool:
+    return bool(pa.types.is_floating(field.type) or pa.types.is_decimal(field.type))
 
 
 @contextmanager

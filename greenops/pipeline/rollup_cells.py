@@ -37,8 +37,6 @@ SCHEMA: Final = pa.schema(
         *((name, QUANTA) for name in EXACT),
     ]
 )
-BUCKETS: Final = 2**16
-"""More than there are buckets of durations; see `bucket_of`."""
 FINE: Final = 16
 """Buckets of each doubling of a duration: each is at most a sixteenth wide."""
 _SHIFT: Final = 48
@@ -258,11 +256,15 @@ def _merged_durations(parts: Sequence[Cells], groups: Any) -> Durations:
     cells = [
         groups[each.durations.cell + begin] for each, begin in zip(parts, begins, strict=False)
     ]
-    codes = _joined(cells) * BUCKETS + _joined([each.durations.bucket for each in parts])
-    different, places = np.unique(codes, return_inverse=True)
-    spans = np.zeros(len(different), np.int64)
-    np.add.at(spans, places, _joined([each.durations.spans for each in parts]))
-    return Durations(different // BUCKETS, different % BUCKETS, spans)
+    buckets = _joined([each.durations.bucket for each in parts])
+    low = int(buckets.min()) if len(buckets) else 0
+    width = int(buckets.max()) - low + 1 if len(buckets) else 1
+    codes = _joined(cells) * width + (buckets - low)
+    pairs, first = ordered(codes, (int(groups.max(initial=0)) + 1) * width)
+    spans = np.zeros(len(first), np.int64)
+    np.add.at(spans, pairs, _joined([each.durations.spans for each in parts]))
+    different = codes[first]
+    return Durations(different // width, different % width + low, spans)
 
 
 def _durations_of(table: pa.Table) -> Durations:

@@ -50,23 +50,22 @@ class Rolled:
     hours: Cells
 
 
-def rolled(table: pa.Table) -> Rolled:
-    """Roll spans up; each row counts, so a span that stands twice counts twice.
+def rolled(table: pa.Table) -> Iterator[Rolled]:
+    """Roll spans up, in parts; each row counts, so a span that stands twice counts twice.
+
+    In a part only durations by bucket are in `hours`: all else stands in its minutes until the parts are put
+    `together`.
 
     Args:
         table: Columns `ASKED` and, where known, `model`, as text.
     """
-    parts = [_some(each) for each in _slices(table)]
-    minutes = merged([each.minutes for each in parts], MINUTE_US)
-    # What else hours have stands in their minutes.
-    return Rolled(minutes, merged([minutes, *(each.hours for each in parts)], HOUR_US))
+    return (_some(each) for each in _slices(table))
 
 
 def together(parts: Sequence[Rolled]) -> Rolled:
-    """The cells of spans none of which stands in two parts; the same in any order of the parts."""
+    """The cells of parts of which no two have the same span; the same in any order of the parts."""
     minutes = merged([each.minutes for each in parts], MINUTE_US)
-    hours = merged([each.hours for each in parts], HOUR_US)
-    return Rolled(minutes, hours)
+    return Rolled(minutes, merged([minutes, *(each.hours for each in parts)], HOUR_US))
 
 
 def _slices(table: pa.Table) -> Iterator[pa.Table]:

@@ -22,8 +22,9 @@ from greenops.pipeline.rollup_work import Unit, hour_of
 TOGETHER: Final = 64
 """Files that are looked at as one part of the work."""
 SMALL_FILE: Final = "small_file"
-AGAIN: Final = 0.5
-"""Hours are made together where apart they would read more than this share of an hour's rows again."""
+AGAIN: Final = 2.0
+"""Hours are made together where apart they would read more than this many times an hour's rows again. A file of two
+hours is read twice, which lets many workers have an hour each; one of the whole day would be read for each hour."""
 
 
 @dataclass(frozen=True, slots=True)

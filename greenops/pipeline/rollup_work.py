@@ -105,13 +105,14 @@ class RollUp:
                 kept = np.ones(len(table), np.bool_)
                 kept[gone[low:high] - begin] = False
                 table = table.filter(pa.array(kept))  # noqa: PLW2901
-            parts.append(rolled(_with_model(table)))
+            parts += rolled(_with_model(table))
             begin, spans = end, spans + len(table)
-        minutes = [each.minutes for each in parts]
+        minutes = list(by_hour([each.minutes for each in parts]))
+        hours = [*(cells for _, cells in minutes), *(each.hours for each in parts)]
         return Made(
             unit,
-            tuple((hour, cells.table()) for hour, cells in by_hour(minutes)),
-            merged([each.hours for each in parts], HOUR_US).table(),
+            tuple((hour, cells.table()) for hour, cells in minutes),
+            merged(hours, HOUR_US).table(),
             spans,
             len(gone),
             tuple(sorted(damaged.items())),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
@@ -216,3 +217,33 @@ def test_days_that_are_too_old_go_here_and_in_object_storage(sent, tmp_path):
     assert users(sent) == []
     assert in_store(tmp_path) == []
     assert len(list(ParquetLake(sent).accounts())) == 6
+
+
+@pytest.mark.parametrize("last", range(1, 9))
+def test_a_deletion_that_dies_at_any_step_is_finished_when_it_is_asked_again(
+    folder, monkeypatch, last
+):
+    steps = iter(range(1, 1_000))
+
+    def dying(real):
+        def step(*given, **named):
+            if next(steps) == last:
+                raise KeyboardInterrupt
+            return real(*given, **named)
+
+        return step
+
+    with monkeypatch.context() as patched:
+        for name in ("rename", "replace", "unlink"):
+            patched.setattr(Path, name, dying(getattr(Path, name)))
+        with pytest.raises(KeyboardInterrupt):
+            delete(folder)
+    between = users(folder)
+
+    delete(folder)
+
+    assert between.count("bob") == 6
+    assert users(folder) == ["bob"] * 6
+    Packer(folder, TABLES).pack(TOMORROW)
+    assert users(folder) == ["bob"] * 6
+    assert b"alice" not in everything(folder)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
@@ -15,11 +16,16 @@ from greenops.adapters.lake_shipping import GRACE, Sent, Shipper
 from greenops.adapters.lake_store import keep_store, store_at, store_of
 from greenops.adapters.lake_sums import LakeSums
 from greenops.adapters.parquet_lake import TABLES, ParquetLake
+from greenops.domain.console import DecisionRecord
+from greenops.domain.decision import Candidate, Judgement
 from greenops.domain.spans import SpanRow
 from greenops.domain.usage import Window
+from greenops.domain.workload import Job, Limits, Urgency, Workload, WorkloadKind
 from greenops.errors import InvalidFile, Unreachable, UsageError
+from greenops.plan.choice import choose
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
+WORKLOAD = Workload("etl", WorkloadKind.BATCH, Urgency.DEFERRABLE, "eu", team="data")
 TOMORROW = date(2026, 11, 24)
 MONTH = Window(NOON - timedelta(days=20), NOON + timedelta(days=10))
 
@@ -162,6 +168,41 @@ def test_a_lake_without_local_files_is_read_from_where_it_went(lake, tmp_path):
     assert sum_j(other) == {"shop": 12 * 1.5}
     assert LakeHistory(other).days() == ()
     assert list(ParquetLake(other).spans()) == []
+
+
+def decide(lake, at):
+    of = Job(f"job-{at}", WORKLOAD, NOON)
+    places = [Candidate(each, region="eu", carbon_g=float(at)) for each in ("baseline", f"c{at}")]
+    made = choose(of, places[0], places[1:], Judgement((), (), Limits(), "0"), NOON)
+    record = DecisionRecord(replace(made, id=f"dec-{at}"), tuple(places), (), {}, job=of)
+    ParquetLake(lake).write_decision(record)
+
+
+def replayed(lake):
+    history = LakeHistory(lake)
+    batches = list(history.batches(history.days(), ["carbon_g"], 3, staged=True))
+    return [
+        (batch.decisions.column("id").to_pylist(), batch.source.column("id").to_pylist())
+        for batch in batches
+    ], batches
+
+
+def test_a_replay_reads_decisions_that_lie_away_and_goes_on_when_they_go(lake):
+    for at in range(5):
+        decide(lake, at)
+    small, under_way = replayed(lake)
+    wall = Wall()
+    Packer(lake, TABLES).pack(TOMORROW)
+    shipper(lake, wall).ship(TOMORROW)
+    decide(lake, 5)
+    wall.now += GRACE
+    assert shipper(lake, wall).drop(TOMORROW).gone == 3
+
+    away, _ = replayed(lake)
+
+    flat = [[each for part in found for each in part[1]] for found in (small, away)]
+    assert flat[1] == [*flat[0], "baseline", "c5"]
+    assert [each.source.column("id").to_pylist() for each in under_way] == [e[1] for e in small]
 
 
 class Down:

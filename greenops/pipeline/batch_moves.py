@@ -19,6 +19,8 @@ FREE: Final = 0.0
 
 def plan_moves(draft: Draft, chosen: Sequence[int]) -> None:
     """Plan jobs that share nothing; data that move are weighed by the most that sources say of their energy."""
+    if not chosen:
+        return
     sites = list(dict.fromkeys(each for job in chosen for each in _sites(draft, job)))
     index = {site: at for at, site in enumerate(sites)}
     places = Places(

@@ -123,6 +123,8 @@ def _value(key: str, whole: Mapping[str, Any]) -> Any:
 
 def _attribute(key: str, whole: Mapping[str, Any], count: int) -> Any:
     more = whole["attributes_more"]
+    if more.null_count == count and WHOLE + key not in whole:
+        return whole.get(ATTRIBUTE + key, pa.nulls(count, WORD))
     found = _value(key, whole) if ATTRIBUTE + key in whole else pa.nulls(count, pa.string())
     if more.null_count < count:
         found = pc.coalesce(found, pc.map_lookup(more, key, "first"))

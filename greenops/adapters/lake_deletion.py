@@ -100,27 +100,37 @@ class Deletion:
                 come late stay out all the same; ask again.
             DataMissing: A file is damaged, so nobody knows whether it holds the subject's rows.
         """
-        (self.folder / VERSION).mkdir(parents=True, exist_ok=True)
-        subjects = Subjects(self.folder)
-        subject = subjects.add(name, value, wall, now)
-        with alone(self.folder / VERSION) as mine:
-            if not mine:
-                raise Unreachable(
-                    "GO0423",
-                    "another process packs this lake now, so not all rows are deleted",
-                    fix="ask again; rows that come late stay out from now on",
-                )
-            done = Deleted()
-            for table in TABLES:
-                here = _Pass(self.folder / VERSION / table, self.tables[table], subjects, subject)
-                done = done.plus(table, here.delete_here())
-            store = store_of(self.folder)
-            if store is not None:
-                for table in TABLES:
-                    away = _Pass(
-                        self.folder / VERSION / table, self.tables[table], subjects, subject
+        try:
+            (self.folder / VERSION).mkdir(parents=True, exist_ok=True)
+            subjects = Subjects(self.folder)
+            subject = subjects.add(name, value, wall, now)
+            with alone(self.folder / VERSION) as mine:
+                if not mine:
+                    raise Unreachable(
+                        "GO0423",
+                        "another process packs this lake now, so not all rows are deleted",
+                        fix="ask again; rows that come late stay out from now on",
                     )
-                    done = done.plus(table, away.delete_away(store))
+                return self._everywhere(subjects, subject)
+        except OSError as error:
+            raise Unreachable(
+                "GO0411",
+                f"rows of {self.folder} cannot be deleted: {error.strerror or error}",
+                fix="free space and ask again: each file is as it was, or without the rows",
+            ) from error
+
+    def _everywhere(self, subjects: Subjects, subject: Subject) -> Deleted:
+        done, store = Deleted(), store_of(self.folder)
+
+        def over(table: str) -> _Pass:
+            return _Pass(self.folder / VERSION / table, self.tables[table], subjects, subject)
+
+        # Here first: what lies here can be deleted though the store be down.
+        for table in TABLES:
+            done = done.plus(table, over(table).delete_here())
+        if store is not None:
+            for table in TABLES:
+                done = done.plus(table, over(table).delete_away(store))
         return done
 
 
@@ -196,7 +206,8 @@ class _Pass:
 
     def _mine(self, part: Part) -> int:
         found = 0
-        for table in self._tables(part):
+        narrow = span_tables(part, [self.subject.name, "end"]) if is_spans(self.schema) else None
+        for table in narrow or stored(self.schema, part):
             mine = self.subjects.of(table, self.subject)
             found += 0 if mine is None else int(mine.sum())
         return found

@@ -176,8 +176,10 @@ class Counting:
 
     @property
     def shown(self) -> Path:
-        """What people know it by."""
-        return self.path if self.away is None else Path(self.away.url) / self.path
+        """What people know it by: its path here, or bucket and key."""
+        return (
+            self.path if self.away is None else Path(self.away.url.partition(":/")[2]) / self.path
+        )
 
 
 def is_pack(name: str) -> bool:

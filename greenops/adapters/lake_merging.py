@@ -38,8 +38,8 @@ TOGETHER: Final = 256
 """Small tables that are joined at once: each costs some kilobytes beside its rows."""
 JOINED_ROWS: Final = 20_000
 """Rows that are joined at once [1]."""
-PACK_BYTES: Final = 512 * 2**20
-"""About what spans take in memory that go into one packed file [bytes]; some 80 megabytes on disk."""
+PACK_BYTES: Final = 256 * 2**20
+"""About what spans take in memory that go into one packed file [bytes]; some fifty megabytes on disk."""
 
 Identity = tuple[int, int, int]
 

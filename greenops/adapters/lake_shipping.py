@@ -12,6 +12,8 @@ from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
+import pyarrow as pa
+
 from greenops.adapters.lake_files import Day, Pack, day_of, form_of, number_of
 from greenops.adapters.lake_places import SENT, VERSION, day_folders, forget, key_of, whole_day
 from greenops.adapters.lake_store import Store
@@ -110,7 +112,8 @@ class Shipper:
                     yield folder
 
     def _send(self, folder: Path, pack: Pack) -> int:
-        data = pack.path.read_bytes()
+        # Packed files are never written to, so a look at the pages will do.
+        data = memoryview(pa.memory_map(str(pack.path)).read_buffer())
         key = key_of(folder, away_name(pack.path, data))
         # The name holds a hash of the content: what has it and the length is the same.
         if self.store.size(key) != len(data):
@@ -170,7 +173,7 @@ def sent_number(note: Path) -> int:
     return number_of(note.with_name(note.stem.removeprefix(SENT)))
 
 
-def away_name(path: Path, data: bytes) -> str:
+def away_name(path: Path, data: bytes | memoryview) -> str:
     """Name away of a packed file: the number, and what it holds."""
     form = form_of(path.name)
     digest = hashlib.sha256(data).hexdigest()[:DIGITS]

@@ -87,7 +87,7 @@ class Store:
         with self._told("read"), self.files.open_input_stream(key) as stream:
             return bytes(stream.readall())
 
-    def put(self, key: str, data: bytes) -> None:
+    def put(self, key: str, data: bytes | memoryview) -> None:
         """Keep a file, which is there whole afterwards or not at all.
 
         Raises:
@@ -120,7 +120,7 @@ class Store:
         if self.files.base_fs.get_file_info(bucket).type == FileType.NotFound:
             raise self.away("list", f"there is no bucket `{bucket}`")
 
-    def _put_here(self, key: str, data: bytes) -> None:
+    def _put_here(self, key: str, data: bytes | memoryview) -> None:
         path = Path(self.files.normalize_path(key))
         folder = Path(self.files.base_path) / path.parent
         folder.mkdir(parents=True, exist_ok=True)

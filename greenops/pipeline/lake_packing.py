@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 from greenops.adapters.lake_packing import Packed, Packer
 from greenops.adapters.parquet_lake import TABLES
@@ -22,6 +22,7 @@ MARGIN: Final = timedelta(hours=2)
 END_S: Final = 5.0
 """How long an end waits for packing to notice [s]; what is not packed then is read as it is."""
 
+T = TypeVar("T")
 log = logging.getLogger("greenops.lake")
 
 
@@ -64,18 +65,21 @@ class Packing:
             self._thread.join(END_S)
 
     def once(self) -> Packed:
-        """Pack what is over now; a fault is one line in the log, and the next look tries again."""
+        """Do what is due now; a fault is one line in the log, and the next look tries again."""
         over = (self._clock.now() - MARGIN).date()
+        done = self._tried("packing", lambda: self._packer.pack(over)) or Packed()
+        # On a full disk nothing can be packed, and what was sent can go.
+        self._tried("upkeep of the lake", lambda: self._upkeep.once(over))
+        return done
+
+    def _tried(self, what: str, step: Callable[[], T]) -> T | None:
         try:
-            done = self._packer.pack(over)
-            self._upkeep.once(over)
+            return step()
         except GreenOpsError as error:
             log.warning("%s", error)
-        except Exception as error:  # noqa: BLE001  (packing must not end with its fault)
-            log.warning("GO0411 packing failed, and is tried again: %r", error)
-        else:
-            return done
-        return Packed()
+        except Exception as error:  # noqa: BLE001  (the thread must not end with its fault)
+            log.warning("GO0411 %s failed, and is tried again: %r", what, error)
+        return None
 
     def _run(self) -> None:
         while not self._stop.wait(self._upkeep.wait_s(self._every_s)):

@@ -219,7 +219,7 @@ def test_days_that_are_too_old_go_here_and_in_object_storage(sent, tmp_path):
     assert len(list(ParquetLake(sent).accounts())) == 6
 
 
-@pytest.mark.parametrize("last", range(1, 9))
+@pytest.mark.parametrize("last", range(1, 8))
 def test_a_deletion_that_dies_at_any_step_is_finished_when_it_is_asked_again(
     folder, monkeypatch, last
 ):

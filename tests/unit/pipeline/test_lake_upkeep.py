@@ -120,3 +120,21 @@ def test_a_wrong_retention_stops_the_start(tmp_path, text, line):
         upkeep_of(settings, FakeClock(NOON))
 
     assert line in str(told.value)
+
+
+def test_what_was_sent_goes_from_here_though_nothing_can_be_packed(tmp_path, caplog):
+    settings = Settings(
+        state=tmp_path / "state", lake_url=f"file://{tmp_path}/away", lake_keep_local_days=0
+    )
+    write(settings.state)
+    clock = FakeClock(NOON + timedelta(days=1))
+    work = packing(settings, clock)
+    work.once()
+    (settings.state / "lake" / "v1" / "packing.lock").unlink()
+    (settings.state / "lake" / "v1" / "packing.lock").mkdir()
+
+    clock.sleep(GRACE)
+    work.once()
+
+    assert [each.message.partition(" ")[0] for each in caplog.records] == ["GO0411"]
+    assert files(settings.state) == []

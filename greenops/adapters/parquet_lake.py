@@ -98,6 +98,8 @@ TABLES: Final = {
 }
 AT_ONCE: Final = 4_096
 """Rows that are plain values at once [1]: a packed file's row group has many."""
+TABLE_ROWS: Final = 65_536
+"""Rows of a table of spans at most [1]."""
 
 T = TypeVar("T")
 log = logging.getLogger("greenops.lake")
@@ -226,6 +228,17 @@ class ParquetLake:
             if (span.trace_id, span.span_id) not in seen:
                 seen.add((span.trace_id, span.span_id))
                 yield span
+
+    def span_tables(self, *, skip_damaged: bool = False) -> Iterator[pa.Table]:
+        """Spans in columns as they lie, oldest day first: one that was written twice comes twice.
+
+        Raises:
+            DataMissing: A file is damaged, and those are not skipped.
+        """
+        for day in day_folders(self._folder / "spans", away=False):
+            for found in _whole(day, SPANS, skip_damaged=skip_damaged):
+                for begin in range(0, len(found), TABLE_ROWS):
+                    yield found.slice(begin, TABLE_ROWS)
 
     def accounts(self, *, skip_damaged: bool = False) -> Iterator[EnergyAccount]:
         """Every reading of an energy account, oldest first; readings that cannot be are left out.

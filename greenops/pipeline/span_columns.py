@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 
 from greenops.adapters.parquet_lake import SPANS
-from greenops.domain.spans import SpanRow
+from greenops.domain.spans import MOST, SpanRow, sound
 
 FACTORS: Final = np.frombuffer(secrets.token_bytes(24), np.uint64) | np.uint64(1)
 """Others in each process, so that nobody can send spans whose keys are taken for those of others."""
@@ -38,6 +38,17 @@ class Attributes:
     span: Any
     texts: pa.StringArray
     count: int
+
+    @classmethod
+    def of_column(cls, column: pa.MapArray) -> Attributes:
+        """Those of the lake's column, where every row has some or an empty map."""
+        ends = np.asarray(column.offsets).astype(np.int64)
+        first, last = int(ends[0]), int(ends[-1])
+        keys = column.keys.slice(first, last - first).cast(pa.string()).dictionary_encode()
+        texts = column.items.slice(first, last - first).cast(pa.string())
+        span = np.repeat(np.arange(len(column)), np.diff(ends))
+        names = tuple(keys.dictionary.to_pylist())
+        return cls(names, keys.indices.to_numpy(), span, texts, len(column))
 
     def column(self) -> pa.MapArray:
         """The lake's column of them."""
@@ -122,6 +133,24 @@ class SpanColumns:
         root = np.array([row.parent_id is None for row in rows])
         return cls(table, own, keys, np.where(root, keys, parents))
 
+    @classmethod
+    def of_table(cls, table: pa.Table) -> SpanColumns:
+        """Spans of the lake; numbers that cannot be, as earlier versions kept them, are absent."""
+        table = table.combine_chunks()
+        if not _all_credible(table) or table["attributes"].null_count:
+            rows = table.to_pylist()
+            for row in rows:
+                row["attributes"] = dict(row["attributes"] or ())
+            return cls.of_rows([sound(SpanRow(**row)) for row in rows])
+        plain = table.select(PLAIN).cast(pa.schema([SPANS.field(name) for name in PLAIN]))
+        own = Attributes.of_column(table["attributes"].chunk(0))
+        traces = words_of(table["trace_id"].to_pylist(), 2)
+        keys = keys_of(traces, words_of(table["span_id"].to_pylist(), 1))
+        said = table["parent_id"].to_pylist()
+        parents = keys_of(traces, words_of([each or "" for each in said], 1))
+        root = np.array([each is None for each in said])
+        return cls(plain.combine_chunks(), own, keys, np.where(root, keys, parents))
+
     def lake_table(self) -> pa.Table:
         """The rows as the lake keeps them."""
         return self.table.append_column(SPANS.field("attributes"), self.attributes.column())
@@ -171,6 +200,16 @@ class SpanColumns:
         """Which spans have one word in a column."""
         codes, words = self.words(column)
         return codes == words.index(word) if word in words else np.zeros(len(self), np.bool_)
+
+
+def _all_credible(table: pa.Table) -> bool:
+    numbers = (table[field.name] for field in SPANS if field.type == pa.float64())
+    for column in numbers:
+        values = column.drop_null().to_numpy()
+        with np.errstate(invalid="ignore"):
+            if not ((values >= 0.0) & (values <= MOST)).all():
+                return False
+    return True
 
 
 def keys_of(trace: Sequence[Any], span: Sequence[Any]) -> Any:

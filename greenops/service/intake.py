@@ -7,7 +7,6 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
-from itertools import islice
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -17,6 +16,7 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
 )
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
+from greenops.adapters.lake_tally import Seen
 from greenops.adapters.parquet_lake import ParquetLake
 from greenops.adapters.wal import Segment, Wal
 from greenops.domain.spans import SpanRow
@@ -33,8 +33,6 @@ log = logging.getLogger("greenops.intake")
 
 TRACES: Final = b"T"
 METRICS: Final = b"M"
-BATCH: Final = 1024
-"""Spans of the lake that are summed at once after a start [1]."""
 AHEAD: Final = timedelta(minutes=10)
 """How far a sender's clock may be ahead of ours."""
 LARGE: Final = 64 * 2**10
@@ -101,9 +99,13 @@ class Intake:
         self._footprint.resume(self._lake.counters())
 
     def _read_spans(self) -> None:
-        rows = self._lake.spans(skip_damaged=True)
-        while batch := list(islice(rows, BATCH)):
-            self._footprint.add(batch, [])
+        # What was sent twice may lie in the lake twice, further apart than the sums remember.
+        seen = Seen()
+        for table in self._lake.span_tables(skip_damaged=True):
+            spans = SpanColumns.of_table(table)
+            new = seen.first(spans.keys)
+            if new.any():
+                self._footprint.add_columns(spans.where(new))
 
     def _read_accounts(self) -> None:
         # Earlier versions kept readings from the future, above which no later one would count.

@@ -11,6 +11,7 @@ from itertools import pairwise
 
 import pytest
 
+from greenops.adapters.parquet_lake import ParquetLake
 from greenops.domain.spans import SpanRow
 from greenops.observe import attributes as names
 from greenops.observe.gen_ai import CALLS, OPERATION, OUTPUT
@@ -19,6 +20,7 @@ from greenops.pipeline.carried_columns import amounts, counts, metered_tokens
 from greenops.pipeline.carried_columns import output_tokens as tokens_of
 from greenops.pipeline.footprint import Footprint
 from greenops.pipeline.span_columns import SpanColumns, joined
+from greenops.units import Joules
 from tests.unit.pipeline.test_sums_of_random_rows import random_rows, told
 
 ODD = (
@@ -122,3 +124,22 @@ def test_an_estimate_is_no_metered_energy_per_token():
 
     assert all(each.energy_j_per_output_token is None for each in estimated.services())
     assert all(each.energy_j_per_output_token == 0.01 for each in modeled.services())
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_what_the_lake_gives_back_in_columns_is_what_its_rows_are(seed, tmp_path):
+    lake, rows = ParquetLake(tmp_path), odd_rows(seed)
+    strange = [replace(row, energy_j=Joules(-1.0)) for row in rows[:3]] if seed % 2 else []
+    lake.write_spans([*rows[3:], *strange, replace(rows[9], attributes={})], "one")
+
+    tables = [SpanColumns.of_table(table) for table in lake.span_tables()]
+
+    read = {(row.trace_id, row.span_id): row for row in lake.spans()}
+    given = [row for spans in tables for row in spans.rows()]
+    assert len(given) == len(read) + 1
+    assert {(row.trace_id, row.span_id): row for row in reversed(given)} == read
+    keys = [key for spans in tables for key in spans.keys.tolist()]
+    assert len(set(keys)) == len(read)
+    again = SpanColumns.of_rows(given)
+    assert keys == again.keys.tolist()
+    assert [a for spans in tables for a in spans.above.tolist()] == again.above.tolist()

@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +74,8 @@ class Sink:
         self.resources: dict[int, dict[str, object]] = {}
         self.received = 0
         self.points: dict[str, list[Any]] = {}
+        self.units: dict[str, str] = {}
+        self.sums: set[str] = set()
         self._lock = threading.Lock()
         self._server = grpc.server(
             ThreadPoolExecutor(2), options=[("grpc.max_receive_message_length", 1 << 27)]
@@ -102,6 +105,9 @@ class Sink:
             for about in message.resource_metrics:
                 for scope in about.scope_metrics:
                     for metric in scope.metrics:
+                        self.units[metric.name] = metric.unit
+                        if metric.sum.is_monotonic:
+                            self.sums.add(metric.name)
                         points = self.points.setdefault(metric.name, [])
                         points.extend(metric.sum.data_points or metric.gauge.data_points)
         return b""
@@ -222,6 +228,32 @@ def run() -> Iterator[Callable[..., Running]]:
     yield start
     for each in started:
         each.end()
+
+
+@pytest.fixture
+def exporter() -> Iterator[Callable[[str], str]]:
+    """Serves a text as a Prometheus exporter does; gives its `host:port`."""
+    servers: list[ThreadingHTTPServer] = []
+
+    def serve(text: str) -> str:
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                self.send_response(200)
+                self.send_header("Content-Type", "text/plain; version=0.0.4")
+                self.end_headers()
+                self.wfile.write(text.encode())
+
+            def log_message(self, *args: object) -> None:
+                pass
+
+        servers.append(ThreadingHTTPServer(("127.0.0.1", 0), Handler))
+        threading.Thread(target=servers[-1].serve_forever, args=(0.05,), daemon=True).start()
+        return f"127.0.0.1:{servers[-1].server_port}"
+
+    yield serve
+    for each in servers:
+        each.shutdown()
+        each.server_close()
 
 
 @pytest.fixture

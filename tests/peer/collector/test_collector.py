@@ -189,11 +189,11 @@ def test_tables_are_reloaded_under_load_and_no_span_is_lost(
         _wait_until(
             lambda grams=intensity * 1.2: sink.newest(names.CARBON_SELF) == pytest.approx(grams)
         )
+    _wait_until(lambda: sent > 1000)
     done.set()
     loader.join()
     sink.wait_for(sent)
 
-    assert sent > 1000
     seen = {round(float(each[names.CARBON_SELF]) / 1.2) for each in sink.spans.values()}
     assert seen >= {100, 200, 300}
 
@@ -277,6 +277,56 @@ def test_a_gateway_counts_every_span_and_keeps_some_for_the_trace_store(
     grams = energy / JOULES_PER_KWH * 1.2 * 250.0
     assert told["greenops.spans.carbon"].as_double == pytest.approx(grams)
     assert told["greenops.spans.seen"].as_int == 100
+
+
+EXPORTED = """# TYPE DCGM_FI_DEV_TOTAL_ENERGY_CONSUMPTION counter
+DCGM_FI_DEV_TOTAL_ENERGY_CONSUMPTION{UUID="GPU-1",gpu="0"} 5000
+# TYPE DCGM_FI_DEV_POWER_USAGE gauge
+DCGM_FI_DEV_POWER_USAGE{UUID="GPU-1",gpu="0"} 70.5
+# TYPE DCGM_FI_DEV_GPU_TEMP gauge
+DCGM_FI_DEV_GPU_TEMP{UUID="GPU-1",gpu="0"} 40
+# TYPE kepler_node_cpu_joules_total counter
+kepler_node_cpu_joules_total{zone="package",path="/sys/x"} 1234.5
+# TYPE kepler_node_cpu_watts gauge
+kepler_node_cpu_watts{zone="package",path="/sys/x"} 25
+"""
+"""What Kepler and NVIDIA's DCGM exporter say, in their own words."""
+
+
+def test_exporters_of_energy_are_told_as_meters(
+    tmp_path: Path, sink: Any, run: Any, ports: Any, otelcol: Path, exporter: Callable[[str], str]
+) -> None:
+    grpc_port, http_port, health_port = ports(3)
+    target = exporter(EXPORTED)
+    wiring = Wiring(
+        tables=None,
+        grpc_port=grpc_port,
+        http_port=http_port,
+        health_port=health_port,
+        upstream=f"127.0.0.1:{sink.port}",
+        kepler=target,
+        dcgm=target,
+    )
+    made = files_of("agent", tables(), wiring)
+    text = made["otelcol.yaml"].replace("15s", "1s")
+    collector_files.write(tmp_path, {"otelcol.yaml": text})
+    run([str(otelcol), f"--config={tmp_path / 'otelcol.yaml'}"], grpc_port, tmp_path / "log")
+
+    _wait_until(lambda: {"hw.energy", "hw.power", "system.cpu.time"} <= set(sink.points))
+    _wait_until(lambda: len({_device(each) for each in sink.points["hw.energy"]}) > 1)
+
+    energy = {_device(each): each.as_double for each in sink.points["hw.energy"]}
+    power = {_device(each): each.as_double for each in sink.points["hw.power"]}
+    assert energy == {("gpu", "GPU-1"): 5.0, ("cpu", "package"): 1234.5}
+    assert power == {("gpu", "GPU-1"): 70.5, ("cpu", "package"): 25.0}
+    assert sink.units["hw.energy"] == "J"
+    assert sink.sums >= {"hw.energy"}
+    assert "DCGM_FI_DEV_GPU_TEMP" not in sink.points
+
+
+def _device(point: Any) -> tuple[str, str]:
+    said = {each.key: each.value.string_value for each in point.attributes}
+    return said["hw.type"], said["hw.id"]
 
 
 FOLDERS = ("collectors", "collectors/compose", "collectors/kubernetes/collector/agent", "collectors/kubernetes/collector/gateway")  # fmt: skip

@@ -17,7 +17,7 @@ from pyarrow import fs
 from greenops.adapters.lake_files import Part, Run, is_pack, number_of, runs_in
 from greenops.adapters.lake_pieces import sound
 from greenops.adapters.lake_store import store_at, store_of
-from greenops.errors import Unreachable
+from greenops.errors import DataMissing, Unreachable
 
 SPANS: Final = "v1/spans"
 """Folder of the spans below a lake, here as away."""
@@ -41,11 +41,13 @@ class SpanFile:
         """The file, open.
 
         Raises:
-            DataMissing: It cannot be read; because of a `FileNotFoundError` where it is gone.
+            DataMissing: It cannot be read; see `is_gone`.
+            Unreachable: The store that it lies in does not answer; see `is_gone`.
         """
-        with sound(Path(self.path)):
+        away = not isinstance(self.files, fs.LocalFileSystem)
+        with sound(Path(self.path), away=away):
             source: Any = self.files.open_input_file(self.path)
-        return Part(Path(self.path), source, self.runs, self.left_out)
+        return Part(Path(self.path), source, self.runs, self.left_out, away=away)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +78,12 @@ class SpanFiles:
 
         Raises:
             UsageError: The address is wrong.
+            Unreachable: The store does not answer, or has no such bucket.
         """
-        return cls(((store_at(url).files, SPANS),))
+        store = store_at(url)
+        # Where there is no bucket a list is empty, as of a lake without spans; this tells them apart.
+        store.found(f"{SPANS}/none")
+        return cls(((store.files, SPANS),))
 
     def days(self) -> list[date]:
         """Days of which there are spans, rising."""
@@ -141,6 +147,11 @@ class SpanFiles:
                 # Whoever reads its rows finds out what is wrong with it and says so.
                 return (Run(PurePosixPath(path).name),)
         return self._packs[key]
+
+
+def is_gone(error: DataMissing | Unreachable) -> bool:
+    """Whether a file could not be read because it is no longer there: it was packed or sent away."""
+    return isinstance(error.__cause__, FileNotFoundError)
 
 
 def _parquet(files: fs.FileSystem, folder: PurePosixPath) -> dict[str, str]:

@@ -13,8 +13,8 @@ import pyarrow.parquet as pq
 
 from greenops.adapters.lake_files import Part
 from greenops.adapters.lake_read import span_tables
-from greenops.adapters.rollup_place import SpanFile
-from greenops.errors import DataMissing
+from greenops.adapters.rollup_place import SpanFile, is_gone
+from greenops.errors import DataMissing, Unreachable
 from greenops.pipeline.rollup_cells import words_of
 from greenops.pipeline.rollup_sources import DAMAGED, HOURS, Source, Sources, hours_in, mask_of
 from greenops.pipeline.rollup_work import Unit, hour_of
@@ -52,9 +52,11 @@ class Survey:
         for file in files:
             try:
                 found |= _sources(file)
-            except DataMissing as error:
-                if isinstance(error.__cause__, FileNotFoundError):
+            except (DataMissing, Unreachable) as error:
+                if is_gone(error):
                     return Surveyed({}, moved=True)
+                if isinstance(error, Unreachable):
+                    raise
                 damaged.append((file.path, str(error)))
                 found |= {run.name: Source(DAMAGED, 0, file.stamp) for run in file.runs}
         return Surveyed(found, tuple(damaged))

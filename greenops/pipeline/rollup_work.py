@@ -12,8 +12,8 @@ import numpy as np
 import pyarrow as pa
 
 from greenops.adapters.lake_read import ALL, Wanted, span_tables
-from greenops.adapters.rollup_place import SpanFile
-from greenops.errors import DataMissing
+from greenops.adapters.rollup_place import SpanFile, is_gone
+from greenops.errors import DataMissing, Unreachable
 from greenops.observe import gen_ai
 from greenops.pipeline.rollup_cells import Cells, merged, words_of
 from greenops.pipeline.rollup_repeats import IDS, TEXTS, repeats, span_keys, text_repeats
@@ -81,14 +81,18 @@ class RollUp:
     distinct: bool = True
 
     def __call__(self, unit: Unit) -> Made:
-        """The unit's cells; the same wherever it runs."""
+        """The unit's cells; the same wherever it runs.
+
+        Raises:
+            Unreachable: The store does not answer; none of its files is taken for damaged.
+        """
         damaged: dict[str, str] = {}
         while True:
             sound = [each for each in unit.files if each[0].path not in damaged]
             try:
                 return self._made(unit, sound, damaged)
             except _Lost as lost:
-                if isinstance(lost.error.__cause__, FileNotFoundError):
+                if is_gone(lost.error):
                     return Made(unit, moved=True)
                 damaged[lost.path] = str(lost.error)
 
@@ -122,7 +126,7 @@ class RollUp:
 class _Lost(Exception):
     """A file cannot be read."""
 
-    def __init__(self, path: str, error: DataMissing) -> None:
+    def __init__(self, path: str, error: DataMissing | Unreachable) -> None:
         super().__init__(path)
         self.path, self.error = path, error
 
@@ -160,7 +164,9 @@ def _tables(
         try:
             for table in span_tables(file.open(), asked, wanted if others else ALL):
                 yield (_within(table, unit.hours) if others else table).select(list(columns))
-        except DataMissing as error:
+        except (DataMissing, Unreachable) as error:
+            if isinstance(error, Unreachable) and not is_gone(error):
+                raise
             raise _Lost(file.path, error) from error
 
 

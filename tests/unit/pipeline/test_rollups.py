@@ -7,10 +7,12 @@ import random
 from datetime import timedelta
 
 import pytest
+from pyarrow import fs
 
 from greenops.adapters.clock import SystemClock
 from greenops.adapters.process_engine import ProcessEngine
 from greenops.adapters.rollup_files import LEVELS, RollupFiles
+from greenops.adapters.rollup_place import SpanFiles
 from greenops.errors import Unreachable
 from greenops.pipeline.lake_packing import pack
 from greenops.pipeline.rollup_work import RollUp
@@ -263,4 +265,62 @@ def test_two_processes_make_the_same_roll_ups_as_one(lake, tmp_path):
 
     for level in LEVELS:
         assert other.table(level).equals(lake.table(level))
+    lake.check(rows)
+
+
+class Silent(fs.FileSystemHandler):
+    """A store that lists its files and then does not answer."""
+
+    def __init__(self, files, silent=True):
+        self.files, self.silent = files, silent
+
+    def open_input_file(self, path):
+        if self.silent:
+            raise OSError("curlCode: 7, Couldn't connect to server")
+        return self.files.open_input_file(path)
+
+    def get_file_info(self, paths):
+        return self.files.get_file_info(paths)
+
+    def get_file_info_selector(self, selector):
+        return self.files.get_file_info(selector)
+
+    def get_type_name(self):
+        return "silent"
+
+    def __getattr__(self, name):
+        return getattr(self.files, name)
+
+
+Silent.__abstractmethods__ = frozenset()
+
+
+def test_a_store_that_does_not_answer_makes_no_file_damaged(lake):
+    rows = random_spans(random.Random(15), 40)
+    lake.write(rows, "a")
+    (_, folder) = lake.spans.places[0]
+    handler = Silent(fs.LocalFileSystem())
+    away = SpanFiles(((fs.PyFileSystem(handler), folder),))
+
+    with pytest.raises(Unreachable, match="GO0420"):
+        refresh(away, lake.rollups)
+    assert lake.files() == {}
+    handler.silent = False
+    assert refresh(away, lake.rollups).damaged == {}
+    lake.check(rows)
+
+
+def test_spans_that_lie_here_and_away_count_once(lake, tmp_path):
+    rows = random_spans(random.Random(16), 200)
+    other = Lake(tmp_path / "away")
+    for one in (lake, other):
+        for at in range(0, 150, 50):
+            one.write(rows[at : at + 50], f"{at:06d}")
+    other.write(rows[150:], "000150")
+    pack(other.folder, SystemClock(), lambda: False)
+    whole = SpanFiles((*other.spans.places, *lake.spans.places))
+
+    done = refresh(whole, lake.rollups)
+
+    assert (done.spans, done.repeats) == (200, 0)
     lake.check(rows)

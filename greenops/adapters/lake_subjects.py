@@ -10,9 +10,10 @@ import hashlib
 import json
 import os
 import secrets
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
@@ -31,6 +32,9 @@ FIELDS: Final = (
 )
 """Columns that a subject may be of; attributes beside them."""
 
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+NEVER: Final = -(2**63)
+"""Before every instant [us since 1970]."""
 REMEMBERED: Final = 100_000
 """Hashes that are kept at hand [1]."""
 
@@ -82,36 +86,37 @@ class Subjects:
 
     def kept(self, table: pa.Table) -> pa.Table:
         """The rows of a table, spans or accounts, that are of no deleted subject."""
+        by_name: defaultdict[str, dict[str, Subject]] = defaultdict(dict)
         for subject in self.known():
-            mine = self.of(table, subject)
+            by_name[subject.name][subject.digest] = subject
+        for name, subjects in by_name.items():
+            mine = self._theirs(table, name, subjects)
             if mine is not None and mine.any():
                 table = table.filter(pa.array(~mine))
         return table
 
     def of(self, table: pa.Table, subject: Subject) -> Any:
         """Whether each row is the subject's; none where the table cannot say."""
-        column = _values(table, subject.name)
+        return self._theirs(table, subject.name, {subject.digest: subject})
+
+    def _theirs(self, table: pa.Table, name: str, subjects: Mapping[str, Subject]) -> Any:
+        """Whether each row is one of some subjects', by digest; values are looked at once each."""
+        column = _values(table, name)
         if column is None:
             return None
         words = column.cast(pa.string()).dictionary_encode().unify_dictionaries().combine_chunks()
         if isinstance(words, pa.ChunkedArray):
-            words = (
-                words.chunk(0)
-                if words.num_chunks
-                else pa.array([], column.type).dictionary_encode()
-            )
-        hit = [
-            self.digest(subject.name, each) == subject.digest
-            for each in words.dictionary.to_pylist()
-        ]
-        if not any(hit):
+            return np.zeros(0, np.bool_)
+        found = [subjects.get(self.digest(name, each)) for each in words.dictionary.to_pylist()]
+        if not any(found):
             return np.zeros(len(table), np.bool_)
-        places = pc.fill_null(words.indices, len(hit)).to_numpy(zero_copy_only=False)
-        mine = np.array([*hit, False])[places]
-        ended, until = ("end", subject.wall) if "end" in table.column_names else ("at", subject.now)
-        limit = pa.scalar(until, pa.timestamp("us", "UTC"))
-        before = pc.fill_null(pc.less_equal(table[ended], limit), fill_value=True)
-        return mine & before.to_numpy()
+        # Rows of a later time are nobody's that was deleted.
+        ended, wall = ("end", True) if "end" in table.column_names else ("at", False)
+        until = [NEVER if e is None else _us(e.wall if wall else e.now) for e in (*found, None)]
+        places = pc.fill_null(words.indices, len(found)).to_numpy(zero_copy_only=False)
+        limits = np.array(until)[places]
+        times = pc.fill_null(table[ended].cast(pa.int64()), NEVER + 1).to_numpy()
+        return times <= limits
 
     def digest(self, name: str, value: str) -> str:
         """What is kept of a value."""
@@ -140,6 +145,10 @@ class Subjects:
             _write(self.lake / KEPT, self.salt, [*others, made])
         self.known()
         return made
+
+
+def _us(instant: datetime) -> int:
+    return (instant - EPOCH) // timedelta(microseconds=1)
 
 
 def _values(table: pa.Table, name: str) -> Any:

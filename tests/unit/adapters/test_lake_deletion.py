@@ -144,6 +144,23 @@ def test_a_number_and_a_text_are_named_as_people_write_them(folder):
     assert delete(folder, "attributes.enduser.id", '"bob"').rows["spans"] == 5
 
 
+def test_subjects_are_kept_out_each_by_its_own_time(folder):
+    delete(folder, value="alice", at=LATER)
+    delete(folder, value="bob", at=NOON - timedelta(hours=1))
+    lake = ParquetLake(folder)
+    assert users(folder) == ["bob"] * 6
+
+    early, late = NOON - timedelta(hours=2), LATER + timedelta(hours=1)
+    rows = [
+        span(100 + 2 * at + each, who, at=when)
+        for at, when in enumerate((early, NOON, late))
+        for each, who in enumerate(("alice", "bob"))
+    ]
+    lake.write_spans(rows, "000000000100-run")
+
+    assert users(folder) == ["alice", *["bob"] * 8]
+
+
 def test_deleting_again_removes_nothing_more(folder):
     delete(folder)
 

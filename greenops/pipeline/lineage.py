@@ -28,15 +28,6 @@ class Recent(Generic[Value]):
     def __len__(self) -> int:
         return len(self._new) + len(self._old)
 
-    def begin(self, key: int, value: Value) -> bool:
-        """Keep a value for a key that is not known; false, and nothing changes, where it is."""
-        if key in self._new or key in self._old:
-            return False
-        if len(self._new) >= self._half:
-            self._old, self._new = self._new, {}
-        self._new[key] = value
-        return True
-
     def get(self, key: int) -> Value | None:
         """The value of a key; none where it is not known, or no more."""
         found = self._new.get(key)

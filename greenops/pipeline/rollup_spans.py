@@ -33,10 +33,12 @@ HOUR_US: Final = 60 * MINUTE_US
 DAY_US: Final = 24 * HOUR_US
 ASKED: Final = (
     *("service", "workload", "name", "region", "grid_zone", "method", "unknown"),
-    *("start", "end", "time"),
+    "time",
     *MEASURES,
 )
-"""What is asked of the lake beside `model` and the ids."""
+"""What is asked of the lake beside `model`, `duration_us` and the ids."""
+DURATION: Final = "duration_us"
+"""How long each span took [us]; null or negative where that is not known."""
 NAMES: Final = ("service", "workload", "name", "model", "region", "grid_zone", "method", "unknown")
 """The lake's names of what cells are told apart by."""
 METHOD, UNKNOWN = NAMES.index("method"), NAMES.index("unknown")
@@ -57,7 +59,7 @@ def rolled(table: pa.Table) -> Iterator[Rolled]:
     `together`.
 
     Args:
-        table: Columns `ASKED` and, where known, `model`, as text.
+        table: Columns `ASKED`, `DURATION` and, where known, `model`, as text.
     """
     return (_some(each) for each in _slices(table))
 
@@ -172,11 +174,13 @@ def _summed(
     counts = np.zeros((len(COUNTS), size), np.int64)
     sums = np.zeros((len(MEASURES), 3, size), np.int64)
     counts[0] = np.bincount(cells, minlength=size)
+    there, mine, count = None, cells, counts[0]
     for at, measure in enumerate(measures):
-        mine, count = cells, counts[0]
-        if measure.there is not None:
-            mine = cells[measure.there]
-            count = np.bincount(mine, minlength=size)
+        # Measures mostly are of the same spans: these are looked up once.
+        if not _same(measure.there, there):
+            there = measure.there
+            mine = cells if there is None else cells[there]
+            count = counts[0] if there is None else np.bincount(mine, minlength=size)
         counts[COUNTED_BY[at]] = count
         sums[at] = sums_by_group(measure.values, mine, size)
     duration, lasted = _durations(table)
@@ -187,9 +191,16 @@ def _summed(
     return counts, sums, total
 
 
+def _same(one: Any, other: Any) -> bool:
+    if one is None or other is None:
+        return one is other
+    return bool(np.array_equal(one, other))
+
+
 def _durations(table: pa.Table) -> tuple[Any, Any]:
     """How long spans took [us], of those that did not end before they began; which these are (none: all)."""
-    duration = _instants(table["end"]) - _instants(table["start"])
+    column = one_chunk(table[DURATION])
+    duration = (column.fill_null(-1) if column.null_count else column).to_numpy()
     if duration.min(initial=0) >= 0:
         return duration, None
     lasted = duration >= 0

@@ -10,7 +10,9 @@ from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
+from greenops.adapters.lake_files import Part
 from greenops.adapters.lake_read import ALL, Wanted, span_tables
 from greenops.adapters.rollup_place import SpanFile, is_gone
 from greenops.errors import DataMissing, Unreachable
@@ -18,7 +20,15 @@ from greenops.observe import gen_ai
 from greenops.pipeline.rollup_cells import Cells, merged, words_of
 from greenops.pipeline.rollup_repeats import IDS, TEXTS, repeats, span_keys, text_repeats
 from greenops.pipeline.rollup_sources import HOURS, hours_in
-from greenops.pipeline.rollup_spans import ASKED, DAY_US, HOUR_US, MINUTE_US, Rolled, rolled
+from greenops.pipeline.rollup_spans import (
+    ASKED,
+    DAY_US,
+    DURATION,
+    HOUR_US,
+    MINUTE_US,
+    Rolled,
+    rolled,
+)
 
 MODEL: Final = ("greenops.model.name", *gen_ai.MODEL)
 """Attributes that name a model; the first that is there counts."""
@@ -59,6 +69,7 @@ class Made:
         repeats: How many were left out because they came before.
         damaged: Files that could not be read and are left out as a whole, with what is wrong.
         moved: A file went away meanwhile, so nothing was made.
+        written: Hours whose minutes were written and let go.
     """
 
     unit: Unit
@@ -68,6 +79,7 @@ class Made:
     repeats: int = 0
     damaged: tuple[tuple[str, str], ...] = ()
     moved: bool = False
+    written: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +114,7 @@ class RollUp:
         gone = _repeated(unit, files) if self.distinct else np.zeros(0, np.int64)
         parts: list[Rolled] = []
         begin = spans = 0
-        for table in _tables(unit, files, (*ASKED, *MODELS)):
+        for table in _tables(unit, files, (*ASKED, *MODELS, DURATION)):
             end = begin + len(table)
             low, high = np.searchsorted(gone, [begin, end]).tolist()
             if low < high:
@@ -162,12 +174,28 @@ def _tables(
         others = hours & ~unit.hours
         asked = columns if not others or "time" in columns else (*columns, "time")
         try:
-            for table in span_tables(file.open(), asked, wanted if others else ALL):
-                yield (_within(table, unit.hours) if others else table).select(list(columns))
+            part = file.open()
+            for table in span_tables(part, _held(part, asked), wanted if others else ALL):
+                rows = _within(table, unit.hours) if others else table
+                yield _with_duration(rows, columns)
         except (DataMissing, Unreachable) as error:
             if isinstance(error, Unreachable) and not is_gone(error):
                 raise
             raise _Lost(file.path, error) from error
+
+
+def _held(part: Part, columns: Sequence[str]) -> list[str]:
+    """The columns as a file has them: packed ones tell how long a span took, others when it began and ended."""
+    if part.form > 1 or DURATION not in columns:
+        return list(columns)
+    return [*(each for each in columns if each != DURATION), "start", "end"]
+
+
+def _with_duration(table: pa.Table, columns: Sequence[str]) -> pa.Table:
+    if DURATION in columns and DURATION not in table.column_names:
+        begin, end = (table[name].cast(pa.int64()) for name in ("start", "end"))
+        table = table.append_column(DURATION, pc.subtract(end, begin))
+    return table.select(list(columns))
 
 
 def _within(table: pa.Table, hours: int) -> pa.Table:

@@ -127,7 +127,8 @@ def _round(
         parts += _units(look)
     made = _run(engine, work, parts)
     for day, some in groupby(made, lambda each: each.unit.day):
-        whole = list(some)
+        # Minutes are written as they come: a day of them is large. Until its hours say so, they do not count as made.
+        whole = [_minutes_kept(by_day[day], each, rollups) for each in some]
         if any(each.moved for each in whole):
             moved.add(day)
         else:
@@ -191,7 +192,7 @@ def _units(look: _Day) -> Iterator[Unit]:
 
 
 def _keep(look: _Day, made: Sequence[Made], rollups: RollupFiles, done: Refreshed) -> None:
-    """Write what was made: minutes, then hours, which say what all of it was made of, then the day."""
+    """Write the day's hours, which say what all of it was made of, and then the day."""
     for each in made:
         done.damaged |= dict(each.damaged)
         bad = {path for path, _ in each.damaged}
@@ -200,8 +201,7 @@ def _keep(look: _Day, made: Sequence[Made], rollups: RollupFiles, done: Refreshe
                 lost = {run.name: look.now[run.name] for run in file.runs}
                 look.now |= {name: replace(one, rows=DAMAGED) for name, one in lost.items()}
     for each in made:
-        _keep_minutes(look, each, rollups)
-        done.hours += len(each.minutes)
+        done.hours += each.written
         done.spans += each.spans
         done.repeats += each.repeats
     text = text_of(kept(look.before or {}, look.now))
@@ -216,7 +216,10 @@ def _keep(look: _Day, made: Sequence[Made], rollups: RollupFiles, done: Refreshe
     done.days += 1
 
 
-def _keep_minutes(look: _Day, made: Made, rollups: RollupFiles) -> None:
+def _minutes_kept(look: _Day, made: Made, rollups: RollupFiles) -> Made:
+    """Write a unit's minutes; gives the unit without them."""
+    if made.moved:
+        return made
     tables = dict(made.minutes)
     for hour in hours_in(made.unit.hours):
         path = rollups.path(MINUTE, look.day, f"{hour:02d}")
@@ -225,6 +228,7 @@ def _keep_minutes(look: _Day, made: Made, rollups: RollupFiles) -> None:
             rollups.write(path, tables[hour], digest(text_of(mine)))
         else:
             rollups.remove(path)
+    return replace(made, minutes=(), written=len(tables))
 
 
 def _day_from_hours(day: date, rollups: RollupFiles, text: bytes) -> None:

@@ -122,7 +122,7 @@ class Enriched:
         carbon_g: `greenops.carbon.self` [g]; NaN where none is added.
         unknown: Place in `REASONS`.
         carbon_unknown: Place in `CARBON_REASONS`.
-        model: Coefficient of each call; -1 where there is none.
+        model: Coefficient of each call; below zero where there is none.
         methods: Method of each coefficient.
     """
 

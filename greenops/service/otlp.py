@@ -123,7 +123,10 @@ def _take_traces(
     answer = trace_messages.ExportTraceServiceResponse()
     if refused:
         answer.partial_success.rejected_spans = refused
-        answer.partial_success.error_message = f"GO0509 {refused} spans refused: a trace id of 16 bytes and a span id of 8, not all zero, are needed"
+        answer.partial_success.error_message = (
+            f"GO0509 {refused} spans refused: a trace id of 16 bytes and a span id of 8 bytes are "
+            "needed, and not zeros alone"
+        )
     return answer
 
 

@@ -31,6 +31,8 @@ from greenops.service.series import (
 
 US_PER_S: Final = 1_000_000
 PLACE: Final = (("greenops_workload", "workload"), ("greenops_region", "region"))
+ALWAYS: Final = frozenset(label for label, _ in PLACE)
+"""Labels that every series has."""
 
 
 class _Series(NamedTuple):
@@ -122,8 +124,10 @@ def _series(columns: Sequence[tuple[str, Any, Sequence[str | None]]]) -> _Series
     for label, codes, words in columns:
         for found, code in zip(labels, codes[firsts].tolist(), strict=True):
             word = words[code]
-            if word is not None or label in dict(PLACE):
-                found[label] = word or NONE if label in dict(PLACE) else word or ""
+            if label in ALWAYS:
+                found[label] = word or NONE
+            elif word is not None:
+                found[label] = word
     return _Series(labels, which)
 
 

@@ -37,6 +37,8 @@ SCHEMA: Final = pa.schema(
         *((name, QUANTA) for name in EXACT),
     ]
 )
+BY_BUCKET: Final = ("duration_bucket", "duration_spans")
+"""Columns of how many spans took how long; empty by the minute."""
 FINE: Final = 16
 """Buckets of each doubling of a duration: each is at most a sixteenth wide."""
 _SHIFT: Final = 48

@@ -12,7 +12,16 @@ import pyarrow as pa
 
 from greenops.adapters.rollup_files import DAY, HOUR, MINUTE, RollupFiles
 from greenops.errors import UsageError
-from greenops.pipeline.rollup_cells import WORDS, Cells, Words, bounds_of, merged
+from greenops.pipeline.rollup_cells import (
+    BY_BUCKET,
+    MEASURES,
+    SCHEMA,
+    WORDS,
+    Cells,
+    Words,
+    bounds_of,
+    merged,
+)
 from greenops.pipeline.rollup_spans import DAY_US, HOUR_US, MINUTE_US
 
 P50, P95 = 0.5, 0.95
@@ -33,6 +42,7 @@ class Question:
         by: Words of a cell (`service`, `operation`, …) that are told apart.
         step: `minute`, `hour` or `day` for a course over time; none: the whole period at once.
         where: Word → what it must be; none: must be absent.
+        durations: Tell how long spans took; of a long period by the hour that is most of the reading.
     """
 
     begins: datetime
@@ -40,6 +50,7 @@ class Question:
     by: tuple[str, ...] = ()
     step: str | None = None
     where: Mapping[str, str | None] = field(default_factory=dict)
+    durations: bool = True
 
     def __post_init__(self) -> None:
         unknown = [name for name in (*self.by, *self.where) if name not in WORDS]
@@ -56,7 +67,7 @@ class RollupReader:
     """Reads roll-ups; a file that stays is read once."""
 
     rollups: RollupFiles
-    _held: dict[str, tuple[tuple[int, int], Cells]] = field(default_factory=dict)
+    _held: dict[tuple[str, bool], tuple[tuple[int, int], Cells]] = field(default_factory=dict)
 
     def answer(self, question: Question) -> pa.Table:
         """A row for each group, in the order of time and words; a sum that no span has is null.
@@ -82,7 +93,8 @@ class RollupReader:
         step = STEPS[question.step]
         parts = []
         for level, day, name, low, high in _pieces(question):
-            cells = self._read(self.rollups.path(level, day, name))
+            durations = question.durations and level != MINUTE
+            cells = self._read(self.rollups.path(level, day, name), durations=durations)
             if cells is None:
                 continue
             rows = _rows(cells, question.where)
@@ -93,19 +105,21 @@ class RollupReader:
                 parts.append(_told_apart(some, question.by, whole=step is None))
         return merged(parts, step or DAY_US)
 
-    def _read(self, path: str) -> Cells | None:
+    def _read(self, path: str, *, durations: bool) -> Cells | None:
         about = self.rollups.files.get_file_info(path)
         if not about.is_file:
             return None
         stamp = (about.size or 0, about.mtime_ns or 0)
-        held = self._held.get(path)
+        held = self._held.get((path, durations))
         if held is not None and held[0] == stamp:
             return held[1]
-        table = self.rollups.read(path)
+        # The doubles follow from the exact sums.
+        left_out = MEASURES if durations else (*MEASURES, *BY_BUCKET)
+        table = self.rollups.read(path, [each for each in SCHEMA.names if each not in left_out])
         if table is None:
             return None
         cells = Cells.of_table(table)
-        self._held[path] = (stamp, cells)
+        self._held[path, durations] = (stamp, cells)
         while len(self._held) > 1 and sum(len(each) for _, each in self._held.values()) > HELD:
             self._held.pop(next(iter(self._held)))
         return cells

@@ -196,7 +196,7 @@ def questions(lake, hours):
             asked("service", "operation")(reader), "energy_j", 20
         ),
         "p95_by_operation": asked("operation"),
-        "by_hour": asked("service", step="hour"),
+        "by_hour": asked("service", step="hour", durations=False),
         "one_service_by_hour": of_one,
         "why_unknown": asked("service", "unknown"),
         "by_model_and_zone": asked("model", "grid_zone"),

@@ -81,6 +81,20 @@ def test_a_quantile_lies_within_a_sixteenth_of_that_of_the_spans(made):
             assert row[name] == pytest.approx(true, rel=1 / 16, abs=1e-3)
 
 
+def test_durations_are_left_out_where_nobody_asks_and_nothing_else_is(made):
+    lake, _ = made
+    reader = RollupReader(lake.rollups)
+    whole = Question(DAY_ONE, DAY_ONE + 72 * HOUR, ("service",), "hour")
+    quick = Question(DAY_ONE, DAY_ONE + 72 * HOUR, ("service",), "hour", durations=False)
+
+    found = reader.answer(quick)
+
+    assert found["p95_ms"].null_count == len(found)
+    assert found.drop_columns(["p50_ms", "p95_ms"]).equals(
+        reader.answer(whole).drop_columns(["p50_ms", "p95_ms"])
+    )
+
+
 def test_what_is_most_comes_first_and_ties_go_by_name(tmp_path):
     lake = Lake(tmp_path)
     lake.write(

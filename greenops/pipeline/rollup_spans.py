@@ -20,7 +20,6 @@ from greenops.pipeline.rollup_cells import (
     Words,
     bucket_of,
     buffer_of,
-    merged,
     one_chunk,
     validity,
     words_of,
@@ -55,19 +54,12 @@ class Rolled:
 def rolled(table: pa.Table) -> Iterator[Rolled]:
     """Roll spans up, in parts; each row counts, so a span that stands twice counts twice.
 
-    In a part only durations by bucket are in `hours`: all else stands in its minutes until the parts are put
-    `together`.
+    In a part `hours` has durations by bucket alone: all else of an hour stands in its minutes.
 
     Args:
         table: Columns `ASKED`, `DURATION` and, where known, `model`, as text.
     """
     return (_some(each) for each in _slices(table))
-
-
-def together(parts: Sequence[Rolled]) -> Rolled:
-    """The cells of parts of which no two have the same span; the same in any order of the parts."""
-    minutes = merged([each.minutes for each in parts], MINUTE_US)
-    return Rolled(minutes, merged([minutes, *(each.hours for each in parts)], HOUR_US))
 
 
 def _slices(table: pa.Table) -> Iterator[pa.Table]:

@@ -38,7 +38,6 @@ def without_place(told):
     return {name: told[name] for name in ("spans", "repeats", "damaged", "digests", "recomputed")}
 
 
-@pytest.mark.feature("J8")
 def test_two_nodes_make_the_same_roll_ups_as_one_process(cluster, here):
     for each in Path(cluster.folder).glob("worked-*"):
         each.unlink()

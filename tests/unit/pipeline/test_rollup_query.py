@@ -141,6 +141,7 @@ def factors(**intensity):
     return FactorTable("test", regions)
 
 
+@pytest.mark.feature("J2")
 @pytest.mark.parametrize("pue", [None, 1.1])
 def test_carbon_is_computed_anew_from_energy_that_stays(made, pue):
     lake, rows = made
@@ -165,6 +166,7 @@ def test_carbon_is_computed_anew_from_energy_that_stays(made, pue):
     assert lake.files() == before
 
 
+@pytest.mark.feature("J4")
 def test_energy_of_a_region_without_factors_stays_unknown(made):
     lake, _ = made
 

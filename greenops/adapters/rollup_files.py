@@ -86,8 +86,9 @@ class RollupFiles:
 
         Raises:
             DataMissing: It is damaged; names it.
+            Unreachable: The store does not answer.
         """
-        with damaged(path):
+        with damaged(path, away=self.remote):
             try:
                 return pq.ParquetFile(self.files.open_input_file(path)).read(columns)
             except FileNotFoundError:
@@ -98,8 +99,9 @@ class RollupFiles:
 
         Raises:
             DataMissing: It is damaged; names it.
+            Unreachable: The store does not answer.
         """
-        with damaged(path):
+        with damaged(path, away=self.remote):
             try:
                 metadata = pq.ParquetFile(self.files.open_input_file(path)).metadata.metadata
             except FileNotFoundError:
@@ -144,10 +146,26 @@ class RollupFiles:
         finally:
             temporary.unlink(missing_ok=True)
 
+    @property
+    def remote(self) -> bool:
+        """Whether they lie in object storage, which may not answer for a while."""
+        return not isinstance(self.files, fs.LocalFileSystem)
+
+    def stamp(self, path: str) -> tuple[int, int] | None:
+        """What changes when a file is replaced; none where it is not there.
+
+        Raises:
+            Unreachable: The store does not answer.
+        """
+        with damaged(path, away=True):
+            found = self.files.get_file_info(path)
+        return (found.size or 0, found.mtime_ns or 0) if found.is_file else None
+
     def _listed(self, folder: PurePosixPath) -> list[Any]:
-        found: list[Any] = self.files.get_file_info(
-            fs.FileSelector(str(folder), allow_not_found=True)
-        )
+        with damaged(str(folder), away=True):
+            found: list[Any] = self.files.get_file_info(
+                fs.FileSelector(str(folder), allow_not_found=True)
+            )
         return found
 
 
@@ -156,12 +174,16 @@ def _is_sum(field: pa.Field) -> bool:
 
 
 @contextmanager
-def damaged(path: str) -> Iterator[None]:
-    """Say which file of the roll-ups it is that cannot be read."""
+def damaged(path: str, *, away: bool) -> Iterator[None]:
+    """Say which file of the roll-ups it is that cannot be read, or that object storage does not answer."""
     try:
         yield
     except (OSError, KeyError, ValueError, pa.ArrowException) as error:
         first = (str(error).splitlines() or [type(error).__name__])[0]
+        if away and isinstance(error, OSError):
+            raise Unreachable(
+                "GO0420", f"cannot read {path}: {first}", fix="try again when it answers"
+            ) from error
         raise DataMissing(
             "GO0412",
             f"this roll-up is damaged: {first}",

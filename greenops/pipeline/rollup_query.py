@@ -60,6 +60,10 @@ class Question:
                 f"roll-ups know no `{unknown[0] if unknown else self.step}`",
                 fix=f"there are {', '.join(WORDS)}; and minute, hour, day",
             )
+        if any(each.second or each.microsecond for each in (self.begins, self.ends)):
+            raise UsageError("GO0805", "roll-ups know whole minutes", fix="leave out the seconds")
+        if self.begins >= self.ends:
+            raise UsageError("GO0805", "the period ends before it begins", fix="turn it round")
 
 
 @dataclass(slots=True)
@@ -106,10 +110,9 @@ class RollupReader:
         return merged(parts, step or DAY_US)
 
     def _read(self, path: str, *, durations: bool) -> Cells | None:
-        about = self.rollups.files.get_file_info(path)
-        if not about.is_file:
+        stamp = self.rollups.stamp(path)
+        if stamp is None:
             return None
-        stamp = (about.size or 0, about.mtime_ns or 0)
         held = self._held.get((path, durations))
         if held is not None and held[0] == stamp:
             return held[1]

@@ -15,6 +15,8 @@ from greenops.grid.factors import version
 from greenops.units import GramsPerKwh
 from tests.unit.pipeline.rollup_lakes import DAY_ONE, Lake, random_spans, span
 
+NOBODY = "s3://bucket/lake?scheme=http&endpoint_override=127.0.0.1:9"
+
 
 @pytest.fixture
 def lake(tmp_path, monkeypatch):
@@ -135,7 +137,13 @@ def test_views_are_sql_that_duckdb_takes(lake, capsys):
         (["query"], 3, "GO0416 there are no roll-ups"),
         (["query", "--by", "colour", "--period", "2026-11-01/2026-11-02"], 2, "GO0805 roll-ups kn"),
         (["query", "--where", "x", "--period", "2026-11-01/2026-11-02"], 2, "GO0805 `--where x`"),
+        (["query", "--period", "2026-11-02/2026-11-01"], 2, "GO0805 the period ends before"),
+        (["query", "--period", "2026-11-01T00:00:09Z/2026-11-02"], 2, "GO0805 roll-ups know whole"),
+        (["rollup", "--engine", "none"], 2, "GO0802"),
         (["rollup", "--lake", "ftp://x"], 2, "GO0421"),
+        (["rollup", "--lake", NOBODY], 4, "GO0420"),
+        (["recompute", "--lake", NOBODY], 4, "GO0420"),
+        (["query", "--lake", NOBODY, "--period", "2026-11-01/2026-11-02"], 4, "GO0420"),
     ],
 )
 def test_what_cannot_be_is_said_in_one_line(lake, capsys, words, code, says):

@@ -127,7 +127,7 @@ def test_a_file_is_read_once_and_anew_when_it_changed(tmp_path):
 
 def test_a_word_that_is_not_known_is_refused():
     with pytest.raises(UsageError, match="GO0805 roll-ups know no `colour`"):
-        Question(DAY_ONE, DAY_ONE, ("colour",))
+        Question(DAY_ONE, DAY_ONE + HOUR, ("colour",))
 
 
 def factors(**intensity):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -85,12 +86,18 @@ class Reading:
 
     def tables(
         self,
-        day: Day,
         counting: Counting,
         read: Callable[[Part], Iterator[pa.Table]],
         known: dict[str, Identity],
+        held: AbstractSet[str],
     ) -> Iterator[pa.Table]:
         """The rows of a file that count; nothing where a small file cannot be read.
+
+        Args:
+            counting: The file.
+            read: Gives its rows.
+            known: Takes a small file that was read whole.
+            held: Small files that packed files of the day hold.
 
         Raises:
             Damaged: A packed file cannot be read, or half of a small one, or one that was packed before.
@@ -98,7 +105,6 @@ class Reading:
         path = counting.path
         packed = is_pack(path.name)
         identity = identity_of(path)
-        held = {run.name for pack in day.packs for run in pack.runs}
         first = True
         try:
             for table in read(Part(path, str(path), counting.runs, counting.left_out)):
@@ -126,13 +132,14 @@ def merged_plain(
     """All files of a day in one, in the order in which they are read (form 1)."""
     merged = Merged(temporary, 1)
     with pq.ParquetWriter(temporary, schema, compression="zstd") as writer:
-        groups = _Groups(writer)
+        groups, held = _Groups(writer), _held(day)
         for _, counting in day.wanted():
             name = counting.path.name
+            read = partial(stored, schema, named=is_pack(name))
             counts: Counter[str] = Counter()
-            for table in reading.tables(day, counting, partial(stored, schema), merged.known):
-                counts.update(counts_of(table))
-                groups.add(table.drop_columns([SOURCE]))
+            for table in reading.tables(counting, read, merged.known, held):
+                counts.update(counts_of(table) if is_pack(name) else {name: len(table)})
+                groups.add(table.select(schema.names))
             if is_pack(name) or name in merged.known:
                 merged.sources += [(run.name, counts[run.name]) for run in counting.runs]
         groups.write()
@@ -144,12 +151,12 @@ def merged_spans(
     day: Day, temporary: Path, _schema: pa.Schema, reading: Reading
 ) -> Iterator[Merged]:
     """Spans of a day in compact files (form 2); each is to be put in its place before the next is made."""
-    files = day.wanted()
+    files, held = day.wanted(), _held(day)
     while files:
         merged, writer = Merged(temporary, FORM), CompactWriter(temporary)
         try:
             while files and writer.bytes < PACK_BYTES:
-                _add_spans(day, files.pop(0)[1], reading, merged, writer)
+                _add_spans(files.pop(0)[1], reading, merged, writer, held)
             writer.close()
         finally:
             writer.abandon()
@@ -158,13 +165,13 @@ def merged_spans(
 
 
 def _add_spans(
-    day: Day,
     counting: Counting,
     reading: Reading,
     merged: Merged,
     writer: CompactWriter,
+    held: AbstractSet[str],
 ) -> None:
-    for table in reading.tables(day, counting, _spans, merged.known):
+    for table in reading.tables(counting, _spans, merged.known, held):
         writer.add(table)
     if is_pack(counting.path.name) or counting.path.name in merged.known:
         writer.hold(run.name for run in counting.runs)
@@ -174,8 +181,13 @@ def _spans(part: Part) -> Iterator[pa.Table]:
     return span_tables(part, [*SPAN_COLUMNS, SOURCE])
 
 
-def stored(schema: pa.Schema, part: Part) -> Iterator[pa.Table]:
-    """Rows of the other tables, with the names of the small files that they are of."""
+def _held(day: Day) -> frozenset[str]:
+    """Small files that packed files of a day hold."""
+    return frozenset(run.name for pack in day.packs for run in pack.runs)
+
+
+def stored(schema: pa.Schema, part: Part, *, named: bool = True) -> Iterator[pa.Table]:
+    """Rows of the other tables; named: with the small files that they are of."""
     with sound(part.path, away=part.away):
         file = pq.ParquetFile(part.source)
     ends = np.cumsum(
@@ -187,7 +199,10 @@ def stored(schema: pa.Schema, part: Part) -> Iterator[pa.Table]:
             if STAGES in schema.names and STAGES not in table.column_names:
                 table = table.append_column(STAGES, pa.nulls(len(table), schema.field(STAGES).type))
             table = table.select(schema.names).cast(schema).slice(start, rows)
-        yield table.append_column(SOURCE, sources_at(part, int(ends[group]) + start, rows))
+        if named:
+            names = sources_at(part, int(ends[group]) + start, rows)
+            table = table.append_column(SOURCE, names)
+        yield table
 
 
 def counts_of(table: pa.Table) -> dict[str, int]:

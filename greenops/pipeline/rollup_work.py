@@ -36,6 +36,8 @@ MODELS: Final = tuple(f"attributes.{each}" for each in MODEL)
 LONGEST: Final = 100
 """Longest name of a model that cells are told apart by [characters]."""
 EPOCH: Final = date(1970, 1, 1)
+WAITING: Final = 400_000
+"""Cells of parts that wait to be merged; some 300 bytes each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +123,7 @@ class RollUp:
                 kept = np.ones(len(table), np.bool_)
                 kept[gone[low:high] - begin] = False
                 table = table.filter(pa.array(kept))  # noqa: PLW2901
-            parts += rolled(_with_model(table))
+            parts = _fewer([*parts, *rolled(_with_model(table))])
             begin, spans = end, spans + len(table)
         minutes = list(by_hour([each.minutes for each in parts]))
         hours = [*(cells for _, cells in minutes), *(each.hours for each in parts)]
@@ -133,6 +135,14 @@ class RollUp:
             len(gone),
             tuple(sorted(damaged.items())),
         )
+
+
+def _fewer(parts: list[Rolled]) -> list[Rolled]:
+    """The same cells, merged where many wait."""
+    if sum(len(each.minutes) for each in parts[1:]) < WAITING:
+        return parts
+    minutes = merged([each.minutes for each in parts], MINUTE_US)
+    return [Rolled(minutes, merged([each.hours for each in parts], HOUR_US))]
 
 
 class _Lost(Exception):

@@ -324,3 +324,14 @@ def test_spans_that_lie_here_and_away_count_once(lake, tmp_path):
 
     assert (done.spans, done.repeats) == (200, 0)
     lake.check(rows)
+
+
+def test_parts_that_are_merged_on_the_way_make_the_same(lake, monkeypatch):
+    rows = random_spans(random.Random(17), 300)
+    for at in range(0, 300, 30):
+        lake.write(rows[at : at + 30], f"{at:06d}")
+    monkeypatch.setattr("greenops.pipeline.rollup_work.WAITING", 40)
+
+    lake.refresh()
+
+    lake.check(rows)

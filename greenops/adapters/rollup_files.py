@@ -30,6 +30,8 @@ MINUTE, HOUR, DAY = "minute", "hour", "day"
 LEVELS: Final = (MINUTE, HOUR, DAY)
 WHOLE: Final = {HOUR: "hours", DAY: "day"}
 """Name of the one file that a day has on a level."""
+GROUP_ROWS: Final = 4096
+"""Rows of a row group: cells lie by service, so a question about one reads some of a file."""
 FOOTER: Final = b"greenops.rollup"
 ROLLUPS: Final = "v1/rollups"
 
@@ -81,8 +83,10 @@ class RollupFiles:
         names = (each.base_name.removesuffix(".parquet") for each in self._listed(folder))
         return sorted(int(name) for name in names if name.isdecimal())
 
-    def read(self, path: str, columns: Sequence[str] | None = None) -> pa.Table | None:
-        """A file's rows; none where it is not there.
+    def read(
+        self, path: str, columns: Sequence[str] | None = None, service: str | None = None
+    ) -> pa.Table | None:
+        """A file's rows, or some of them in which all of a service are; none where it is not there.
 
         Raises:
             DataMissing: It is damaged; names it.
@@ -90,7 +94,8 @@ class RollupFiles:
         """
         with damaged(path, away=self.remote):
             try:
-                return pq.ParquetFile(self.files.open_input_file(path)).read(columns)
+                file = pq.ParquetFile(self.files.open_input_file(path))
+                return file.read_row_groups(_groups(file.metadata, service), columns)
             except FileNotFoundError:
                 return None
 
@@ -118,7 +123,7 @@ class RollupFiles:
         table = table.replace_schema_metadata({FOOTER: footer})
         # Sums hardly repeat: looking for those that do takes a third of the time.
         words = [each.name for each in table.schema if not _is_sum(each)]
-        how = {"compression": "zstd", "use_dictionary": words}
+        how = {"compression": "zstd", "use_dictionary": words, "row_group_size": GROUP_ROWS}
         with _writing(path):
             if isinstance(self.files, fs.LocalFileSystem):
                 self._write_here(Path(path), table, how)
@@ -167,6 +172,22 @@ class RollupFiles:
                 fs.FileSelector(str(folder), allow_not_found=True)
             )
         return found
+
+
+def _groups(about: pq.FileMetaData, service: str | None) -> list[int]:
+    """Row groups that may hold cells of a service."""
+    found = []
+    for group in range(about.num_row_groups):
+        columns = (about.row_group(group).column(at) for at in range(about.num_columns))
+        told = next((each.statistics for each in columns if each.path_in_schema == "service"), None)
+        if (
+            service is None
+            or told is None
+            or not told.has_min_max
+            or told.min <= service <= told.max
+        ):
+            found.append(group)
+    return found
 
 
 def _is_sum(field: pa.Field) -> bool:

@@ -152,6 +152,8 @@ NO_DURATIONS: Final = Durations(*(np.zeros(0, np.int64) for _ in range(3)))
 def merged(parts: Sequence[Cells], step_us: int) -> Cells:
     """Cells of longer stretches of time from those of shorter ones; the same in any order of the parts.
 
+    They come by service, then by the other words, then by time: of one service they lie together.
+
     Args:
         parts: Cells of the same spans never stand in two of them.
         step_us: How long each stretch is [us]; a day at most.
@@ -163,8 +165,8 @@ def merged(parts: Sequence[Cells], step_us: int) -> Cells:
     steps = (at - begin) // step_us
     codes, size = combined(
         [
-            (steps, int(steps.max(initial=0)) + 1),
             *((each.codes.astype(np.int64), len(each.known) + 1) for each in words),
+            (steps, int(steps.max(initial=0)) + 1),
         ]
     )
     groups, first = ordered(codes, size)

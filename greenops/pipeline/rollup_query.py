@@ -71,10 +71,12 @@ class RollupReader:
     """Reads roll-ups; a file that stays is read once."""
 
     rollups: RollupFiles
-    _held: dict[tuple[str, bool], tuple[tuple[int, int], Cells]] = field(default_factory=dict)
+    _held: dict[tuple[str, str | None, bool], tuple[tuple[int, int], Cells]] = field(
+        default_factory=dict
+    )
 
     def answer(self, question: Question) -> pa.Table:
-        """A row for each group, in the order of time and words; a sum that no span has is null.
+        """A row for each group, in the order of words and time; a sum that no span has is null.
 
         Columns: `begins` where a step was asked for, the words, counts and sums as in the roll-ups,
         `p50_ms` and `p95_ms` (within a sixteenth, of spans in whole hours; null for shorter pieces).
@@ -98,7 +100,8 @@ class RollupReader:
         parts = []
         for level, day, name, low, high in _pieces(question):
             durations = question.durations and level != MINUTE
-            cells = self._read(self.rollups.path(level, day, name), durations=durations)
+            path, service = self.rollups.path(level, day, name), question.where.get("service")
+            cells = self._read(path, service, durations=durations)
             if cells is None:
                 continue
             rows = _rows(cells, question.where)
@@ -109,20 +112,23 @@ class RollupReader:
                 parts.append(_told_apart(some, question.by, whole=step is None))
         return merged(parts, step or DAY_US)
 
-    def _read(self, path: str, *, durations: bool) -> Cells | None:
+    def _read(self, path: str, service: str | None, *, durations: bool) -> Cells | None:
+        """All cells of a file, or at least those of a service."""
         stamp = self.rollups.stamp(path)
         if stamp is None:
             return None
-        held = self._held.get((path, durations))
+        key = (path, service, durations)
+        held = self._held.get(key)
         if held is not None and held[0] == stamp:
             return held[1]
         # The doubles follow from the exact sums.
         left_out = MEASURES if durations else (*MEASURES, *BY_BUCKET)
-        table = self.rollups.read(path, [each for each in SCHEMA.names if each not in left_out])
+        columns = [each for each in SCHEMA.names if each not in left_out]
+        table = self.rollups.read(path, columns, service)
         if table is None:
             return None
         cells = Cells.of_table(table)
-        self._held[path, durations] = (stamp, cells)
+        self._held[key] = (stamp, cells)
         while len(self._held) > 1 and sum(len(each) for _, each in self._held.values()) > HELD:
             self._held.pop(next(iter(self._held)))
         return cells

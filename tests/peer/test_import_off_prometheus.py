@@ -1,4 +1,4 @@
-"""Imports of what a real Prometheus answers: `apt-get install --no-install-recommends prometheus`; skipped where there is none."""
+"""Imports of what a real Prometheus answers: `make peers`; skipped where there is none."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ pytestmark = [
     pytest.mark.timeout(120),
     pytest.mark.skipif(
         not (shutil.which("prometheus") and shutil.which("promtool")),
-        reason="no Prometheus here: apt-get install --no-install-recommends prometheus",
+        reason="no Prometheus here: make peers, or apt-get install --no-install-recommends prometheus",
     ),
 ]
 STEP = timedelta(seconds=30)

@@ -1,4 +1,4 @@
-"""Intensity out of a real Prometheus: `apt-get install --no-install-recommends prometheus`; skipped where there is none."""
+"""Intensity out of a real Prometheus: `make peers`; skipped where there is none."""
 
 # Plain numbers stand for grams here.
 # mypy: disable-error-code="arg-type,union-attr,dict-item,comparison-overlap,operator,misc"
@@ -22,7 +22,7 @@ pytestmark = [
     pytest.mark.timeout(120),
     pytest.mark.skipif(
         not (shutil.which("prometheus") and shutil.which("promtool")),
-        reason="no Prometheus here: apt-get install --no-install-recommends prometheus",
+        reason="no Prometheus here: make peers, or apt-get install --no-install-recommends prometheus",
     ),
 ]
 STEP = timedelta(minutes=5)

@@ -94,8 +94,8 @@ def test_duckdb_runs_what_is_printed(state, capsys):
 
     main(["lake", "views", "--state", str(state)])
 
-    rows = said(capsys).partition("\n\nCREATE OR REPLACE VIEW spans_by")[0]
     with duckdb.connect() as connection:
-        connection.execute(rows)
+        # Also where no roll-ups are yet.
+        connection.execute(said(capsys))
         found = connection.sql("SELECT service, sum(energy_j) FROM spans GROUP BY ALL ORDER BY 1")
         assert found.fetchall() == [("bank", 2.0), ("shop", 2.0)]

@@ -78,8 +78,9 @@ def figures(*, full=False, spans=None):
 def speed(lake, hours):
     """Rows a second with repeats looked for, and without; and what a whole refresh takes."""
     spans = SpanFiles.local(lake)
-    work = [unit for day in spans.days() for unit in units_of(spans, day)][: max(1, hours // 8)]
+    work = [unit for day in spans.days() for unit in units_of(spans, day)][: max(4, hours // 8)]
     rates, notes = {}, {}
+    RollUp()(work[0])  # loads what the first call loads
     for name, roll in (("", RollUp()), ("_without_looking_for_repeats", RollUp(distinct=False))):
         wall, spent = time.perf_counter(), time.process_time()
         made = [roll(unit) for unit in work]

@@ -100,6 +100,7 @@ def test_a_service_is_the_sum_of_what_its_rows_say(seed):
     assert sums.spans_with_energy == sum(row.energy_j is not None for row in rows)
 
 
+@pytest.mark.untraced
 @pytest.mark.parametrize("seed", range(8))
 def test_rows_one_by_one_and_in_messages_of_any_length_give_the_same_sums(seed):
     rng = random.Random(seed)

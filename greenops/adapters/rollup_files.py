@@ -55,12 +55,16 @@ class RollupFiles:
 
     @classmethod
     def away(cls, url: str) -> RollupFiles:
-        """Those of a lake in object storage, such as `s3://bucket/lake`.
+        """Those of a lake in object storage, such as `s3://bucket/lake`, or in a mounted folder.
 
         Raises:
             UsageError: The address is wrong.
         """
-        return cls(store_at(url).files, ROLLUPS)
+        store = store_at(url)
+        if store.local:
+            # A folder that is mounted shows a file before it is whole: it is written as one here.
+            return cls(fs.LocalFileSystem(), str(PurePosixPath(store.files.base_path, ROLLUPS)))
+        return cls(store.files, ROLLUPS)
 
     def path(self, level: str, day: date, name: str | None = None) -> str:
         """A file of a level."""

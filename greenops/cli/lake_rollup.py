@@ -76,9 +76,8 @@ def run_rollup(args: argparse.Namespace) -> int:
         print(f"greenops: {said}", file=sys.stderr)
     if done.days:
         again = f", {done.repeats:,} delivered again" if done.repeats else ""
-        print(
-            f"rolled up {done.spans:,} spans of {done.hours:,} hours in {done.days:,} days{again}"
-        )
+        hours, days = _counted(done.hours, "hour"), _counted(done.days, "day")
+        print(f"rolled up {_counted(done.spans, 'span')} of {hours} in {days}{again}")
     else:
         print("nothing new")
     return INCOMPLETE if done.damaged else 0
@@ -166,12 +165,13 @@ def run_views(args: argparse.Namespace) -> int:
 
     if not args.lake and (rows := views(_lake(args), TABLES)):
         print(f"{rows}\n")
-    folder = _rollups(args).folder
-    if args.lake:
+    rollups = _rollups(args)
+    folder = rollups.folder
+    if rollups.remote:
         folder = f"{args.lake.partition('?')[0].rstrip('/')}/{folder}"
     for level in LEVELS:
         pattern = f"{level}/*/*.parquet"
-        if not args.lake and not any(Path(folder).glob(pattern)):
+        if not rollups.remote and not any(Path(folder).glob(pattern)):
             # DuckDB makes no view of files that are not there, and stops.
             print(f"-- no spans_by_{level} yet: `greenops lake rollup` makes it")
             continue
@@ -288,9 +288,17 @@ def _pue(text: str) -> float:
 def _cells(row: Recomputed) -> list[str]:
     return [
         _shown(row.service), f"{_shown(row.energy_j)} J", _shown(row.energy_method),
-        f"{row.spans:,}", f"{_shown(row.before_g)} g of {row.spans_before:,}",
-        f"{_shown(row.after_g)} g of {row.spans_after:,}", _shown(row.intensity),
+        f"{row.spans:,}", _of(row.before_g, row.spans_before), _of(row.after_g, row.spans_after),
+        _shown(row.intensity),
     ]  # fmt: skip
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
+
+
+def _of(grams: float | None, spans: int) -> str:
+    return "-" if grams is None else f"{_shown(grams)} g of {spans:,}"
 
 
 def _shown(value: object) -> str:

@@ -48,7 +48,7 @@ def test_a_roll_up_is_made_once(lake, capsys):
     assert main(["lake", "rollup", "--since", "2026-11-01"]) == 0
 
     assert capsys.readouterr().out.splitlines() == [
-        "rolled up 3 spans of 3 hours in 1 days",
+        "rolled up 3 spans of 3 hours in 1 day",
         "nothing new",
     ]
 
@@ -109,6 +109,18 @@ def test_a_query_answers_in_a_table_and_as_json(lake, capsys):
     assert "3.6e+06" in row
     assert main(["lake", "query", "--where", "service=shop", "--where", "model="]) == 0
     assert "shop" in capsys.readouterr().out
+
+
+def test_a_lake_in_a_mounted_folder_is_rolled_up_there(lake, capsys):
+    place = ["--lake", f"file://{lake.folder}"]
+
+    assert main(["lake", "rollup", *place]) == 0
+    assert main(["lake", "query", *place, "-o", "json"]) == 0
+
+    said = capsys.readouterr().out
+    assert said.startswith("rolled up 3 spans")
+    assert [each["spans"] for each in json.loads(said.partition("\n")[2])] == [1, 2]
+    assert all("/rollups/" in name for name in lake.files())
 
 
 def test_views_are_sql_that_duckdb_takes(lake, capsys):

@@ -11,16 +11,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from greenops.domain import span_keys
 from greenops.domain.spans import MOST
 
 MEASURES: Final = ("carbon_g", "cost_usd", "energy_j")
 LEVELS: Final = 3
 """Parts that a number is split into before it is summed; some 95 bits below the largest number stay exact."""
 NEVER: Final = np.iinfo(np.int64).max
-SEED: Final = np.random.SeedSequence().entropy
-"""Another one in each process, so that nobody can send spans whose keys are taken for those of others."""
-ODD: Final = np.uint64(0x9E3779B97F4A7C15)
-HALF: Final = np.uint64(32)
 
 
 class Key(NamedTuple):
@@ -193,20 +190,8 @@ class Seen:
 
 
 def keys_of(trace: pa.ChunkedArray, span: pa.ChunkedArray) -> Any:
-    """One number of 64 bits for each pair of ids; two pairs of a million share one once in 10^7 lakes."""
-    words = [*_words(trace)]
-    own = [*_words(span)]
-    count = 2 * max(len(words), len(own))
-    factors = np.random.default_rng(SEED).integers(0, 2**64, count, np.uint64) | np.uint64(1)
-    found = np.zeros(len(trace), np.uint64)
-    for ids, first in ((words, 0), (own, 1)):
-        for at, word in enumerate(ids):
-            # A word of zeros adds nothing, so the width that ids are padded to does not count.
-            mixed = word * factors[2 * at + first]
-            mixed ^= mixed >> HALF
-            mixed *= ODD
-            found += mixed ^ (mixed >> HALF)
-    return found
+    """One number of 64 bits for each pair of ids."""
+    return span_keys.keys_of(_words(trace), _words(span), padded=True)
 
 
 def _words(ids: pa.ChunkedArray) -> Any:

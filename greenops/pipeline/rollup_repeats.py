@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from greenops.adapters.lake_tally import SEED
+from greenops.domain.span_keys import keys_of
 from greenops.pipeline.rollup_cells import one_chunk
 
 IDS: Final = ("trace_bytes", "span_bytes")
@@ -19,9 +19,6 @@ PIECE: Final = 2**15
 """Keys that are compared at once, about; more are divided by their leading bits, so that they stay near the core."""
 SLOTS: Final = 2**19
 """Slots for them: eight or more for each key."""
-_BEGIN: Final = np.random.default_rng(SEED).integers(0, 2**64, None, np.uint64)
-_MIX: Final = (np.uint64(0xFF51AFD7ED558CCD), np.uint64(0xC4CEB9FE1A85EC53))
-_SHIFT: Final = np.uint64(33)
 
 
 def span_keys(table: pa.Table) -> Any | None:
@@ -29,16 +26,7 @@ def span_keys(table: pa.Table) -> Any | None:
     trace, span = (one_chunk(table[name]) for name in IDS)
     if trace.null_count or span.null_count:
         return None
-    found = np.full(len(trace), _BEGIN, np.uint64)
-    for word in (*_words(trace, 2), *_words(span, 1)):
-        # Each step is a bijection that carries every bit of an id to every bit of the key (MurmurHash3's
-        # finalizer), so that ids in a row, or with most of their bits alike, are as far apart as random ones.
-        found ^= word
-        for factor in _MIX:
-            found ^= found >> _SHIFT
-            found *= factor
-        found ^= found >> _SHIFT
-    return found
+    return keys_of(_words(trace, 2), _words(span, 1))
 
 
 def text_repeats(tables: Iterable[pa.Table]) -> Any:

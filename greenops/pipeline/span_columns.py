@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import secrets
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -12,12 +11,9 @@ import numpy as np
 import pyarrow as pa
 
 from greenops.adapters.parquet_lake import SPANS
+from greenops.domain.span_keys import keys_of
 from greenops.domain.spans import MOST, SpanRow, sound
 
-FACTORS: Final = np.frombuffer(secrets.token_bytes(24), np.uint64) | np.uint64(1)
-"""Others in each process, so that nobody can send spans whose keys are taken for those of others."""
-ODD: Final = np.uint64(0x9E3779B97F4A7C15)
-HALF: Final = np.uint64(32)
 PLAIN: Final = tuple(name for name in SPANS.names if name != "attributes")
 
 
@@ -210,22 +206,6 @@ def _all_credible(table: pa.Table) -> bool:
             if not ((values >= 0.0) & (values <= MOST)).all():
                 return False
     return True
-
-
-def keys_of(trace: Sequence[Any], span: Sequence[Any]) -> Any:
-    """One number of 64 bits for each pair of ids; two of a million pairs share one once in 10^7 times.
-
-    Args:
-        trace: Both words of eight bytes of each trace id.
-        span: The one of each span id.
-    """
-    found = np.zeros(len(span[0]), np.uint64)
-    for word, factor in zip((*trace, *span), FACTORS, strict=True):
-        mixed = word * factor
-        mixed ^= mixed >> HALF
-        mixed *= ODD
-        found += mixed ^ (mixed >> HALF)
-    return found
 
 
 def words_of(ids: Sequence[str], count: int) -> Any:

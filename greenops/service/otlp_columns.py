@@ -13,11 +13,12 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from greenops.adapters.parquet_lake import INSTANT, SPANS
 from greenops.domain.energy import Unknown
+from greenops.domain.span_keys import keys_of
 from greenops.domain.spans import MOST, OUT_OF_RANGE
 from greenops.observe import attributes as names
 from greenops.observe.enrichment_batch import SpanBatch
 from greenops.pipeline.enriching import at_simulated_time
-from greenops.pipeline.span_columns import PLAIN, SpanColumns, keys_of
+from greenops.pipeline.span_columns import PLAIN, SpanColumns
 from greenops.service.own_attributes import ABSENT, Lexicon, own_attributes
 from greenops.service.resource_facts import Facts
 from greenops.service.rows import (

@@ -9,7 +9,14 @@ from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
+
+# How long an example takes says how busy the machine is, and in a fresh clone how long tables of characters take to make.
+hypothesis.settings.register_profile(
+    "greenops", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("greenops")
 
 REFERENCE = Path(
     os.environ.get("GREENOPS_REFERENCE_DATA", Path(__file__).parents[2] / "shared" / "data")

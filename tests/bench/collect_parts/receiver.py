@@ -46,7 +46,8 @@ MESSAGES, ROUNDS = 50, 7
 RATE = 10_000
 """Spans per second of the load on memory."""
 SHORT_S, LONG_S = 60, 600
-KILLS, FILLS = 100, 20
+KILLS, FILLS = (20, 100), 20
+"""Kills in short and in full [1]; five seconds each."""
 SMALL = 40
 """Spans of a message to a receiver that is killed [1]."""
 RESOURCE = {
@@ -61,7 +62,8 @@ RESOURCE = {
 def figures(*, full: bool = False) -> tuple[list[Figure], dict[str, object]]:
     speed, parts = _speed()
     rss, slope, served, per_cpu_s = _memory(LONG_S if full else SHORT_S)
-    killed, of_killed = _killed(KILLS)
+    kills = KILLS[full]
+    killed, of_killed = _killed(kills)
     filled, of_filled = _filled(FILLS)
     notes = {
         **parts,
@@ -71,7 +73,7 @@ def figures(*, full: bool = False) -> tuple[list[Figure], dict[str, object]]:
         "receiver_rss_seconds": LONG_S if full else SHORT_S,
         "receiver_acknowledged_under_kills": of_killed,
         "receiver_acknowledged_on_a_full_disk": of_filled,
-        "receiver_kills": KILLS,
+        "receiver_kills": kills,
     }
     return [
         Figure("receiver_spans_per_s", speed, 25_000, 100_000, note="per core, CPU time"),

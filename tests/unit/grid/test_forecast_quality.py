@@ -126,8 +126,9 @@ def test_ranges_that_were_widened_by_the_factor_held_nine_of_ten_hours(drawn):
     if factor is not None:
         grown = factor * (1 + 1e-9)
         held = [
-            value - grown * less - 1e-9 <= true <= value + grown * more + 1e-9
-            for value, less, more, true in zip(said, below, above, came, strict=True)
+            # The half widths as the bounds have them: a small one is rounded when it is added.
+            value - grown * (value - least) - 1e-9 <= true <= value + grown * (most - value) + 1e-9
+            for value, least, most, true in zip(said, low, high, came, strict=True)
         ]
         assert sum(held) >= 0.9 * len(held)
 

@@ -4,8 +4,13 @@
 
 from __future__ import annotations
 
+import argparse
+import importlib
 import json
+import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 
 @dataclass(frozen=True)
@@ -43,3 +48,35 @@ def told(figures, notes, *, as_json):
         )
     for name, value in notes.items():
         print(f"  {name}: {value:,.5g}" if isinstance(value, float) else f"  {name}: {value}")
+
+
+def run(about: str | None, folder: str, parts: Sequence[str], *, long: bool = False) -> int:
+    """Run a benchmark's parts as the command line asks; exit 1 where a figure is not met.
+
+    Args:
+        about: What it measures.
+        folder: Package of its parts; each has `figures()`, which gives figures and what stands beside them.
+        parts: Their names.
+        long: The parts take `full`, for what takes long.
+    """
+    parser = argparse.ArgumentParser(description=about)
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.add_argument("--only", nargs="+", choices=parts, default=list(parts))
+    if long:
+        parser.add_argument("--full", action="store_true", help="the long ones whole")
+    asked = parser.parse_args()
+    how = {"full": asked.full} if long else {}
+    figures: list[Figure] = []
+    notes: dict[str, object] = {}
+    for name in asked.only:
+        found, beside = importlib.import_module(f"{folder}.{name}").figures(**how)
+        figures += found
+        notes |= beside
+    told(figures, notes, as_json=asked.json)
+    return 0 if all(each.holds(each.must) for each in figures) else 1
+
+
+def needs(reference: Path) -> None:
+    """End in one line where the reference data are not there."""
+    if not reference.is_dir():
+        sys.exit(f"no reference data in {reference}; set GREENOPS_REFERENCE_DATA")

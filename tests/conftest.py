@@ -12,11 +12,20 @@ from pathlib import Path
 import hypothesis
 import pytest
 
+from greenops.demo import processes
+
 # How long an example takes says how busy the machine is, and in a fresh clone how long tables of characters take to make.
 hypothesis.settings.register_profile(
     "greenops", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
 )
 hypothesis.settings.load_profile("greenops")
+
+# Workers that test side by side listen on ports of their own.
+WORKER, WORKERS = (
+    int(re.sub(r"\D", "", os.environ.get(name, default)))
+    for name, default in (("PYTEST_XDIST_WORKER", "0"), ("PYTEST_XDIST_WORKER_COUNT", "1"))
+)
+processes.PORTS = processes.PORTS[WORKER::WORKERS]  # type: ignore[misc]
 
 REFERENCE = Path(
     os.environ.get("GREENOPS_REFERENCE_DATA", Path(__file__).parents[2] / "shared" / "data")

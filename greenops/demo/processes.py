@@ -37,18 +37,26 @@ PORTS: Final = range(15_000, 32_000)
 connection between a look and the start of a server, or while a server is away."""
 
 
+_given: Final[set[int]] = set()
+"""Ports that this process was given before: who asked for one may listen on it later, or again."""
+
+
 def free_ports(count: int) -> list[int]:
-    """Loopback ports that nothing listens on now, all different.
+    """Loopback ports that nothing listens on now, all different, and none given to this process before.
 
     Raises:
         Unreachable: So many are not free.
     """
     found: list[int] = []
-    for port in random.sample(PORTS, len(PORTS)):  # at random, so that two that ask at once differ
+    # At random, seeded by the system, so that two processes that ask at once differ.
+    for port in random.Random().sample(PORTS, len(PORTS)):  # noqa: S311  (no secret)
+        if port in _given:
+            continue
         with suppress(OSError), socket.socket() as held:
             held.bind(("127.0.0.1", port))
             found.append(port)
         if len(found) == count:
+            _given.update(found)
             return found
     raise Unreachable(
         "GO0501", f"{count} ports on 127.0.0.1 are not free", fix="end what listens there"

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from greenops.demo.processes import Household
+from greenops.demo import processes
+from greenops.demo.processes import Household, free_ports
 from greenops.errors import Unreachable
 
 
@@ -34,3 +35,20 @@ def test_another_fault_names_the_log_alone(tmp_path):
     assert line == (
         f"GO0911 `search` did not start: no room; see {tmp_path / 'logs' / 'search.log'}"
     )
+
+
+@pytest.mark.enable_socket
+def test_a_port_is_given_once_and_below_those_of_connections():
+    found = [port for _ in range(50) for port in free_ports(3)]
+
+    assert len(set(found)) == 150
+    assert all(15_000 <= port < 32_000 for port in found)
+
+
+@pytest.mark.enable_socket
+def test_more_ports_than_are_left_say_so(monkeypatch):
+    monkeypatch.setattr(processes, "PORTS", range(15_000, 15_002))
+    monkeypatch.setattr(processes, "_given", {15_001})
+
+    with pytest.raises(Unreachable, match="GO0501"):
+        free_ports(2)

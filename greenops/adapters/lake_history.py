@@ -152,21 +152,21 @@ def _whole_jobs(folder: Path, columns: Sequence[str]) -> Iterator[list[tuple[pa.
             file = pq.ParquetFile(part.source)
             pieces = pieces_of(part, file)
         together: list[tuple[pa.Table, Piece]] = []
-        for piece, following in zip(pieces, [*pieces[1:], None], strict=True):
+        for piece in pieces:
             table = rows_of(file, piece, [*columns, NAME])
+            if together and not _goes_on(together[-1][0], table):
+                yield together
+                together = []
             together.append((table, piece))
-            if following is not None and _goes_on(table, file, following):
-                continue
+        if together:
             yield together
-            together = []
 
 
-def _goes_on(table: pa.Table, file: pq.ParquetFile, following: Piece) -> bool:
-    """Do the candidates of the last decision go on in the next piece?"""
-    names = rows_of(file, following, [NAME]).column(NAME)
-    if not len(table) or not len(names):
+def _goes_on(table: pa.Table, following: pa.Table) -> bool:
+    """Do the candidates of a table's last decision go on in the next?"""
+    if not len(table) or not len(following):
         return False
-    return bool(table.column(NAME)[-1].as_py() == names[0].as_py())
+    return bool(table.column(NAME)[-1].as_py() == following.column(NAME)[0].as_py())
 
 
 def _codes(table: pa.Table) -> Any:

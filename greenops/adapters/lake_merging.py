@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Final, Self
 
 import numpy as np
 import pyarrow as pa
@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 from greenops.adapters.lake_compact import COLUMNS as SPAN_COLUMNS
 from greenops.adapters.lake_compact import FORM
 from greenops.adapters.lake_compact_writer import CompactWriter
+from greenops.adapters.lake_encodings import encodings
 from greenops.adapters.lake_expand import SOURCE
 from greenops.adapters.lake_files import (
     STAGES,
@@ -131,8 +132,8 @@ def merged_plain(
 ) -> Iterator[Merged]:
     """All files of a day in one, in the order in which they are read (form 1)."""
     merged = Merged(temporary, 1)
-    with pq.ParquetWriter(temporary, schema, compression="zstd") as writer:
-        groups, held = _Groups(writer), _held(day)
+    with _Groups(temporary, schema) as groups:
+        held = _held(day)
         for _, counting in day.wanted():
             name = counting.path.name
             read = partial(stored, schema, named=is_pack(name))
@@ -142,8 +143,7 @@ def merged_plain(
                 groups.add(table.select(schema.names))
             if is_pack(name) or name in merged.known:
                 merged.sources += [(run.name, counts[run.name]) for run in counting.runs]
-        groups.write()
-        writer.add_key_value_metadata(sources_text(merged.sources))
+        groups.finish(sources_text(merged.sources))
     yield merged
 
 
@@ -219,12 +219,24 @@ def identity_of(path: Path) -> Identity:
 
 @dataclass(slots=True)
 class _Groups:
-    """Row groups in the making; rows that were added together stay together."""
+    """Row groups in the making; rows that were added together stay together.
 
-    writer: pq.ParquetWriter
+    The first row group says how the columns are encoded.
+    """
+
+    path: Path
+    schema: pa.Schema
+    _writer: pq.ParquetWriter | None = None
     _small: list[pa.Table] = field(default_factory=list)
     _joined: list[pa.Table] = field(default_factory=list)
     _small_rows: int = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._writer is not None:
+            self._writer.close()
 
     def add(self, table: pa.Table) -> None:
         """Take some rows; writes a row group where there are enough."""
@@ -234,15 +246,23 @@ class _Groups:
             self._join()
             rows = sum(map(len, self._joined))
             if rows >= GROUP_ROWS or sum(each.nbytes for each in self._joined) >= GROUP_BYTES:
-                self.write()
+                self._write()
 
-    def write(self) -> None:
-        """Write what was added as one row group."""
+    def finish(self, metadata: Mapping[bytes, bytes]) -> None:
+        """Write what was added since the last row group, and the footer."""
         self._join()
-        if self._joined:
-            whole = pa.concat_tables(self._joined).unify_dictionaries()
-            self._joined = []
-            self.writer.write_table(whole, row_group_size=max(1, len(whole)))
+        if self._joined or self._writer is None:
+            self._write()
+        assert self._writer is not None  # noqa: S101
+        self._writer.add_key_value_metadata(metadata)
+
+    def _write(self) -> None:
+        whole = pa.concat_tables([self.schema.empty_table(), *self._joined]).unify_dictionaries()
+        self._joined = []
+        if self._writer is None:
+            self._writer = pq.ParquetWriter(self.path, self.schema, **encodings(whole))
+        if len(whole):
+            self._writer.write_table(whole, row_group_size=len(whole))
 
     def _join(self) -> None:
         if self._small:

@@ -116,11 +116,11 @@ class _Search:
                 found = asked.over(edge.gap, chunk)
                 gaps = np.broadcast_to(found.values, chunk.shape).ravel().astype(np.float64)
                 ok = True if found.ok is None else np.broadcast_to(found.ok, chunk.shape).ravel()
-                usable = met[chunk.rows] & ok & np.isfinite(gaps)
+                usable = chunk.of(met).ravel() & ok & np.isfinite(gaps)
                 holds = HOLDS[edge.sign](gaps, 0.0)
                 for side in (True, False):
                     distances = np.where(usable & (holds == side), np.abs(gaps), np.inf)
-                    self._keep(at, distances, side, batch, starts, job, chunk.rows.start)
+                    self._keep(at, distances, side, batch, starts, job, int(chunk.row(0)))
 
     def _keep(
         self,

@@ -69,23 +69,24 @@ class Batch:
             return self._row_by_row(expression, rows, (jobs, 1))
         with np.errstate(all="ignore"):
             found = self.kernels.over_jobs(node)
-        self._check(expression, found, [(at, None) for at in _sample(0, jobs, jobs, self.sample)])
+        for at in _sample(slice(0, jobs), jobs, self.sample):
+            self._check(expression, found, at, at)
         return found
 
     def over(self, expression: Expression, chunk: Chunk) -> Column:
         """The answer for each candidate of a chunk; its shape broadcasts to the chunk's."""
         layout, node = self.tables.layout, self._compiled(expression)
         if node is None:
-            rows = [(int(layout.job[at]), at) for at in range(chunk.rows.start, chunk.rows.stop)]
+            rows = [(int(layout.job[at]), at) for at in _rows(chunk).tolist()]
             return self._row_by_row(expression, rows, chunk.shape)
         with np.errstate(all="ignore"):
             found = self.kernels.over(node, chunk)
-        total = len(layout.job)
-        asked = _sample(chunk.rows.start, chunk.rows.stop, total, self.sample)
-        if asked:
-            flat = _flat(found, chunk.shape)
-            rows = [(int(layout.job[at]), at) for at in asked]
-            self._check(expression, flat, rows, chunk.rows.start)
+        if self.sample:
+            flat, total = _flat(found, chunk.shape), len(layout.job)
+            lie = _rows(chunk) if chunk.rows is None else chunk.rows
+            for at in _sample(lie, total, self.sample):
+                row = int(chunk.row(at))
+                self._check(expression, flat, at, int(layout.job[row]), row)
         return found
 
     def _compiled(self, expression: Expression) -> Node | None:
@@ -110,26 +111,30 @@ class Batch:
         return Column(expression.kind, values.reshape(shape), ok.reshape(shape))
 
     def _check(
-        self,
-        expression: Expression,
-        found: Column,
-        rows: Sequence[tuple[int, int | None]],
-        start: int = 0,
+        self, expression: Expression, found: Column, at: int, job: int, candidate: int | None = None
     ) -> None:
-        for job, candidate in rows:
-            at = (job if candidate is None else candidate) - start
-            answer = expression(self.rows.row(expression, job, candidate))
-            self.sampled += 1
-            if not agree(answer, found, at, self.tables.vocabulary.words):
-                self.mismatches[expression.text] = self.mismatches.get(expression.text, 0) + 1
+        answer = expression(self.rows.row(expression, job, candidate))
+        self.sampled += 1
+        if not agree(answer, found, at, self.tables.vocabulary.words):
+            self.mismatches[expression.text] = self.mismatches.get(expression.text, 0) + 1
 
 
-def _sample(start: int, stop: int, total: int, count: int) -> list[int]:
-    """Rows of a range that are in the sample: evenly spread over the table, the same each time."""
+def _rows(chunk: Chunk) -> Values:
+    """Rows of the table that a chunk holds, in its order."""
+    found: Values = chunk.row(np.arange(chunk.shape[0] * chunk.shape[1]))
+    return found
+
+
+def _sample(rows: slice | Values, total: int, count: int) -> list[int]:
+    """Places among some rows of those that are in the sample: evenly spread over the table."""
     if not count or not total:
         return []
     step = max(1, total // count)
-    return list(range(start + -(start - step // 2) % step, stop, step))
+    first = step // 2
+    if isinstance(rows, slice):
+        return list(range(-(rows.start - first) % step, rows.stop - rows.start, step))
+    found: list[int] = np.flatnonzero((rows - first) % step == 0).tolist()
+    return found
 
 
 def _flat(column: Column, shape: tuple[int, int]) -> Column:

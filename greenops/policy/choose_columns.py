@@ -35,6 +35,8 @@ RUN_TIME: Final = "run_time"
 PLACE: Final = ("candidate.start", "candidate.region", "candidate.pool")
 """What a choice asks of candidates beside what the rules ask."""
 LATEST: Final = 2**63 - 1
+WORD_BITS: Final = 32
+"""Rules that are told apart at once: twice as many would not fit beside a job's number in 64 bits."""
 Scores = tuple[Mask, Values, Values, Mask]
 """Rows that may win, what they are ranked by first and then, and rows that have both numbers."""
 Ids = Callable[[], Any]
@@ -104,9 +106,9 @@ def choose_columns(
     refusing = [each for each in rules if each.constraint.level is not Level.ADVISORY]
     chooser = _Chooser(policies, batch, refusing, job_rules(policies, batch), ids, real)
     rows = np.empty(jobs.num_rows, np.int64)
-    for groups in job_groups(tables.layout):
-        rows[groups.jobs] = chooser.choose(groups) + groups.chunk.rows.start
     by_job = chooser.by_job
+    for groups in job_groups(tables.layout, _alike(refusing, by_job)):
+        rows[groups.jobs] = groups.chunk.row(chooser.choose(groups))
     return ChoiceColumns(
         rows=rows,
         moves=(by_job.mode == ENFORCE) & ~by_job.held_out,
@@ -126,6 +128,16 @@ def _expressions(policies: PolicySet) -> list[Expression]:
         for each in policy.objectives:
             found += [e for e in (each.when, each.minimize, each.tie_break) if e is not None]
         found += [policy.key] if policy.key else []
+    return found
+
+
+def _alike(rules: list[Rule], by_job: JobRules) -> Values:
+    """Equal for jobs for which the same rules hold and the same objectives count."""
+    found: Values = by_job.ruler.astype(np.int64)
+    for at, rule in enumerate(rules):
+        if at % WORD_BITS == 0:  # room for as many more
+            found = np.unique(found, return_inverse=True)[1].astype(np.int64)
+        found = 2 * found + rule.jobs.ravel()
     return found
 
 
@@ -198,7 +210,7 @@ class _Chooser:
         chunk = groups.chunk
         refused = np.zeros(chunk.shape, np.bool_)
         if self.real is not None:
-            refused |= ~self.real[chunk.rows].reshape(chunk.shape)
+            refused |= ~chunk.of(self.real)
         for rule in self.rules:
             meets = rule.jobs[chunk.jobs]
             if not meets.any():
@@ -217,6 +229,7 @@ class _Chooser:
         score: Values = np.zeros(groups.chunk.shape)
         tie: Values = np.zeros(groups.chunk.shape)
         ruler, own = self.by_job.ruler[groups.jobs], True
+        counts = np.full(len(ruler), NONE)
         for at in {int(each) for each in np.unique(ruler)} - {NONE, NONE - 1}:
             ruled, undecided = ruler == at, ruler == at
             for number, objective in enumerate(self.policies.policies[at].objectives):
@@ -226,7 +239,7 @@ class _Chooser:
                 wins = groups.count(found[0] & ~groups.is_first()) > 0
                 takes = ruled if not number else undecided & wins
                 undecided = undecided & ~wins
-                self.told.objective[groups.jobs][takes] = number
+                counts[takes] = number
                 if takes.all():
                     (able, score, tie, scored), own = found, False
                     continue
@@ -239,6 +252,7 @@ class _Chooser:
                     own = True
                 for new, mine in zip(found, (able, score, tie, scored), strict=True):
                     np.copyto(mine, new, where=groups.spread(takes))
+        self.told.objective[groups.jobs] = counts
         return able, score, tie, scored
 
     def _by(self, groups: JobGroups, objective: Objective, allowed: Mask) -> Scores:
@@ -272,7 +286,7 @@ class _Chooser:
             return groups.starts
         at_once = (start == groups.spread(now)) & ~groups.is_first() & groups.spread(passed)
         if self.real is not None:
-            at_once &= self.real[groups.chunk.rows].reshape(groups.chunk.shape)
+            at_once &= groups.chunk.of(self.real)
         for name in ("candidate.region", "candidate.pool"):
             at_once &= self._as_baseline(groups, name)
         return np.where(passed, groups.first_true(at_once), groups.starts)
@@ -298,7 +312,7 @@ class _Chooser:
     def _by_id(self, groups: JobGroups, left: Mask) -> Values:
         """Ids as ranks, on the rows that are asked for alone."""
         flat, ranks = left.ravel().nonzero()[0], np.zeros(left.size, np.int64)
-        words = self.ids().take(pa.array(flat + groups.chunk.rows.start)).to_pylist()
+        words = self.ids().take(pa.array(groups.chunk.row(flat))).to_pylist()
         places = {word: at for at, word in enumerate(sorted(set(words)))}
         ranks[flat] = [places[word] for word in words]
         return ranks.reshape(left.shape)

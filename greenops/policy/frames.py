@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import numpy as np
 
@@ -43,15 +43,35 @@ class Chunk:
     """Some candidates, as an array of (their jobs, candidates of each) where jobs run evenly.
 
     Attributes:
-        rows: Candidates, a slice of the table.
-        jobs: Their jobs: a slice where they run evenly, else one index per row.
+        rows: Candidates, a slice of the table; none: those of jobs that run evenly and lie apart.
+        jobs: Their jobs: a slice where they run evenly, or the places of those that lie apart; else
+            one index per row.
         places: Frame → where each candidate's value stands in it, as far as it was asked.
     """
 
-    rows: slice
+    rows: slice | None
     jobs: slice | Values
     shape: tuple[int, int]
     places: dict[Frame, Values] = field(default_factory=dict, compare=False)
+
+    @property
+    def even(self) -> bool:
+        """Does each job have a line of the shape to itself?"""
+        return self.rows is None or isinstance(self.jobs, slice)
+
+    def of(self, values: Values) -> Values:
+        """Its part of an array with one value per candidate of the table, in its shape."""
+        if self.rows is None:
+            apart: Values = values.reshape(-1, self.shape[1])[self.jobs]
+            return apart
+        return values[self.rows].reshape(self.shape)
+
+    def row(self, at: Any) -> Any:
+        """Row of the table, of a row of the chunk or of many."""
+        if self.rows is not None:
+            return at + self.rows.start
+        jobs, each = cast("Values", self.jobs), self.shape[1]
+        return jobs[at // each] * each + at % each
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +132,7 @@ class Layout:
         return Column(column.kind, column.values.ravel().take(places), ok)
 
     def _places(self, frame: Frame, chunk: Chunk, coded: str) -> Values:
-        codes = self.codes[coded][chunk.rows].reshape(chunk.shape).astype(np.int64)
+        codes = chunk.of(self.codes[coded]).astype(np.int64)
         if frame.job:
             starts = np.arange(self.jobs, dtype=np.int64)[chunk.jobs] * self.sizes[coded]
             codes += starts.reshape(-1, 1)

@@ -13,6 +13,8 @@ from greenops.policy.frames import CHUNK, Chunk, Layout
 
 NONE: Final = -1
 """No row."""
+RARE: Final = 4
+"""Jobs that fill less than this part of a chunk get none of their own: each costs a millisecond."""
 Key = Callable[[Mask], Values]
 """Gives numbers to rank the rows of a mask by, the least first; what other rows get is not looked at."""
 
@@ -24,18 +26,18 @@ class JobGroups:
     Attributes:
         starts: First row of each job, in the chunk.
         lengths: Rows of each job.
-        jobs: The jobs, a slice of the table.
+        jobs: The jobs, a slice of the table or their places.
     """
 
     chunk: Chunk
-    jobs: slice
+    jobs: slice | Values
     starts: Values
     lengths: Values
 
     @property
     def even(self) -> bool:
         """Does each job have a line of the chunk's shape to itself?"""
-        return isinstance(self.chunk.jobs, slice)
+        return self.chunk.even
 
     def least(self, values: Values) -> Values:
         """The least of each job's rows."""
@@ -103,14 +105,20 @@ class JobGroups:
         return self.first_true(left)
 
 
-def job_groups(layout: Layout) -> Iterator[JobGroups]:
-    """The chunks of a table whose candidates lie job by job, each job whole in one of them."""
+def job_groups(layout: Layout, alike: Values | None = None) -> Iterator[JobGroups]:
+    """The chunks of a table whose candidates lie job by job, each job whole in one of them.
+
+    Args:
+        layout: How the candidates lie.
+        alike: A number for each job; where jobs run evenly, many of one number come together, so that
+            what does not concern them need not be asked. None: the jobs come as they lie.
+    """
     if layout.each:
-        for chunk in layout.chunks():
+        for chunk in layout.chunks() if alike is None else _together(layout, alike):
             jobs = chunk.shape[0]
             starts = np.arange(jobs, dtype=np.int64) * layout.each
             lengths = np.full(jobs, layout.each, np.int64)
-            yield JobGroups(chunk, _slice(chunk.jobs), starts, lengths)
+            yield JobGroups(chunk, chunk.jobs, starts, lengths)
         return
     bounds = np.searchsorted(layout.job, np.arange(layout.jobs + 1))
     low = 0
@@ -124,7 +132,17 @@ def job_groups(layout: Layout) -> Iterator[JobGroups]:
         low = high
 
 
-def _slice(jobs: slice | Values) -> slice:
-    if not isinstance(jobs, slice):
-        raise AssertionError("jobs that run evenly are a slice")  # noqa: TRY004
-    return jobs
+def _together(layout: Layout, alike: Values) -> Iterator[Chunk]:
+    """Jobs of one number in chunks of their own, those of rare numbers with each other."""
+    step = max(1, CHUNK // layout.each)
+    found, places, counts = np.unique(alike, return_inverse=True, return_counts=True)
+    rare = counts * RARE < step
+    kinds = np.where(rare, len(found), np.arange(len(found)))[places]
+    if len(alike) <= step or (kinds == kinds[0]).all():
+        yield from layout.chunks()
+        return
+    for kind in np.unique(kinds):
+        jobs = np.flatnonzero(kinds == kind)
+        for low in range(0, len(jobs), step):
+            some = jobs[low : low + step]
+            yield Chunk(None, some, (len(some), layout.each))

@@ -142,9 +142,8 @@ class Kernels:
         found = self.tables.source(name)
         if chunk is None:
             return found.column
-        column = found.column.at(chunk.rows)
-        ok = None if column.ok is None else column.ok.reshape(chunk.shape)
-        return Column(column.kind, column.values.reshape(chunk.shape), ok)
+        ok = None if found.column.ok is None else chunk.of(found.column.ok)
+        return Column(found.column.kind, chunk.of(found.column.values), ok)
 
     def _present(self, name: str, chunk: Chunk | None) -> Column:
         if (lists := self.tables.lists.get(name)) is not None:

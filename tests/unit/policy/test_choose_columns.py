@@ -17,8 +17,9 @@ from greenops.domain.decision import Candidate
 from greenops.domain.workload import ClockTime, Job, Limits, Urgency, Workload, WorkloadKind
 from greenops.plan.choice import choose, effective
 from greenops.plan.guard import run_time
-from greenops.policy import compile_policies
+from greenops.policy import compile_policies, job_groups
 from greenops.policy.choose_columns import RUN_TIME, choose_columns
+from greenops.policy.frames import CHUNK, Layout
 from greenops.policy.record_tables import Choice, candidate_table, job_table
 
 ROOT = Path(__file__).parents[3] / "policies"
@@ -215,6 +216,51 @@ def test_columns_choose_the_same_where_jobs_lie_evenly(choices, ways):
     even = [replace(each, candidates=ways) for each in choices]
 
     assert_one_choice(own_rules(), even)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("policies", [own_rules, shipped], ids=["own", "shipped"])
+@ANY
+@given(kinds=st.lists(CHOICES, min_size=1, max_size=4), ways=WAYS.filter(len), data=st.data())
+def test_columns_choose_the_same_where_jobs_of_a_kind_come_together(policies, kinds, ways, data):
+    drawn = data.draw(st.lists(st.sampled_from(kinds), min_size=6, max_size=20))
+    named = [
+        replace(each, candidates=ways, job=replace(each.job, id=f"w/{at}"))
+        for at, each in enumerate(drawn)
+    ]
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(job_groups, "CHUNK", 3 * (len(ways) + 1))
+        assert_one_choice(policies(), named)
+
+
+def test_jobs_of_a_kind_come_together_and_rare_ones_with_each_other():
+    jobs, each = 4_000, 100
+    layout = Layout(jobs, np.repeat(np.arange(jobs), each), each, {}, {})
+    alike = np.arange(jobs) % 3
+    alike[[5, 6, 7]] = 7, 8, 9
+
+    found = list(job_groups.job_groups(layout, alike))
+
+    together = [set(alike[chunk.jobs].tolist()) for chunk in found]
+    assert [each for each in together if len(each) > 1] == [{7, 8, 9}]
+    assert np.sort(np.concatenate([chunk.jobs for chunk in found])).tolist() == list(range(jobs))
+    for chunk in found:
+        rows = chunk.chunk.row(np.arange(np.prod(chunk.chunk.shape)))
+        assert (chunk.jobs == layout.job[rows].reshape(chunk.chunk.shape).T).all()
+        assert chunk.chunk.of(np.arange(jobs * each)).ravel().tolist() == rows.tolist()
+        assert len(chunk.jobs) * each <= CHUNK
+
+
+@pytest.mark.parametrize("jobs", [50, 4_000], ids=["few", "of one kind"])
+def test_jobs_that_need_no_grouping_come_as_they_lie(jobs):
+    layout = Layout(jobs, np.repeat(np.arange(jobs), 100), 100, {}, {})
+
+    found = list(
+        job_groups.job_groups(layout, np.arange(jobs) % 2 if jobs == 50 else np.ones(jobs))
+    )
+
+    assert all(isinstance(each.jobs, slice) for each in found)
 
 
 def choice(*ways, team="data", now=START, **workload):

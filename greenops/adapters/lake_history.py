@@ -15,14 +15,22 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from greenops.adapters.lake_files import STAGES, Part
-from greenops.adapters.lake_pieces import Piece, mapped, pieces_of, read_all, rows_of, sound
+from greenops.adapters.lake_pieces import (
+    Piece,
+    mapped,
+    pieces_of,
+    read_all,
+    rows_of,
+    rows_together,
+    sound,
+)
 from greenops.adapters.lake_places import day_folders, parts
 from greenops.domain.budget import stages_among
 from greenops.domain.record import canonical
 
 NAME: Final = "decision_id"
-BATCH: Final = 800_000
-"""Candidates that are read together, about; some eighty megabytes in a dozen columns."""
+BATCH: Final = 600_000
+"""Candidates that are read together, about; some fifty megabytes in a dozen columns."""
 INSTANT: Final = pa.timestamp("us", "UTC")
 WORD: Final = pa.dictionary(pa.int32(), pa.string())
 DECISION: Final = pa.schema(
@@ -130,10 +138,10 @@ class LakeHistory:
         places = {each: at for at, each in enumerate(decisions.column("id").to_pylist())}
         tables: list[pa.Table] = []
         pieces: list[Piece] = []
-        for found in _whole_jobs(self._folder / "candidates" / name, columns):
-            tables += [table for table, _ in found]
-            pieces += [piece for _, piece in found]
-            if sum(map(len, tables)) >= rows:
+        for table, read in _whole_jobs(self._folder / "candidates" / name, columns, rows):
+            tables.append(table)
+            pieces += read
+            if 2 * sum(map(len, tables)) >= rows:
                 yield _batch(decisions, places, tables, pieces)
                 tables, pieces = [], []
         if tables:
@@ -145,28 +153,31 @@ def _decisions(folder: Path, schema: pa.Schema) -> pa.Table:
     return pa.concat_tables([schema.empty_table(), *tables]).unify_dictionaries()
 
 
-def _whole_jobs(folder: Path, columns: Sequence[str]) -> Iterator[list[tuple[pa.Table, Piece]]]:
-    """Row groups; those that share a decision's candidates come together."""
+def _whole_jobs(
+    folder: Path, columns: Sequence[str], rows: int
+) -> Iterator[tuple[pa.Table, list[Piece]]]:
+    """Row groups of a file, as many together as have so many rows; all candidates of a decision come together."""
     for part in parts(folder, mapped):
         with sound(part.path, away=part.away):
             file = pq.ParquetFile(part.source)
-            pieces = pieces_of(part, file)
-        together: list[tuple[pa.Table, Piece]] = []
-        for piece in pieces:
-            table = rows_of(file, piece, [*columns, NAME])
-            if together and not _goes_on(together[-1][0], table):
-                yield together
-                together = []
-            together.append((table, piece))
-        if together:
-            yield together
+            left = pieces_of(part, file)
+        while left:
+            ends = np.cumsum([each.length for each in left])
+            many = max(1, int(np.searchsorted(ends, rows, side="right")))
+            table = rows_together(file, left[:many], [*columns, NAME])
+            while many < len(left) and _goes_on(table, file, left[many]):
+                more = rows_of(file, left[many], [*columns, NAME])
+                table, many = pa.concat_tables([table, more]), many + 1
+            yield table, left[:many]
+            left = left[many:]
 
 
-def _goes_on(table: pa.Table, following: pa.Table) -> bool:
-    """Do the candidates of a table's last decision go on in the next?"""
-    if not len(table) or not len(following):
+def _goes_on(table: pa.Table, file: pq.ParquetFile, following: Piece) -> bool:
+    """Do the candidates of the last decision go on in the next piece?"""
+    names = rows_of(file, following, [NAME]).column(NAME)
+    if not len(table) or not len(names):
         return False
-    return bool(table.column(NAME)[-1].as_py() == following.column(NAME)[0].as_py())
+    return bool(table.column(NAME)[-1].as_py() == names[0].as_py())
 
 
 def _codes(table: pa.Table) -> Any:
@@ -185,8 +196,7 @@ def _run_starts(codes: Any) -> Any:
 def _batch(
     decisions: pa.Table, places: dict[str, int], tables: list[pa.Table], pieces: list[Piece]
 ) -> RecordedBatch:
-    whole = tables[0] if len(tables) == 1 else pa.concat_tables(tables).unify_dictionaries()
-    whole = whole.combine_chunks()
+    whole = pa.concat_tables(tables).unify_dictionaries().combine_chunks()
     codes = _codes(whole)
     starts = _run_starts(codes)
     names = codes.take(pa.array(starts)).to_pylist()

@@ -60,6 +60,18 @@ def rows_of(file: pq.ParquetFile, piece: Piece, columns: Sequence[str]) -> pa.Ta
         return group.slice(piece.start, piece.length)
 
 
+def rows_together(
+    file: pq.ParquetFile, pieces: Sequence[Piece], columns: Sequence[str]
+) -> pa.Table:
+    """Some columns of some pieces of one file, in this order; row groups that count whole are read at once."""
+    sizes = [file.metadata.row_group(each.group).num_rows for each in pieces]
+    if not all(e.start == 0 and e.length == s for e, s in zip(pieces, sizes, strict=True)):
+        return pa.concat_tables([rows_of(file, each, columns) for each in pieces])
+    with sound(pieces[0].path, away=pieces[0].away):
+        groups = [each.group for each in pieces]
+        return file.read_row_groups(groups, columns=list(columns)).select(columns)
+
+
 def read_all(pieces: Sequence[Piece], columns: Sequence[str] | None) -> pa.Table:
     """Some columns, or all, of rows that may have been packed since they were listed."""
     while True:

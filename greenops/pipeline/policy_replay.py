@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import threading
+from collections import deque
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
@@ -21,7 +22,7 @@ from greenops.pipeline.policy_replay_asked import Asked, AskedPart
 from greenops.pipeline.policy_replay_jobs import JobTables
 from greenops.pipeline.policy_replay_stages import Stages
 from greenops.policy import PolicySet
-from greenops.policy.choose_columns import ChoiceColumns, choose_columns
+from greenops.policy.choose_columns import ChoiceColumns, choose_columns, choose_each
 
 FIGURES: Final = (
     "region",
@@ -37,6 +38,8 @@ SAMPLE: Final = 2
 """Answers a rule that are asked again row by row, of the first batch of a day that is sampled."""
 SAMPLED: Final = 10
 """Days from one that is sampled to the next; each answer costs about half a millisecond."""
+AT_ONCE: Final = 4
+"""Most batches that are looked at beside each other: one thread reads them, and each takes some fifty megabytes."""
 NEVER: Final = 2**63 - 1
 
 
@@ -160,7 +163,9 @@ class Replayer:
             {*FIGURES, *(each[10:] for each in fields if each.startswith("candidate."))}
             | {each[9:] for each in fields if each.startswith("baseline.")}
         )
-        with ThreadPoolExecutor(len(os.sched_getaffinity(0)), "replay") as workers:
+        many = min(len(os.sched_getaffinity(0)), AT_ONCE)
+        coming: deque[Future[tuple[RecordedBatch, Any, list[Chosen]]]] = deque()
+        with ThreadPoolExecutor(many, "replay") as workers:
             for batch in history.batches(days, columns, staged=self.staged):
                 self.checks.orphans += batch.orphans
                 if not batch.decisions.num_rows:
@@ -172,9 +177,11 @@ class Replayer:
                 self.checks.rows += batch.candidates.num_rows
                 if self.staged:
                     self.checks.count_stages(batch.decisions.column("stages"))
-                sides = range(len(self.sides))
-                chosen = list(workers.map(lambda at, asked=asked: self._chosen(at, asked), sides))
-                yield batch, asked.starts, chosen
+                coming.append(workers.submit(self._answered, asked))
+                if len(coming) >= many:
+                    yield coming.popleft().result()
+            while coming:
+                yield coming.popleft().result()
 
     def _fields(self) -> frozenset[str]:
         asked = [at for at, each in enumerate(self.sides) if each.policies is not None]
@@ -186,11 +193,42 @@ class Replayer:
         sides = range(len(self.sides))
         return any(self.of_stages(at).binds for at in sides)
 
+    def _answered(self, asked: Asked) -> tuple[RecordedBatch, Any, list[Chosen]]:
+        """A batch, and what each side chose in it."""
+        found = self._together(asked)
+        sides = range(len(self.sides))
+        chosen = [found[at] if at in found else self._chosen(at, asked) for at in sides]
+        return asked.batch, asked.starts, chosen
+
+    def _together(self, asked: Asked) -> dict[int, Chosen]:
+        """Those sides that see the same jobs and no stages of budgets: what they share is asked once."""
+        able = [
+            at
+            for at, each in enumerate(self.sides)
+            if each.policies is not None and not self.of_stages(at).binds
+        ]
+        alike = [
+            at
+            for at in able
+            if self.job_tables(at).policies.workloads == self.job_tables(able[0]).policies.workloads
+        ]
+        if not alike:
+            return {}
+        jobs = self.job_tables(alike[0]).table(asked.batch, asked.starts, asked.fields)
+        whole = asked.part(None)
+        sets = [each for at in alike if (each := self.sides[at].policies) is not None]
+        found = choose_each(sets, jobs, whole.named, whole.ids, sample=whole.sample)
+        return {
+            at: self._kept(at, policies, whole, each)
+            for at, policies, each in zip(alike, sets, found, strict=True)
+        }
+
     def _chosen(self, at: int, asked: Asked) -> Chosen:
         if self.sides[at].policies is None:
             return _recorded(asked.batch, asked.starts)
         jobs = self.job_tables(at).table(asked.batch, asked.starts, asked.fields)
-        groups = self.of_stages(at).groups(asked.batch.decisions)
+        with self.lock:  # it learns what sets of policies there are
+            groups = self.of_stages(at).groups(asked.batch.decisions)
         found = [
             self._of_group(at, policies, asked.part(places), jobs) for policies, places in groups
         ]
@@ -201,6 +239,9 @@ class Replayer:
         found = choose_columns(
             policies, asked.jobs(jobs), asked.named, asked.ids, sample=asked.sample
         )
+        return self._kept(at, policies, asked, found)
+
+    def _kept(self, at: int, policies: PolicySet, asked: AskedPart, found: ChoiceColumns) -> Chosen:
         with self.lock:
             self.checks.add(found)
         ends, known = found.ends.values.ravel(), found.ends.ok

@@ -18,7 +18,7 @@ from greenops.domain.wall_clock import next_local
 from greenops.domain.workload import ClockTime, Job, Limits, Workload
 from greenops.plan.guard import deadline_of, run_time
 from greenops.policy import PolicySet
-from greenops.policy.choose_columns import RUN_TIME
+from greenops.policy.chooser import RUN_TIME
 from greenops.policy.record_tables import ARROW
 from greenops.policy.schema import JOB, LIMITS, NUMBER, PLACE, TEXT, TIME
 

@@ -13,7 +13,8 @@ from greenops.domain.decision import Verdict
 from greenops.pipeline.policy_tests import TestResult
 from greenops.plan.guard import run_time
 from greenops.policy import PolicySet
-from greenops.policy.choose_columns import RUN_TIME, choose_columns
+from greenops.policy.choose_columns import choose_columns
+from greenops.policy.chooser import RUN_TIME
 from greenops.policy.record_tables import Choice, candidate_table, job_table
 from greenops.policy.verdict_columns import (
     VerdictColumns,

@@ -20,7 +20,7 @@ from greenops.policy.kernel_numbers import microseconds
 from greenops.policy.kernel_reach import compiles
 from greenops.policy.kernels import Kernels
 from greenops.policy.table_rows import TableRows
-from greenops.policy.tables import Tables
+from greenops.policy.tables import Source, Tables
 
 WHATEVER: Final = np.dtype(np.object_)
 """How rows keep a list, a map and all else that has no column, and texts, which may be no word."""
@@ -61,6 +61,10 @@ class Batch:
         batch.kernels, batch.rows = Kernels(tables), TableRows(tables)
         return batch
 
+    def turn(self, side: int, limits: dict[str, Source]) -> None:
+        """Ask for another side from now on, whose limits are these."""
+        self.tables.limits, self.kernels.side = limits, side
+
     def over_jobs(self, expression: Expression) -> Column:
         """The answer for each job, to an expression that names no candidate."""
         node, jobs = self._compiled(expression), self.tables.layout.jobs
@@ -69,7 +73,7 @@ class Batch:
             return self._row_by_row(expression, rows, (jobs, 1))
         with np.errstate(all="ignore"):
             found = self.kernels.over_jobs(node)
-        for at in _sample(slice(0, jobs), jobs, self.sample):
+        for at in _sample(jobs, self.sample).tolist():
             self._check(expression, found, at, at)
         return found
 
@@ -77,14 +81,14 @@ class Batch:
         """The answer for each candidate of a chunk; its shape broadcasts to the chunk's."""
         layout, node = self.tables.layout, self._compiled(expression)
         if node is None:
-            rows = [(int(layout.job[at]), at) for at in _rows(chunk).tolist()]
+            lie = chunk.row(np.arange(chunk.shape[0] * chunk.shape[1]))
+            rows = [(int(layout.job[at]), at) for at in lie.tolist()]
             return self._row_by_row(expression, rows, chunk.shape)
         with np.errstate(all="ignore"):
             found = self.kernels.over(node, chunk)
         if self.sample:
-            flat, total = _flat(found, chunk.shape), len(layout.job)
-            lie = _rows(chunk) if chunk.rows is None else chunk.rows
-            for at in _sample(lie, total, self.sample):
+            flat = _flat(found, chunk.shape)
+            for at in chunk.holds(_sample(len(layout.job), self.sample)).tolist():
                 row = int(chunk.row(at))
                 self._check(expression, flat, at, int(layout.job[row]), row)
         return found
@@ -119,22 +123,10 @@ class Batch:
             self.mismatches[expression.text] = self.mismatches.get(expression.text, 0) + 1
 
 
-def _rows(chunk: Chunk) -> Values:
-    """Rows of the table that a chunk holds, in its order."""
-    found: Values = chunk.row(np.arange(chunk.shape[0] * chunk.shape[1]))
-    return found
-
-
-def _sample(rows: slice | Values, total: int, count: int) -> list[int]:
-    """Places among some rows of those that are in the sample: evenly spread over the table."""
-    if not count or not total:
-        return []
-    step = max(1, total // count)
-    first = step // 2
-    if isinstance(rows, slice):
-        return list(range(-(rows.start - first) % step, rows.stop - rows.start, step))
-    found: list[int] = np.flatnonzero((rows - first) % step == 0).tolist()
-    return found
+def _sample(total: int, count: int) -> Values:
+    """Rows that are in the sample: evenly spread over the table, the same each time."""
+    step = max(1, total // count) if count else 1
+    return np.arange(step // 2, total if count else 0, step)
 
 
 def _flat(column: Column, shape: tuple[int, int]) -> Column:

@@ -66,6 +66,18 @@ class Chunk:
             return apart
         return values[self.rows].reshape(self.shape)
 
+    def holds(self, rows: Values) -> Values:
+        """Rows of the chunk, of those rows of the table that it holds."""
+        if self.rows is not None:
+            inside: Values = rows[(rows >= self.rows.start) & (rows < self.rows.stop)]
+            inside -= self.rows.start
+            return inside
+        jobs, each = cast("Values", self.jobs), self.shape[1]
+        at = np.minimum(np.searchsorted(jobs, rows // each), len(jobs) - 1)
+        held = jobs[at] == rows // each
+        found: Values = at[held] * each + rows[held] % each
+        return found
+
     def row(self, at: Any) -> Any:
         """Row of the table, of a row of the chunk or of many."""
         if self.rows is not None:

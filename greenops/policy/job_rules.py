@@ -13,7 +13,7 @@ from greenops.policy.batch import Batch
 from greenops.policy.columns import Mask, Values
 from greenops.policy.model import Policy
 from greenops.policy.policy_set import CAUTION, PolicySet
-from greenops.policy.rule_columns import in_force, matches
+from greenops.policy.rule_columns import Answers, in_force
 
 ENFORCE: Final = len(CAUTION) - 1
 """Place of the boldest mode."""
@@ -40,14 +40,14 @@ class JobRules:
     matched: Values
 
 
-def job_rules(policies: PolicySet, batch: Batch) -> JobRules:
+def job_rules(policies: PolicySet, batch: Batch, answers: Answers) -> JobRules:
     """What holds for each job; the limits are in the tables already."""
     jobs = batch.tables.layout.jobs
     mode, run_now = np.full(jobs, ENFORCE), np.zeros(jobs, np.bool_)
     ruler, priority = np.full(jobs, NOBODY), np.full(jobs, -np.inf)
     matched = np.zeros(jobs, np.int64)
     for at, policy in enumerate(policies.policies):
-        some_false, sure = (each.ravel() for each in matches(batch, policy))
+        some_false, sure = (each.ravel() for each in answers[policy.name])
         mode = np.where(some_false, mode, np.minimum(mode, CAUTION.index(policy.mode)))
         matched += ~some_false
         run_now |= sure & _hastens(batch, policy)

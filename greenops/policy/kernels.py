@@ -41,12 +41,17 @@ from greenops.policy.kernel_plan import frame_over, grouped, placeless
 from greenops.policy.tables import Lists, Tables
 from greenops.policy.text import canonical
 
+Key = tuple[int, int, int]
+"""Part, round of a macro, and side, as far as they matter."""
+
 
 @dataclass(slots=True)
 class Kernels:
     """Evaluates one batch's expressions; give each through `made` once, then ask by chunk.
 
     Attributes:
+        side: Whose limits are in the tables; what names none of them is worked out once for all sides.
+        of_limits: Parts that name a limit.
         hoisted: Part → its value in its frame; a macro's rounds are told apart by number.
         near: The same for the chunk at hand.
     """
@@ -55,9 +60,11 @@ class Kernels:
     interned: dict[Node, Node] = field(default_factory=dict)
     frames: dict[int, Frame] = field(default_factory=dict)
     in_macro: set[int] = field(default_factory=set)
+    of_limits: set[int] = field(default_factory=set)
+    side: int = 0
     bound: dict[str, tuple[int, Column]] = field(default_factory=dict)
-    hoisted: dict[tuple[int, int], Column] = field(default_factory=dict)
-    near: dict[tuple[int, int], Column] = field(default_factory=dict)
+    hoisted: dict[Key, Column] = field(default_factory=dict)
+    near: dict[Key, Column] = field(default_factory=dict)
     chunk: Chunk | None = None
 
     def made(self, node: Node) -> Node:
@@ -83,11 +90,14 @@ class Kernels:
             self.frames[id(known)] = frame_over(known, frames, self.tables)
             if isinstance(known, Local) or not self.in_macro.isdisjoint(inside):
                 self.in_macro.add(id(known))
+            if _names_limits(known) or not self.of_limits.isdisjoint(inside):
+                self.of_limits.add(id(known))
         return known
 
-    def _key(self, node: Node) -> tuple[int, int]:
+    def _key(self, node: Node) -> Key:
         rounds = [at for at, _ in self.bound.values()] if id(node) in self.in_macro else []
-        return id(node), rounds[-1] if rounds else -1
+        side = self.side if id(node) in self.of_limits else -1
+        return id(node), rounds[-1] if rounds else -1, side
 
     def _hoist(self, node: Node) -> Column:
         key = self._key(node)
@@ -214,6 +224,10 @@ class Kernels:
             return self._of(node.body, chunk)
         finally:
             del self.bound[node.name]
+
+
+def _names_limits(node: Node) -> bool:
+    return isinstance(node, Var | Has) and node.path[0] == "limits"
 
 
 def _beyond(inside: Column, beyond: Mask, *, value: bool) -> Column:

@@ -30,7 +30,7 @@ def limit_columns(tables: Tables, limits: Iterable[tuple[Limits, Mask]]) -> None
     """
     given = list(limits)
     for name in LIMITS:
-        own = tables.layout.spread(tables.source(f"limits.{name}").column, JOB)
+        own = tables.layout.spread(tables.own(f"limits.{name}").column, JOB)
         at_end = name == "deadline"
         found = _deadline(tables, own, given) if at_end else _tightest(name, own, given)
         tables.put(f"limits.{name}", found)

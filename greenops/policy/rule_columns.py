@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Final
@@ -20,6 +20,9 @@ from greenops.policy.model import Constraint, Level, Policy, PolicyException
 from greenops.policy.parse import parse
 from greenops.policy.policy_set import PolicySet
 from greenops.policy.schema import FIELDS
+
+Answers = Mapping[str, tuple[Mask, Mask]]
+"""Policy → jobs for which some part of its match is false, and those for which all are true."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,9 +88,15 @@ def _unknown_class(classes: frozenset[str]) -> Expression:
     return compile_node(Call("!", (inside,)), FIELDS)
 
 
-def rules_of(policies: PolicySet, batch: Batch, *, of_baseline: bool) -> list[Rule]:
+def all_matches(policies: PolicySet, batch: Batch) -> Answers:
+    """What `matches` says of each policy."""
+    return {each.name: matches(batch, each) for each in policies.policies}
+
+
+def rules_of(
+    policies: PolicySet, batch: Batch, answers: Answers, *, of_baseline: bool
+) -> list[Rule]:
     """Every constraint with the jobs that it holds for, after the limits are known."""
-    answers = {each.name: matches(batch, each) for each in policies.policies}
     maybe = {name: ~some_false for name, (some_false, _) in answers.items()}
     limit_columns(batch.tables, [(each.limits, maybe[each.name]) for each in policies.policies])
     said = [

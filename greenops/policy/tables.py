@@ -56,7 +56,7 @@ class Tables:
     Attributes:
         schema: Dotted field → CEL type.
         now: Instant of the decisions.
-        limits: `limits.*` of each job, found after its policies are known.
+        limits: `limits.*` in force for each job, found after its policies are known.
     """
 
     jobs: pa.Table
@@ -66,6 +66,7 @@ class Tables:
     vocabulary: Vocabulary = field(init=False)
     layout: Layout = field(init=False)
     sources: dict[str, Source] = field(default_factory=dict)
+    limits: dict[str, Source] = field(default_factory=dict)
     lists: dict[str, Lists] = field(default_factory=dict)
 
     def load(self, nodes: Iterable[Node], also: Iterable[str] = ()) -> None:
@@ -81,7 +82,8 @@ class Tables:
         index = _whole(self.candidates.column(INDEX)).to_numpy(zero_copy_only=False)
         self.layout = Layout(self.jobs.num_rows, index, laid_out(self.jobs.num_rows, index), {}, {})
         for name, array in raw.items():
-            self._take(name, array)
+            if array.null_count < len(array):
+                self._take(name, array)
 
     def array(self, name: str) -> Array | None:
         """The field's Arrow array in its declared type; texts as dictionaries. None: all absent."""
@@ -92,13 +94,17 @@ class Tables:
 
     def source(self, name: str) -> Source:
         """The field's column; one that is in neither table is absent everywhere."""
+        return self.limits.get(name) or self.own(name)
+
+    def own(self, name: str) -> Source:
+        """The same as it lies in the tables: of a limit, what the job itself says."""
         if name == "now" and self.now is not None and name not in self.sources:
             return Source(ONE, constant("timestamp", (self.now - EPOCH) // MICROSECOND))
         return self.sources.get(name) or Source(ONE, absent(self.schema[name]))
 
     def put(self, name: str, column: Column) -> None:
-        """Take one column of the jobs that was worked out, such as a limit."""
-        self.sources[name] = Source(JOB, self.layout.spread(column, JOB))
+        """Take a limit in force."""
+        self.limits[name] = Source(JOB, self.layout.spread(column, JOB))
 
     def _take(self, name: str, array: Array) -> None:
         kind, per_job = self.schema[name], not name.startswith("candidate.")

@@ -15,7 +15,7 @@ from greenops.policy.columns import Column, Mask, Values
 from greenops.policy.frames import Chunk
 from greenops.policy.model import Constraint, Level
 from greenops.policy.policy_set import PolicySet
-from greenops.policy.rule_columns import NEEDED, Rule, expressions, rules_of
+from greenops.policy.rule_columns import NEEDED, Rule, all_matches, expressions, rules_of
 from greenops.policy.schema import with_labels
 from greenops.policy.tables import Tables
 
@@ -84,7 +84,8 @@ def verdict_columns(
     labels = [n[11:] for n in jobs.column_names if n.startswith("job.labels.")]
     tables = Tables(jobs, candidates, with_labels(labels), now)
     batch = Batch.of(tables, expressions(policies), sample, also=NEEDED)
-    rules = rules_of(policies, batch, of_baseline=of_baseline)
+    answers = all_matches(policies, batch)
+    rules = rules_of(policies, batch, answers, of_baseline=of_baseline)
     names = tuple(dict.fromkeys(each.constraint.name for each in rules))
     dtype = next((w for w in WIDTHS if np.dtype(w).itemsize * 8 >= len(names)), np.uint64)
     shape = (max(1, -(-len(names) // 64)), candidates.num_rows)

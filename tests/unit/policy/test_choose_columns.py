@@ -18,7 +18,8 @@ from greenops.domain.workload import ClockTime, Job, Limits, Urgency, Workload, 
 from greenops.plan.choice import choose, effective
 from greenops.plan.guard import run_time
 from greenops.policy import compile_policies, job_groups
-from greenops.policy.choose_columns import RUN_TIME, choose_columns
+from greenops.policy.choose_columns import choose_columns, choose_each
+from greenops.policy.chooser import RUN_TIME, Chooser
 from greenops.policy.frames import CHUNK, Layout
 from greenops.policy.record_tables import Choice, candidate_table, job_table
 
@@ -100,13 +101,19 @@ def planned(policies, choice):
     return at, moved, judgement.deadline
 
 
-def in_columns(policies, choices):
+def asked(choices):
+    """Jobs, candidates and the ids of these, as `choose_columns` takes them."""
     whole = [replace(each, candidates=(each.baseline, *each.candidates)) for each in choices]
     jobs, candidates = job_table(choices), candidate_table(whole)
     times = [run_time(each.job.workload) for each in choices]
     jobs = jobs.append_column(RUN_TIME, pa.array(times, pa.duration("us")))
     ids = candidates.column("candidate.id").cast(pa.string())
-    found = choose_columns(policies, jobs, candidates, lambda: ids, sample=1_000)
+    return whole, jobs, candidates, lambda: ids
+
+
+def in_columns(policies, choices):
+    whole, *tables = asked(choices)
+    found = choose_columns(policies, *tables, sample=1_000)
     assert not found.mismatches
     firsts = np.cumsum([0, *(len(each.candidates) for each in whole)])[:-1]
     ends = [
@@ -234,6 +241,136 @@ def test_columns_choose_the_same_where_jobs_of_a_kind_come_together(policies, ki
         assert_one_choice(policies(), named)
 
 
+def choice(*ways, team="data", now=START, **workload):
+    of = Workload("w", WorkloadKind.BATCH, Urgency.DEFERRABLE, "eu-west", team=team, **workload)
+    base, *others = ways
+    return Choice(Job("w/1", of, START), base, others, now)
+
+
+def place(name, carbon=100.0, start=START, cost=1.0, pool="spot", region="eu-west"):
+    end = start + timedelta(hours=1)
+    return Candidate(
+        name, region=region, pool=pool, start=start, end=end, carbon_g=carbon, cost_usd=cost
+    )
+
+
+HOUR = timedelta(hours=1)
+
+
+def differing(old, new):
+    return compile_policies([("batch.yaml", RULES.replace(old, new))])
+
+
+OTHERS = {
+    "limit on cost": differing("increase: 10%", "increase: 20%"),
+    "deadline": differing("within: 9h", "within: 7h"),
+    "exception": differing('team == "urgent"', 'team == "data"'),
+    "waiver": differing("effect: {runNow: true, waive: [known]}", "effect: {runNow: true}"),
+    "objective": differing("minimize: candidate.cost_usd}]", "minimize: candidate.carbon_g}]"),
+    "constraint": differing("has(candidate.carbon_g)", "has(candidate.p95_ms)"),
+}
+
+
+@pytest.mark.slow
+@ANY
+@given(
+    kinds=st.lists(CHOICES, min_size=1, max_size=4),
+    ways=WAYS.filter(len),
+    data=st.data(),
+    others=st.lists(st.sampled_from([*OTHERS.values(), shipped()]), min_size=1, max_size=3),
+)
+def test_sets_that_are_asked_together_choose_what_each_chooses_alone(kinds, ways, data, others):
+    drawn = data.draw(st.lists(st.sampled_from(kinds), min_size=2, max_size=12))
+    choices = [replace(each, candidates=ways) for each in drawn]
+    _, *tables = asked(choices)
+    sets = [own_rules(), *others]
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(job_groups, "CHUNK", 3 * (len(ways) + 1))
+        together = choose_each(sets, *tables, sample=1_000)
+    alone = [choose_columns(each, *tables) for each in sets]
+
+    assert not any(each.mismatches for each in together)
+    for one, other in zip(together, alone, strict=True):
+        assert_same(one, other)
+
+
+@pytest.mark.parametrize(
+    ("other", "asked_for", "wanted"),
+    [
+        ("limit on cost", choice(place("baseline"), place("a", 50.0, cost=1.15)), (0, 1)),
+        ("deadline", choice(place("baseline"), place("a", 50.0, START + 7 * HOUR)), (1, 0)),
+        ("exception", choice(place("baseline", start=START + HOUR), place("a", 120.0)), (0, 1)),
+        (
+            "waiver",
+            choice(place("baseline", start=START + HOUR), place("a", None), team="urgent"),
+            (1, 0),
+        ),
+        (
+            "objective",
+            choice(
+                place("baseline"),
+                place("a", 120.0, cost=0.9),
+                place("b", 50.0, cost=1.2),
+                team="free",
+                data_class="secret",
+            ),
+            (1, 2),
+        ),
+        ("constraint", choice(place("baseline"), place("a", 50.0)), (1, 0)),
+    ],
+)
+def test_whatever_differs_is_judged_again(other, asked_for, wanted):
+    _, *tables = asked([asked_for])
+
+    found = choose_each([own_rules(), OTHERS[other]], *tables)
+
+    assert tuple(int(each.rows[0]) for each in found) == wanted
+
+
+def test_who_is_hastened_is_judged_again_though_nothing_is_waived():
+    text = RULES.replace("effect: {runNow: true, waive: [known]}", "effect: {runNow: true}")
+    other = text.replace('team == "urgent"', 'team == "data"')
+    sets = [compile_policies([("batch.yaml", each)]) for each in (text, other)]
+    _, *tables = asked([choice(place("baseline", start=START + HOUR), place("a", 120.0))])
+
+    assert [int(each.rows[0]) for each in choose_each(sets, *tables)] == [0, 1]
+
+
+def assert_same(one, other):
+    """All that a choice tells, but for what was asked again."""
+    for name in ("rows", "moves", "ruler"):
+        np.testing.assert_array_equal(getattr(one, name), getattr(other, name), name)
+    for part in ("by_job", "told"):
+        for name in getattr(one, part).__dataclass_fields__:
+            found = [getattr(getattr(each, part), name) for each in (one, other)]
+            np.testing.assert_array_equal(*found, f"{part}.{name}")
+    known = [each.ends.ok for each in (one, other)]
+    np.testing.assert_array_equal(*known)
+    np.testing.assert_array_equal(one.ends.values[known[0]], other.ends.values[known[0]])
+
+
+def test_jobs_for_which_nothing_differs_are_not_judged_again(monkeypatch):
+    policies = [own_rules(), differing("increase: 10%", "increase: 0%")]
+    ways = place("baseline"), place("a", 50.0, cost=1.05)
+    free = [choice(*ways, team="free") for _ in range(6)]
+    _, *tables = asked([*free, *(choice(*ways) for _ in range(6))])
+    judged = []
+    chosen = Chooser.choose
+    monkeypatch.setattr(job_groups, "CHUNK", 6 * len(ways))
+    monkeypatch.setattr(
+        Chooser,
+        "choose",
+        lambda self, groups: judged.append((self.side, len(groups.starts))) or chosen(self, groups),
+    )
+
+    found = choose_each(policies, *tables)
+
+    assert sorted(judged) == [(0, 6), (0, 6), (1, 6)]
+    moved = [(each.rows - 2 * np.arange(12)).tolist() for each in found]
+    assert moved == [[0] * 6 + [1] * 6, [0] * 12]
+
+
 def test_jobs_of_a_kind_come_together_and_rare_ones_with_each_other():
     jobs, each = 4_000, 100
     layout = Layout(jobs, np.repeat(np.arange(jobs), each), each, {}, {})
@@ -263,19 +400,6 @@ def test_jobs_that_need_no_grouping_come_as_they_lie(jobs):
     assert all(isinstance(each.jobs, slice) for each in found)
 
 
-def choice(*ways, team="data", now=START, **workload):
-    of = Workload("w", WorkloadKind.BATCH, Urgency.DEFERRABLE, "eu-west", team=team, **workload)
-    base, *others = ways
-    return Choice(Job("w/1", of, START), base, others, now)
-
-
-def place(name, carbon=100.0, start=START, cost=1.0, pool="spot", region="eu-west"):
-    end = start + timedelta(hours=1)
-    return Candidate(
-        name, region=region, pool=pool, start=start, end=end, carbon_g=carbon, cost_usd=cost
-    )
-
-
 @pytest.mark.parametrize(
     ("others", "wanted"),
     [
@@ -292,9 +416,6 @@ def test_ties_are_broken_as_the_planner_breaks_them(others, wanted):
 
     assert_one_choice(own_rules(), [asked])
     assert in_columns(own_rules(), [asked])[0][0] == wanted
-
-
-HOUR = timedelta(hours=1)
 
 
 @pytest.mark.parametrize(

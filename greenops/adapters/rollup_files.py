@@ -10,9 +10,10 @@ what a file was made of. Works on any file system that pyarrow has.
 
 from __future__ import annotations
 
+import fcntl
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path, PurePosixPath
@@ -65,6 +66,36 @@ class RollupFiles:
             # A folder that is mounted shows a file before it is whole: it is written as one here.
             return cls(fs.LocalFileSystem(), str(PurePosixPath(store.files.base_path, ROLLUPS)))
         return cls(store.files, ROLLUPS)
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Make roll-ups while nobody else does; whoever comes second waits, and a lock ends with its process.
+
+        Two who write at once could leave the minutes of one beside hours that say they are of the other. Object
+        storage has no locks: there it is up to its user that one refresh runs at a time.
+
+        Raises:
+            Unreachable: The disk is full or gone.
+        """
+        if self.remote:
+            yield
+            return
+        lock = Path(self.folder).with_suffix(".lock")
+        with _writing(str(lock)):
+            lock.parent.mkdir(parents=True, exist_ok=True)
+            file = lock.open("ab")
+        with file:
+            # Some mounted folders know no locks either.
+            with suppress(OSError):
+                fcntl.flock(file, fcntl.LOCK_EX)
+            yield
+
+    def tidy(self) -> None:
+        """Remove what those left here who died while they wrote; call it alone."""
+        if not self.remote:
+            for each in Path(self.folder).glob("*/day=*/.*.parquet.*"):
+                with suppress(OSError):
+                    each.unlink()
 
     def path(self, level: str, day: date, name: str | None = None) -> str:
         """A file of a level."""

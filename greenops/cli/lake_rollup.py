@@ -66,9 +66,8 @@ def run_rollup(args: argparse.Namespace) -> int:
     since = _day("--since", args.since) if args.since else None
     engine = _engine(args)
     try:
-        done = refresh(
-            spans, _rollups(args), engine, wanted=lambda day: since is None or day >= since
-        )
+        wanted = [day for day in spans.days() if since is None or day >= since]
+        done = refresh(spans, _rollups(args), engine, days=wanted)
     finally:
         if engine is not None:
             engine.close()

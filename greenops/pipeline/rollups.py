@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from itertools import groupby
@@ -49,6 +49,7 @@ class Refreshed:
         spans: Spans that were counted.
         repeats: Spans that were left out because they had been delivered before.
         damaged: Files that are left out, with what is wrong.
+        too_large: Days that stay as they are, for an hour of theirs has too many spans.
     """
 
     days: int = 0
@@ -56,6 +57,7 @@ class Refreshed:
     spans: int = 0
     repeats: int = 0
     damaged: dict[str, str] = field(default_factory=dict)
+    too_large: list[date] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -76,32 +78,53 @@ class _Day:
     hours: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class _Lake:
+    """Where spans and roll-ups lie, and how these are made.
+
+    Attributes:
+        most_spans: Hours of more are not made together; none: all are.
+    """
+
+    spans: SpanFiles
+    rollups: RollupFiles
+    engine: Engine | None
+    work: RollUp
+    most_spans: int | None
+
+
 def refresh(
     spans: SpanFiles,
     rollups: RollupFiles,
     engine: Engine | None = None,
     *,
-    wanted: Callable[[date], bool] = lambda _day: True,
+    days: Sequence[date] | None = None,
     work: RollUp | None = None,
+    most_spans: int | None = None,
 ) -> Refreshed:
     """Bring roll-ups up to date; a day that has no spans any more keeps those it has.
 
     Args:
         spans: Where the spans lie.
-        rollups: Where the roll-ups do.
+        rollups: Where the roll-ups do; whoever else makes some here is waited for.
         engine: Makes them; none: this process.
-        wanted: Which days are looked at.
+        days: Those that are looked at; none: all that have spans.
         work: How spans are rolled up.
+        most_spans: A day stays as it is where hours of more than this would be made together; none: no day does.
 
     Raises:
         Unreachable: The disk, the store or a worker is gone; what was made stands, and the next call goes on.
     """
     done = Refreshed()
-    days = [day for day in spans.days() if wanted(day)]
-    for _ in range(TRIES):
-        days = _round(days, spans, rollups, engine, work or RollUp(), done)
-        if not days:
-            return done
+    days = spans.days() if days is None else days
+    if not days:
+        return done
+    lake = _Lake(spans, rollups, engine, work or RollUp(), most_spans)
+    with rollups.alone():
+        for _ in range(TRIES):
+            days = _round(days, lake, done)
+            if not days:
+                return done
     raise Unreachable(
         "GO0411",
         f"files of {days[0]} go away while they are read",
@@ -109,23 +132,22 @@ def refresh(
     )
 
 
-def _round(
-    days: Sequence[date],
-    spans: SpanFiles,
-    rollups: RollupFiles,
-    engine: Engine | None,
-    work: RollUp,
-    done: Refreshed,
-) -> list[date]:
+def _round(days: Sequence[date], lake: _Lake, done: Refreshed) -> list[date]:
     """Look at some days and make what changed; gives those of which files moved meanwhile."""
-    looks = [_looked(day, spans, rollups) for day in days]
-    moved = _surveyed(looks, engine, done)
+    rollups = lake.rollups
+    looks = [_looked(day, lake.spans, rollups) for day in days]
+    moved = _surveyed(looks, lake.engine, done)
     by_day = {each.day: each for each in looks if each.day not in moved}
     parts: list[Unit] = []
-    for look in by_day.values():
+    for look in list(by_day.values()):
         look.hours = _changed(look, rollups)
-        parts += _units(look)
-    made = _run(engine, work, parts)
+        found = _units(look)
+        if lake.most_spans is not None and any(spans > lake.most_spans for _, spans in found):
+            done.too_large.append(look.day)
+            del by_day[look.day]
+            continue
+        parts += [unit for unit, _ in found]
+    made = _run(lake.engine, lake.work, parts)
     for day, some in groupby(made, lambda each: each.unit.day):
         # Minutes are written as they come: a day of them is large. Until its hours say so, they do not count as made.
         whole = [_minutes_kept(by_day[day], each, rollups) for each in some]
@@ -181,14 +203,24 @@ def _changed(look: _Day, rollups: RollupFiles) -> int:
     return affected(look.before or {}, look.now) | lost
 
 
-def _units(look: _Day) -> Iterator[Unit]:
+def _units(look: _Day) -> list[tuple[Unit, float]]:
+    """Hours that are made together, and of about how many spans."""
     listed = []
     for file in look.files:
         held = [look.now[run.name] for run in file.runs if run.name in look.now]
         rows = sum(max(0, each.rows) for each in held)
         mask = mask_of(hour for each in held for hour in hours_in(each.hours))
         listed.append((file, mask, rows))
-    return units(look.day, look.hours, listed)
+    rows_of = {file.path: rows for file, _, rows in listed}
+    return [
+        (unit, sum(_share(mask, unit.hours) * rows_of[file.path] for file, mask in unit.files))
+        for unit in units(look.day, look.hours, listed)
+    ]
+
+
+def _share(mask: int, hours: int) -> float:
+    """Part of a file's hours that are among some."""
+    return (mask & hours).bit_count() / mask.bit_count()
 
 
 def _keep(look: _Day, made: Sequence[Made], rollups: RollupFiles, done: Refreshed) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import threading
 from datetime import timedelta
 
 import pytest
@@ -335,3 +336,46 @@ def test_parts_that_are_merged_on_the_way_make_the_same(lake, monkeypatch):
     lake.refresh()
 
     lake.check(rows)
+
+
+def test_whoever_comes_second_waits_until_the_first_has_made_its_roll_ups(lake):
+    rows = random_spans(random.Random(18), 60)
+    lake.write(rows, "a")
+    second = threading.Thread(target=lake.refresh, daemon=True)
+
+    with lake.rollups.alone():
+        second.start()
+        second.join(0.2)
+        assert second.is_alive()
+        assert lake.files() == {}
+    second.join(20)
+
+    assert not second.is_alive()
+    lake.check(rows)
+
+
+def test_a_day_with_an_hour_of_too_many_spans_stays_as_it_is(lake):
+    small = [span(at, energy_j=1.0) for at in range(20)]
+    large = [span(at, DAY_ONE + 24 * HOUR, energy_j=1.0) for at in range(100, 140)]
+    lake.write(small, "a")
+    lake.write(large, "b")
+
+    done = refresh(lake.spans, lake.rollups, most_spans=30)
+
+    assert (done.days, done.too_large) == (1, [(DAY_ONE + 24 * HOUR).date()])
+    lake.check(small)
+    assert refresh(lake.spans, lake.rollups, most_spans=40).too_large == []
+    lake.check([*small, *large])
+
+
+def test_what_was_left_by_a_death_while_a_file_was_written_is_removed(lake):
+    lake.write(random_spans(random.Random(19), 30), "a")
+    lake.refresh()
+    whole = lake.files()
+    left = lake.folder / next(iter(whole))
+    left.with_name(f".{left.name}.4711").write_bytes(b"PAR1")
+
+    with lake.rollups.alone():
+        lake.rollups.tidy()
+
+    assert lake.files() == whole

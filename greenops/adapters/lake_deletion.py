@@ -35,18 +35,23 @@ from greenops.adapters.lake_merging import (
 )
 from greenops.adapters.lake_packing import alone, next_number, put, temporary_in
 from greenops.adapters.lake_pieces import damaged
-from greenops.adapters.lake_places import VERSION, day_folders, forget, key_of, whole_day
+from greenops.adapters.lake_places import (
+    VERSION,
+    day_folders,
+    forget,
+    is_over,
+    key_of,
+    whole_day,
+)
 from greenops.adapters.lake_read import span_tables
 from greenops.adapters.lake_shipping import Shipper, away_name, drop_notes, write_note
 from greenops.adapters.lake_store import Store, store_of
-from greenops.adapters.lake_subjects import Subject, Subjects
-from greenops.adapters.lake_writing import replaced
+from greenops.adapters.lake_subjects import OF_SUBJECTS, Subject, Subjects, tells
+from greenops.adapters.lake_writing import no_import, replaced
 from greenops.errors import Unreachable
 
 GONE: Final = ".gone-"
 """How the name of a day begins that is being removed."""
-TABLES: Final = ("spans", "accounts")
-"""Tables that hold rows of subjects. Decisions are part of what the ledger proves, and stay."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,10 +131,11 @@ class Deletion:
             return _Pass(self.folder / VERSION / table, self.tables[table], subjects, subject)
 
         # Here first: what lies here can be deleted though the store be down.
-        for table in TABLES:
-            done = done.plus(table, over(table).delete_here())
+        for table in OF_SUBJECTS:
+            with no_import(self.folder / VERSION / table):
+                done = done.plus(table, over(table).delete_here())
         if store is not None:
-            for table in TABLES:
+            for table in OF_SUBJECTS:
                 done = done.plus(table, over(table).delete_away(store))
         return done
 
@@ -148,7 +154,7 @@ class _Pass:
 
     def delete_here(self) -> _Pass:
         """Write every file here that holds rows of the subject anew, without them."""
-        for folder in day_folders(self.table, away=False):
+        for folder in self._folders(away=False):
             day = day_of(folder)
             counting = dict(day.wanted())
             before = self.rows
@@ -165,7 +171,7 @@ class _Pass:
     def delete_away(self, store: Store) -> _Pass:
         """The same of what lies away and not here; what lies here as well is sent anew."""
         forget(self.table)
-        for folder in day_folders(self.table):
+        for folder in self._folders():
             day = whole_day(folder)
             if not any(pack.away for pack in day.packs):
                 continue
@@ -183,9 +189,14 @@ class _Pass:
             self.days += self.rows > before
         return self
 
+    def _folders(self, *, away: bool = True) -> list[Path]:
+        """Days that may hold rows of the subject."""
+        named = tells(self.schema, self.subject.name)
+        return day_folders(self.table, away=away) if named else []
+
     def _loose(self, path: Path) -> None:
         tables = list(self._tables(Part(path, str(path), (Run(path.name),))))
-        kept = [self.subjects.kept(each) for each in tables]
+        kept = [self.subjects.kept(self.table.name, each) for each in tables]
         gone = sum(map(len, tables)) - sum(map(len, kept))
         if gone:
             whole = pa.concat_tables(
@@ -208,7 +219,7 @@ class _Pass:
         found = 0
         narrow = span_tables(part, [self.subject.name, "end"]) if is_spans(self.schema) else None
         for table in narrow or stored(self.schema, part):
-            mine = self.subjects.of(table, self.subject)
+            mine = self.subjects.of(self.table.name, table, self.subject)
             found += 0 if mine is None else int(mine.sum())
         return found
 
@@ -252,7 +263,8 @@ class _Pass:
 
     def _merged(self, pack: Pack, folder: Path, temporary: Path) -> Iterator[Merged]:
         merge = merged_spans if is_spans(self.schema) else merged_plain
-        reading = Reading(lambda: None, set(), self.subjects.kept)
+        kept = partial(self.subjects.kept, self.table.name)
+        reading = Reading(lambda: None, set(), kept)
         try:
             yield from merge(Day(folder, (pack,)), temporary, self.schema, reading)
         except Damaged as error:
@@ -266,21 +278,21 @@ def delete_days(folder: Path, table: str, before: date) -> int:
         Unreachable: The disk or object storage cannot be used; what is left is removed the next time.
     """
     place = folder / VERSION / table
-    last = f"day={before.isoformat()}"
     for left in place.glob(f"{GONE}*"):
         shutil.rmtree(left, ignore_errors=True)
     gone = 0
-    for day in day_folders(place, away=False):
-        if day.name < last:
-            # A reader finds the day whole or not at all.
-            hidden = day.with_name(f"{GONE}{day.name}")
-            day.rename(hidden)
-            shutil.rmtree(hidden, ignore_errors=True)
-            gone += 1
+    with no_import(place):
+        for day in day_folders(place, away=False):
+            if is_over(day, before):
+                # A reader finds the day whole or not at all.
+                hidden = day.with_name(f"{GONE}{day.name}")
+                day.rename(hidden)
+                shutil.rmtree(hidden, ignore_errors=True)
+                gone += 1
     store = store_of(folder)
     if store is not None:
         for day in day_folders(place):
-            if day.name < last:
+            if is_over(day, before):
                 for name in store.found(key_of(day)):
                     store.remove(name)
                 forget(place)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import date
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -27,9 +28,10 @@ from greenops.adapters.lake_merging import (
     merged_plain,
     merged_spans,
 )
-from greenops.adapters.lake_places import SENT
+from greenops.adapters.lake_places import SENT, day_folders, is_over
 from greenops.adapters.lake_shipping import sent_number
 from greenops.adapters.lake_subjects import Subjects
+from greenops.adapters.lake_writing import no_import
 from greenops.errors import Unreachable
 
 SMALL_ROWS: Final = 500_000
@@ -61,7 +63,7 @@ class Stopped(Exception):
 
 @dataclass(slots=True)
 class Packer:
-    """Packs finished days of the lake in a folder; takes no lock that a writer or a reader waits for.
+    """Packs finished days of the lake in a folder; of its locks only an import waits for one, and for a day at most.
 
     Attributes:
         folder: The lake.
@@ -86,7 +88,8 @@ class Packer:
                 if mine:
                     for table, schema in self.tables.items():
                         for day in _days(self.folder / "v1" / table, before):
-                            done = _sum(done, self._day(day, schema))
+                            with no_import(day.parent):
+                                done = _sum(done, self._day(day, schema))
         except Stopped:
             pass
         except OSError as error:
@@ -125,7 +128,8 @@ class Packer:
         return replace(done, days=1) if done.files else done
 
     def _merged(self, day: Day, schema: pa.Schema) -> Iterator[Merged]:
-        reading = Reading(self._go_on, self._left, Subjects(self.folder).kept)
+        kept = partial(Subjects(self.folder).kept, day.folder.parent.name)
+        reading = Reading(self._go_on, self._left, kept)
         merge = merged_spans if is_spans(schema) else merged_plain
         temporary = temporary_in(day.folder)
         try:
@@ -186,10 +190,7 @@ def _check(merged: Merged) -> None:
 
 
 def _days(table: Path, before: date) -> Iterator[Path]:
-    for folder in sorted(table.glob("day=*")):
-        with suppress(ValueError):
-            if date.fromisoformat(folder.name.removeprefix("day=")) < before:
-                yield folder
+    return (folder for folder in day_folders(table, away=False) if is_over(folder, before))
 
 
 def _forget(path: Path, known: Identity) -> None:

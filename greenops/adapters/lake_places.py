@@ -6,10 +6,12 @@ counts once before its copy here goes, and after.
 
 from __future__ import annotations
 
+import calendar
 import time
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import date
 from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any, Final
@@ -22,6 +24,8 @@ from greenops.adapters.lake_store import Store, store_of
 
 VERSION: Final = "v1"
 """Folder of a lake that tables lie in, here as away."""
+STRETCHES: Final = ("day=", "month=")
+"""How names of the folders of a table begin: one a day, or of `reported` one a month. What is said of days holds of months."""
 SENT: Final = "sent-"
 """How the name of a note begins that says where a packed file was sent."""
 FRESH_S: Final = 60.0
@@ -83,11 +87,23 @@ def day_folders(table: Path, *, away: bool = True) -> list[Path]:
         table: `<state>/lake/v1/<table>`.
         away: Those of object storage as well.
     """
-    found = set(table.glob("day=*"))
+    found = {folder for begin in STRETCHES for folder in table.glob(f"{begin}*")}
     store = store_of(lake_of(table)) if away else None
     if store is not None:
         found |= {table / name for name in _listing(store, table.name).days()}
     return sorted(found)
+
+
+def is_over(folder: Path, before: date) -> bool:
+    """Whether a folder's day, or the last of its month, is before a day; never where its name tells none."""
+    stretch, _, text = folder.name.partition("=")
+    try:
+        last = date.fromisoformat(f"{text}-01" if stretch == "month" else text)
+    except ValueError:
+        return False
+    if stretch == "month":
+        last = last.replace(day=calendar.monthrange(last.year, last.month)[1])
+    return last < before
 
 
 def names_away(folder: Path) -> Mapping[str, int]:
@@ -128,7 +144,7 @@ class _Listing:
             found: dict[str, dict[str, int]] = {}
             for key, size in self.store.found(f"{VERSION}/{self.table}").items():
                 _, _, day, name = (*key.split("/"), "", "", "")[:4]
-                if day.startswith("day=") and is_pack(name):
+                if day.startswith(STRETCHES) and is_pack(name):
                     found.setdefault(day, {})[name] = size
             self._days, self.asked = found, now
         return self._days

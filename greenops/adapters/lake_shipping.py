@@ -15,7 +15,15 @@ from typing import Final
 import pyarrow as pa
 
 from greenops.adapters.lake_files import Day, Pack, day_of, form_of, number_of
-from greenops.adapters.lake_places import SENT, VERSION, day_folders, forget, key_of, whole_day
+from greenops.adapters.lake_places import (
+    SENT,
+    VERSION,
+    day_folders,
+    forget,
+    is_over,
+    key_of,
+    whole_day,
+)
 from greenops.adapters.lake_store import Store
 from greenops.adapters.lake_writing import replaced
 
@@ -105,10 +113,9 @@ class Shipper:
         return Sent(gone=gone)
 
     def _days(self, before: date) -> Iterator[Path]:
-        last = f"day={before.isoformat()}"
         for table in self.tables:
             for folder in day_folders(self.folder / VERSION / table, away=False):
-                if folder.name < last:
+                if is_over(folder, before):
                     yield folder
 
     def _send(self, folder: Path, pack: Pack) -> int:

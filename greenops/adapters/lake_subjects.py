@@ -28,9 +28,20 @@ KEPT: Final = "subjects.json"
 ATTRIBUTE: Final = "attributes."
 FIELDS: Final = (
     *("service", "instance", "workload", "region", "grid_zone"),
-    *("trace_id", "decision_id"),
+    *("trace_id", "decision_id", "account", "host"),
 )
 """Columns that a subject may be of; attributes beside them."""
+OF_SUBJECTS: Final[Mapping[str, tuple[str, bool]]] = {
+    "spans": ("end", True),
+    "accounts": ("at", False),
+    # An amount of a month that began before is of that time in part, and nobody can tell the parts apart.
+    "reported": ("start", True),
+    "readings": ("at", True),
+}
+"""Tables that hold rows of subjects, the instant that says of which time a row is, and whether that is
+the time of day. Decisions are part of what the ledger proves, and stay."""
+WRITTEN: Final = ("labels", "more")
+"""Columns that hold names and values as JSON: what attributes are to spans they are to what others accounted for."""
 
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 NEVER: Final = -(2**63)
@@ -84,22 +95,31 @@ class Subjects:
             self._seen, self._digests = seen, {}
         return self._known
 
-    def kept(self, table: pa.Table) -> pa.Table:
-        """The rows of a table, spans or accounts, that are of no deleted subject."""
+    def kept(self, name: str, table: pa.Table) -> pa.Table:
+        """Those rows of a table that are of no deleted subject; all where it holds none of subjects.
+
+        Args:
+            name: What the table is called.
+            table: Some of its rows.
+        """
+        if name not in OF_SUBJECTS:
+            return table
         by_name: defaultdict[str, dict[str, Subject]] = defaultdict(dict)
         for subject in self.known():
             by_name[subject.name][subject.digest] = subject
-        for name, subjects in by_name.items():
-            mine = self._theirs(table, name, subjects)
+        for field_, subjects in by_name.items():
+            mine = self._theirs(name, table, field_, subjects)
             if mine is not None and mine.any():
                 table = table.filter(pa.array(~mine))
         return table
 
-    def of(self, table: pa.Table, subject: Subject) -> Any:
-        """Whether each row is the subject's; none where the table cannot say."""
-        return self._theirs(table, subject.name, {subject.digest: subject})
+    def of(self, name: str, table: pa.Table, subject: Subject) -> Any:
+        """Whether each row of a table of a name is the subject's; none where the table cannot say."""
+        return self._theirs(name, table, subject.name, {subject.digest: subject})
 
-    def _theirs(self, table: pa.Table, name: str, subjects: Mapping[str, Subject]) -> Any:
+    def _theirs(
+        self, called: str, table: pa.Table, name: str, subjects: Mapping[str, Subject]
+    ) -> Any:
         """Whether each row is one of some subjects', by digest; values are looked at once each."""
         column = _values(table, name)
         if column is None:
@@ -111,7 +131,7 @@ class Subjects:
         if not any(found):
             return np.zeros(len(table), np.bool_)
         # Rows of a later time are nobody's that was deleted.
-        ended, wall = ("end", True) if "end" in table.column_names else ("at", False)
+        ended, wall = OF_SUBJECTS[called]
         until = [NEVER if e is None else _us(e.wall if wall else e.now) for e in (*found, None)]
         places = pc.fill_null(words.indices, len(found)).to_numpy(zero_copy_only=False)
         limits = np.array(until)[places]
@@ -151,12 +171,33 @@ def _us(instant: datetime) -> int:
     return (instant - EPOCH) // timedelta(microseconds=1)
 
 
+def tells(schema: pa.Schema, name: str) -> bool:
+    """Whether rows of a table can be of a subject of this name."""
+    if name.startswith(ATTRIBUTE):
+        return not {"attributes", *WRITTEN}.isdisjoint(schema.names)
+    return name in schema.names
+
+
 def _values(table: pa.Table, name: str) -> Any:
     if name in table.column_names:
         return table[name]
     if name.startswith(ATTRIBUTE) and "attributes" in table.column_names:
         return pc.map_lookup(table["attributes"], name.removeprefix(ATTRIBUTE), "first")
+    written = next((each for each in WRITTEN if each in table.column_names), None)
+    if name.startswith(ATTRIBUTE) and written is not None:
+        return _written(table[written], name.removeprefix(ATTRIBUTE))
     return None
+
+
+def _written(column: pa.ChunkedArray, key: str) -> pa.ChunkedArray:
+    """What JSON texts say under a key; each text is looked at once."""
+    told = {text: _under(key, text) for text in pc.unique(column).to_pylist()}
+    return pa.chunked_array([[told[text] for text in column.to_pylist()]], pa.string())
+
+
+def _under(key: str, text: str | None) -> str | None:
+    value = None if text is None else json.loads(text).get(key)
+    return None if value is None else str(value)
 
 
 def _plain(text: str) -> str:

@@ -56,7 +56,8 @@ def _parts(folder: Path, days: Sequence[Day], schema: pa.Schema) -> Iterator[str
         )
         compact = kind is COMPACT and is_spans(schema)
         there = _columns(days, compact=compact)
-        columns = _compact(there) if compact else _plain(schema, there)
+        stretch = days[0].folder.name.partition("=")[0]
+        columns = _compact(there) if compact else [stretch, *_plain(schema, there)]
         # Beside the map, which takes long to put together.
         columns += [
             f"{_alone(key, there, compact=compact)} AS {_name(ATTRIBUTE + key)}" for key in keys
@@ -94,10 +95,7 @@ def _columns(days: Sequence[Day], *, compact: bool) -> list[str]:
 
 
 def _plain(schema: pa.Schema, there: Sequence[str]) -> list[str]:
-    return [
-        "day",
-        *(_name(each) if each in there else f"NULL AS {_name(each)}" for each in schema.names),
-    ]
+    return [_name(each) if each in there else f"NULL AS {_name(each)}" for each in schema.names]
 
 
 def _compact(there: Sequence[str]) -> list[str]:

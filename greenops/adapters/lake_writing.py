@@ -2,12 +2,38 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Final
 
 from greenops.adapters.disk import sync
 from greenops.errors import Unreachable
+
+MERGED: Final = frozenset({"reported", "readings"})
+"""Tables of which a small file is read, and written again with what comes: not while one packs or deletes there."""
+LOCK: Final = ".lock"
+"""File in the folder of such a table that whoever does either of it holds."""
+
+
+@contextmanager
+def no_import(table: Path) -> Iterator[None]:
+    """Hold off imports into a table for a while; nothing where no small file of it is ever merged.
+
+    Args:
+        table: `<state>/lake/v1/<table>`.
+
+    Raises:
+        OSError: The disk is full or gone.
+    """
+    if table.name not in MERGED or not table.is_dir():
+        yield
+        return
+    with (table / LOCK).open("ab") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def replaced(path: Path, write: Callable[[Path], object]) -> None:

@@ -22,6 +22,7 @@ from greenops.adapters.lake_places import day_folders, parts
 from greenops.adapters.lake_read import span_tables
 from greenops.adapters.lake_subjects import Subjects
 from greenops.adapters.lake_writing import replaced
+from greenops.adapters.reported_schemas import READINGS, REPORTED
 from greenops.domain.budget import stages_among
 from greenops.domain.console import DecisionRecord
 from greenops.domain.decision import Candidate
@@ -95,7 +96,10 @@ TABLES: Final = {
     "accounts": ACCOUNTS,
     "candidates": CANDIDATES,
     "decisions": DECISIONS,
+    "reported": REPORTED,
+    "readings": READINGS,
 }
+"""Schema of each table; the last two are what others accounted for, and `reported_lake` writes and reads them."""
 AT_ONCE: Final = 4_096
 """Rows that are plain values at once [1]: a packed file's row group has many."""
 TABLE_ROWS: Final = 65_536
@@ -176,8 +180,7 @@ class ParquetLake:
             self._keep(name, day, stem, pa.Table.from_arrays(columns, schema=schema))
 
     def _keep(self, name: str, day: date, stem: str, table: pa.Table) -> None:
-        if name in ("spans", "accounts"):
-            table = self._subjects.kept(table)
+        table = self._subjects.kept(name, table)
         path = self._folder / name / f"day={day.isoformat()}" / f"{stem}.parquet"
         replaced(path, partial(pq.write_table, table, compression="zstd"))
 

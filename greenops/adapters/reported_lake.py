@@ -3,7 +3,9 @@
     lake/v1/reported/month=YYYY-MM/<source>.parquet   amounts over a period, by the month in which it begins
     lake/v1/readings/day=YYYY-MM-DD/<source>.parquet  looks at counters and powers, by the day (UTC) of each
 
-A file holds each key once: what is brought again replaces what was there, and where that changes nothing the file stays as it is.
+A source's file holds each key once: what is brought again replaces what was there, and where that changes nothing the file stays as
+it is. Once it was packed it is not there any more; what comes then is merged with its rows in the packed file, here or in object
+storage, and the whole is written under its name again, where by the law of `lake_files` it counts in their place.
 """
 
 from __future__ import annotations
@@ -11,68 +13,69 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import replace
 from datetime import UTC, datetime
 from io import BytesIO
+from operator import itemgetter
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from greenops.adapters.disk import one_writer, sync, write_whole
+from greenops.adapters.lake_merging import stored
+from greenops.adapters.lake_pieces import damaged
+from greenops.adapters.lake_places import VERSION, day_folders, parts
+from greenops.adapters.lake_subjects import Subjects
+from greenops.adapters.lake_writing import LOCK
+from greenops.adapters.reported_schemas import KIND, READINGS, REPORTED, WHOSE
 from greenops.domain.energy import Boundary, Method
 from greenops.domain.grid import Basis
 from greenops.domain.meter_reading import MeterReading
 from greenops.domain.reported import Amount, Kind, Quantity
-from greenops.errors import DataMissing, Location, Unreachable
+from greenops.errors import Unreachable
 from greenops.units import Joules, Watts
-
-INSTANT: Final = pa.timestamp("us", "UTC")
-TEXT: Final = pa.string()
-KIND: Final = ("source", "quantity", "method", "level", "boundary", "accounting", "scope", "currency")  # fmt: skip
-WHOSE: Final = ("account", "service", "region", "workload", "host")
-REPORTED: Final = pa.schema(
-    [
-        *((name, TEXT) for name in (*KIND, "unit")),
-        ("value", pa.float64()),
-        *((name, INSTANT) for name in ("start", "end")),
-        *((name, TEXT) for name in WHOSE),
-        ("published", INSTANT),
-        *((name, TEXT) for name in ("version", "more")),
-    ]
-)
-"""Schema of version 1 of amounts; `more` is JSON."""
-READINGS: Final = pa.schema(
-    [
-        *((name, TEXT) for name in (*KIND[:5], "series", "device")),
-        ("at", INSTANT),
-        *((name, pa.float64()) for name in ("joules", "watts")),
-        *((name, TEXT) for name in ("host", "workload", "labels")),
-    ]
-)
-"""Schema of version 1 of readings; `labels` is JSON."""
 
 Row = dict[str, Any]
 Key = tuple[Any, ...]
+
+
+class _Table(NamedTuple):
+    """One of the two tables.
+
+    Attributes:
+        stretch: Form of the names of its folders.
+        time: Column that says in which of them a row belongs.
+        key: What a row is of; a second one of the same key is a correction of the first.
+    """
+
+    name: str
+    stretch: str
+    time: str
+    schema: pa.Schema
+    key: Callable[[Row], Key]
 
 
 class ReportedLake:
     """The two tables below `<state>/lake/v1`. Stability: beta."""
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder / "v1"
+        self._folder = folder / VERSION
+        self._subjects = Subjects(folder)
 
     def keep(self, amounts: Iterable[Amount]) -> int:
-        """Keep amounts; gives how many are new or changed.
+        """Keep amounts, but those of subjects that were deleted; gives how many are new or changed.
 
         Of two of one key the one that its source published later counts, else the one that came last.
 
         Raises:
-            Unreachable: The disk is full or gone; what was kept before is still there.
+            Unreachable: The disk is full or gone, or object storage that may have rows of the same source and
+                time does not answer; what was kept before is still there.
             DataMissing: A file that is there is damaged.
         """
-        rows = [_amount_row(each) for each in amounts]
-        return self._merge("reported", "month=%Y-%m", "start", rows, REPORTED, _amount_key)
+        return self._keep(AMOUNTS, [_amount_row(each) for each in amounts])
 
     def keep_readings(self, readings: Iterable[MeterReading]) -> int:
         """Keep readings; gives how many are new or changed.
@@ -80,54 +83,120 @@ class ReportedLake:
         Raises:
             Unreachable, DataMissing: As of `keep`.
         """
-        rows = [_reading_row(each) for each in readings]
-        return self._merge("readings", "day=%Y-%m-%d", "at", rows, READINGS, _reading_key)
+        return self._keep(LOOKS, [_reading_row(each) for each in readings])
 
-    def amounts(self) -> Iterator[Amount]:
-        """Every amount, by month and source.
+    def amounts(self, month: datetime | None = None) -> Iterator[Amount]:
+        """Every amount, by month and source, wherever its file is.
+
+        Args:
+            month: Those alone that begin in the month (UTC) of this instant.
 
         Raises:
             DataMissing: A file is damaged.
+            Unreachable: Object storage does not answer.
         """
-        for path in sorted((self._folder / "reported").glob("month=*/*.parquet")):
-            for row in _rows(path, REPORTED):
-                yield _amount(row)
+        only = None if month is None else month.astimezone(UTC).strftime(AMOUNTS.stretch)
+        yield from map(_amount, self._rows(AMOUNTS, only))
 
     def readings(self) -> Iterator[MeterReading]:
-        """Every reading, by day and source.
+        """Every reading, by day and source, wherever its file is.
 
         Raises:
-            DataMissing: A file is damaged.
+            DataMissing, Unreachable: As of `amounts`.
         """
-        for path in sorted((self._folder / "readings").glob("day=*/*.parquet")):
-            for row in _rows(path, READINGS):
-                yield _reading(row)
+        yield from map(_reading, self._rows(LOOKS))
 
-    def _merge(
-        self,
-        table: str,
-        part: str,
-        time: str,
-        rows: Sequence[Row],
-        schema: pa.Schema,
-        key: Callable[[Row], Key],
-    ) -> int:
-        parts: defaultdict[Path, list[Row]] = defaultdict(list)
-        for row in rows:
-            when: datetime = row[time]
-            parts[Path(when.strftime(part)) / f"{row['source']}.parquet"].append(row)
-        folder = self._folder / table
+    def drop(self, source: str, stretch: str) -> int:
+        """Take back what a source told of a month or a day; gives how many rows.
+
+        Args:
+            source: As `azure`.
+            stretch: `2026-10` of amounts, `2026-10-31` of readings.
+
+        Raises:
+            Unreachable, DataMissing: As of `keep`.
+        """
+        gone = 0
+        for table, folder in ((AMOUNTS, f"month={stretch}"), (LOOKS, f"day={stretch}")):
+            path = self._folder / table.name / folder / f"{source}.parquet"
+            if folder not in self._stretches(table):
+                continue
+            with self._alone(table):
+                rows = self._held(table, path)
+                if rows:
+                    # A file without rows counts in place of those that were packed.
+                    _write(path, [], table.schema)
+                    gone += len(rows)
+        return gone
+
+    def _stretches(self, table: _Table) -> dict[str, Path]:
+        return {each.name: each for each in day_folders(self._folder / table.name)}
+
+    def _rows(self, table: _Table, only: str | None = None) -> Iterator[Row]:
+        for name, folder in self._stretches(table).items():
+            if only in (None, name):
+                whole = parts(folder, pa.OSFile)
+                found = (each for part in whole for each in stored(table.schema, part, named=False))
+                # As small files lie, whatever was packed first.
+                rows = (row for each in found for row in each.to_pylist())
+                yield from sorted(rows, key=itemgetter("source"))
+
+    def _keep(self, table: _Table, rows: Sequence[Row]) -> int:
         changed = 0
-        with one_writer(folder / ".lock", Unreachable, "the lake cannot be written"):
-            for name, fresh in sorted(parts.items()):
-                changed += _merge_file(folder / name, fresh, schema, key)
+        with self._alone(table):
+            # In the lock: a deletion that comes later finds what is written here.
+            kept = self._kept(table, pa.Table.from_pylist(list(rows), table.schema)).to_pylist()
+            for path, fresh in sorted(self._by_file(table, kept).items()):
+                changed += self._merge(table, path, fresh)
         return changed
 
+    def _alone(self, table: _Table) -> AbstractContextManager[None]:
+        lock = self._folder / table.name / LOCK
+        return one_writer(lock, Unreachable, "the lake cannot be written")
 
-def _merge_file(
-    path: Path, fresh: Sequence[Row], schema: pa.Schema, key: Callable[[Row], Key]
-) -> int:
-    kept = {key(row): row for row in _rows(path, schema)} if path.exists() else {}
+    def _by_file(self, table: _Table, rows: Iterable[Row]) -> Mapping[Path, list[Row]]:
+        found: defaultdict[Path, list[Row]] = defaultdict(list)
+        for row in rows:
+            when: datetime = row[table.time]
+            folder = self._folder / table.name / when.strftime(table.stretch)
+            found[folder / f"{row['source']}.parquet"].append(row)
+        return found
+
+    def _merge(self, table: _Table, path: Path, fresh: Iterable[Row]) -> int:
+        kept = {table.key(row): row for row in self._held(table, path)}
+        changed = _merged(kept, fresh, table.key)
+        if changed:
+            # Nothing stands for absent, and sorts first.
+            ordered = sorted(kept.items(), key=lambda each: [str(part) for part in each[0]])
+            _write(path, [row for _, row in ordered], table.schema)
+        return changed
+
+    def _held(self, table: _Table, path: Path) -> list[Row]:
+        """Rows of a source's file, which may have been packed and sent away."""
+        # What lies here has all of them, and is there though object storage be not.
+        return self._found(table, path, away=False) or self._found(table, path, away=True)
+
+    def _found(self, table: _Table, path: Path, *, away: bool) -> list[Row]:
+        found: list[Row] = []
+        blind: Path | None = None
+        for part in parts(path.parent, pa.OSFile, away=away):
+            runs = tuple(each for each in part.runs if each.name == path.name)
+            if runs:
+                for rows in stored(table.schema, replace(part, runs=runs), named=False):
+                    found += self._kept(table, rows).to_pylist()
+            elif part.packed and part.runs[0].name == part.path.name:
+                blind = part.path
+        if blind is not None and not found:
+            # It may hold rows of this source, which what is written now would hide for good.
+            raise damaged(blind, "what it holds cannot be read")
+        return found
+
+    def _kept(self, table: _Table, rows: pa.Table) -> pa.Table:
+        return self._subjects.kept(table.name, rows)
+
+
+def _merged(kept: dict[Key, Row], fresh: Iterable[Row], key: Callable[[Row], Key]) -> int:
+    """Bring rows among others; gives how many are new or changed."""
     changed = 0
     for row in fresh:
         before = kept.get(key(row))
@@ -139,16 +208,15 @@ def _merge_file(
             # The same amount, of which nobody had told how it is counted.
             del kept[untold]
             changed += 1
-    if changed:
-        # Nothing stands for absent, and sorts first.
-        ordered = sorted(kept.items(), key=lambda each: [str(part) for part in each[0]])
-        columns = {name: [row[name] for _, row in ordered] for name in schema.names}
-        buffer = BytesIO()
-        pq.write_table(pa.Table.from_pydict(columns, schema), buffer, compression="zstd")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(path, buffer.getvalue())
-        sync(path.parent)
     return changed
+
+
+def _write(path: Path, rows: list[Row], schema: pa.Schema) -> None:
+    buffer = BytesIO()
+    pq.write_table(pa.Table.from_pylist(rows, schema), buffer, compression="zstd")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(path, buffer.getvalue())
+    sync(path.parent)
 
 
 def _outdated(row: Row, before: Row | None) -> bool:
@@ -156,17 +224,6 @@ def _outdated(row: Row, before: Row | None) -> bool:
     if before is None or before.get("published") is None or row.get("published") is None:
         return False
     return bool(row["published"] < before["published"])
-
-
-def _rows(path: Path, schema: pa.Schema) -> list[Row]:
-    try:
-        found: list[Row] = pq.read_table(path, partitioning=None).select(schema.names).to_pylist()
-    except (OSError, KeyError, pa.ArrowException) as error:
-        why = (str(error).splitlines() or [type(error).__name__])[0]
-        fix = "move it away and import its files again"
-        at = Location(str(path))
-        raise DataMissing("GO0412", f"this lake file is damaged: {why}", at=at, fix=fix) from error
-    return found
 
 
 # -- rows and records
@@ -238,3 +295,7 @@ def _reading(row: Row) -> MeterReading:
         workload=row["workload"],
         labels=json.loads(row["labels"]),
     )
+
+
+AMOUNTS: Final = _Table("reported", "month=%Y-%m", "start", REPORTED, _amount_key)
+LOOKS: Final = _Table("readings", "day=%Y-%m-%d", "at", READINGS, _reading_key)

@@ -1,4 +1,4 @@
-"""`greenops import TOOL FILE …`: what other tools and providers accounted for, into the lake; `list`, and `reconcile` with it."""
+"""`greenops import TOOL FILE …`: what other tools and providers accounted for, into the lake; `list`, `reconcile` and `drop`."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ TOOLS = {
 
 def add_parser(subparsers: Any) -> None:
     """Add `import` and its tools."""
-    from greenops.cli import imports_reconcile, imports_reported
+    from greenops.cli import imports_drop, imports_reconcile, imports_reported
 
     parser = subparsers.add_parser("import", help="bring in what other tools accounted for")
     tools = parser.add_subparsers(dest="tool", metavar="TOOL", required=True)
@@ -39,6 +39,7 @@ def add_parser(subparsers: Any) -> None:
         each.set_defaults(run=run)
     imports_reported.add_tools(tools)
     imports_reconcile.add_tool(tools)
+    imports_drop.add_tool(tools)
 
 
 def run(args: argparse.Namespace) -> int:

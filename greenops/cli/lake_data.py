@@ -11,6 +11,16 @@ from greenops.errors import UsageError
 if TYPE_CHECKING:
     from greenops.adapters.lake_deletion import Deleted
 
+ROWS = {
+    "spans": ("spans", "days"),
+    "accounts": ("readings of energy accounts", "days"),
+    "reported": ("imported amounts", "months"),
+    "readings": ("imported readings", "days"),
+}
+"""What rows of a table are called, and what they are counted by."""
+IMPORTED = ("reported", "readings")
+"""Tables of which is told only where they held rows of the subject."""
+
 
 def add_verbs(verbs: Any) -> None:
     """Add what moves and removes rows to `lake`."""
@@ -21,14 +31,16 @@ def add_verbs(verbs: Any) -> None:
     delete = verbs.add_parser(
         "delete",
         help="remove the rows of a subject for good",
-        description="removes spans and energy accounts of a subject, here and in object storage, and keeps out"
-        " what comes late or again; rows that end later than now are kept",
+        description="removes spans, energy accounts and what was imported of a subject, here and in object"
+        " storage, and keeps out what comes late or again; rows of a later time than now are kept",
     )
     delete.add_argument("--state", type=Path, metavar="DIR", help="folder of the lake")
     subject = delete.add_mutually_exclusive_group(required=True)
     subject.add_argument("--where", metavar="COLUMN=VALUE", help="by a column, as `service=shop`")
     subject.add_argument(
-        "--attribute", metavar="KEY=VALUE", help="by an attribute of spans, as `enduser.id=alice`"
+        "--attribute",
+        metavar="KEY=VALUE",
+        help="by an attribute of spans, or a label of what was imported, as `enduser.id=alice`",
     )
     delete.set_defaults(run=run_delete)
 
@@ -85,9 +97,10 @@ def run_delete(args: argparse.Namespace) -> int:
 
 
 def _told(done: Deleted) -> str:
-    rows = " and ".join(
-        f"{count:,} {'spans' if table == 'spans' else 'readings of energy accounts'} of"
-        f" {done.days[table]:,} days"
+    parts = [
+        f"{count:,} {ROWS[table][0]} of {done.days[table]:,} {ROWS[table][1]}"
         for table, count in done.rows.items()
-    )
+        if count or table not in IMPORTED
+    ]
+    rows = " and ".join([", ".join(parts[:-1]), parts[-1]])
     return f"deleted {rows}; {done.files:,} files were written anew; what comes late stays out"

@@ -108,7 +108,8 @@ def reconcile(asked: Asked, state: Path) -> Reconciliation:
     if asked.provider not in PROVIDERS:
         known = ", ".join(f"`{each}`" for each in PROVIDERS)
         raise UsageError("GO0447", f"unknown provider `{asked.provider}`", fix=f"one of {known}")
-    amounts = [each for each in ReportedLake(state / "lake").amounts() if _is_asked(each, asked)]
+    reported = ReportedLake(state / "lake").amounts(asked.month)
+    amounts = [each for each in reported if _is_asked(each, asked)]
     if not amounts:
         raise DataMissing(
             "GO0447",

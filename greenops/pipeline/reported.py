@@ -147,6 +147,16 @@ def bring_amounts(tool: str, path: Path, told: Told, state: Path) -> Brought:
     return Brought(len(found), changed, found)
 
 
+def drop(source: str, stretch: str, state: Path) -> int:
+    """Take back what a source told of a month (`2026-10`) or a day; gives how many rows.
+
+    Raises:
+        DataMissing: A file of the lake is damaged.
+        Unreachable: The lake cannot be written, or object storage does not answer.
+    """
+    return ReportedLake(state / "lake").drop(source, stretch)
+
+
 def energy_of(readings: Iterable[MeterReading]) -> list[Amount]:
     """Energy between readings, by kind, machine, workload and day (UTC) in which a stretch ends."""
     series: defaultdict[str, list[MeterReading]] = defaultdict(list)

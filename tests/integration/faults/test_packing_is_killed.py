@@ -15,17 +15,21 @@ import pytest
 from greenops.adapters.lake_history import LakeHistory
 from greenops.adapters.lake_packing import Packer
 from greenops.adapters.parquet_lake import TABLES, ParquetLake
+from greenops.adapters.reported_lake import ReportedLake
 from greenops.domain.console import DecisionRecord
 from greenops.domain.decision import Candidate, Judgement
 from greenops.domain.spans import SpanRow
 from greenops.domain.workload import Job, Limits, Urgency, Workload, WorkloadKind
 from greenops.errors import Unreachable
 from greenops.plan.choice import choose
+from tests.unit.adapters import told_by_others
 
 NOW = datetime(2026, 11, 23, 20, tzinfo=UTC)
 TOMORROW = (NOW + timedelta(days=1)).date()
 WORKLOAD = Workload("etl", WorkloadKind.BATCH, Urgency.DEFERRABLE, "eu", team="data")
-KEPT = {name: TABLES[name] for name in ("spans", "decisions", "candidates")}
+KEPT = {name: schema for name, schema in TABLES.items() if name != "accounts"}
+LOCKS = ["v1/packing.lock", "v1/readings/.lock", "v1/reported/.lock"]
+"""Which are no rows, and stay."""
 
 PACK_AND_DIE = """
 import os, sys
@@ -35,7 +39,7 @@ from greenops.adapters.lake_packing import Packer
 from greenops.adapters.parquet_lake import TABLES
 
 folder, before, wanted = Path(sys.argv[1]), date.fromisoformat(sys.argv[2]), int(sys.argv[3])
-kept = {name: TABLES[name] for name in ("spans", "decisions", "candidates")}
+kept = {name: schema for name, schema in TABLES.items() if name != "accounts"}
 steps = 0
 
 
@@ -86,6 +90,7 @@ def answers(folder):
         "candidates": sorted(
             each for batch in batches for each in batch.source.column("id").to_pylist()
         ),
+        **told_by_others.told(folder),
     }
 
 
@@ -97,11 +102,23 @@ def made(tmp_path_factory):
     for at in range(2):
         lake.write_spans([span(at)], f"{at:012d}-run")
         lake.write_decision(decision(f"d{at}"))
+    bring(folder, 1.0)
     Packer(folder, KEPT).pack(TOMORROW)
+    bring(folder, 5.0)
     lake.write_spans([span(1)], f"{1:012d}-run")
     lake.write_spans([span(7)], f"{7:012d}-run")
     lake.write_decision(decision("late"))
     return folder
+
+
+def bring(folder, grams):
+    """Two sources, of which the second is told otherwise when it comes again."""
+    others = ReportedLake(folder)
+    for source, told in (("a", 1.0), ("b", grams)):
+        others.keep(
+            [told_by_others.amount("x", told, source), told_by_others.amount("y", 1.0, source)]
+        )
+        others.keep_readings([told_by_others.reading(each, told, source) for each in range(2)])
 
 
 def packed(folder, die_at=0):
@@ -130,10 +147,10 @@ def test_a_kill_before_any_step_loses_no_row_and_doubles_none(made, tmp_path):
 
         assert answers(folder) == before, step
         left = [each for each in files(folder) if "0-packed-" not in each]
-        assert left == ["v1/packing.lock"], (step, files(folder))
-        assert len(files(folder)) == 1 + len(KEPT), (step, files(folder))
+        assert left == LOCKS, (step, files(folder))
+        assert len(files(folder)) == len(LOCKS) + len(KEPT), (step, files(folder))
 
-    assert steps >= 3 * 6
+    assert steps >= len(KEPT) * 6
     assert answers(whole) == before
 
 
@@ -187,5 +204,5 @@ def test_readers_at_every_step_see_each_row_once(made, tmp_path):
     # A hook cannot be taken back.
     inside.append(os.name)
 
-    assert len(seen) >= 3 * 4
+    assert len(seen) >= len(KEPT) * 4
     assert [each for each in seen if each != before] == []

@@ -6,6 +6,7 @@ import json
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 
 from greenops.adapters import lake_places
@@ -14,9 +15,12 @@ from greenops.adapters.lake_packing import Packer, alone
 from greenops.adapters.lake_shipping import GRACE, Shipper
 from greenops.adapters.lake_store import keep_store, store_of
 from greenops.adapters.parquet_lake import TABLES, ParquetLake
+from greenops.adapters.reported_lake import ReportedLake
 from greenops.domain.energy import Category
 from greenops.domain.spans import EnergyAccount, SpanRow
 from greenops.errors import DataMissing, Unreachable
+from tests.unit.adapters import told_by_others
+from tests.unit.adapters.told_by_others import amount, reading
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 TOMORROW = date(2026, 11, 24)
@@ -79,7 +83,10 @@ def test_rows_of_a_user_go_from_small_and_packed_files(folder):
     done = delete(folder)
 
     assert users(folder) == ["bob"] * 6
-    assert (done.rows, done.days) == ({"spans": 6, "accounts": 0}, {"spans": 1, "accounts": 0})
+    assert (done.rows, done.days) == (
+        {"spans": 6, "accounts": 0, "reported": 0, "readings": 0},
+        {"spans": 1, "accounts": 0, "reported": 0, "readings": 0},
+    )
     assert done.files == 4
     assert b"alice" not in everything(folder)
 
@@ -89,7 +96,7 @@ def test_rows_of_a_service_go_with_its_energy_accounts(folder):
 
     assert {each.service for each in ParquetLake(folder).spans()} == {"shop"}
     assert {each.service for each in ParquetLake(folder).accounts()} == {"shop"}
-    assert done.rows == {"spans": 6, "accounts": 3}
+    assert done.rows == {"spans": 6, "accounts": 3, "reported": 0, "readings": 0}
 
 
 def test_rows_that_come_late_or_again_stay_out(folder):
@@ -166,7 +173,7 @@ def test_deleting_again_removes_nothing_more(folder):
 
     done = delete(folder)
 
-    assert (done.rows, done.files) == ({"spans": 0, "accounts": 0}, 0)
+    assert (sum(done.rows.values()), done.files) == (0, 0)
     assert len(json.loads((folder / "subjects.json").read_text())["subjects"]) == 1
 
 
@@ -219,7 +226,7 @@ def test_what_lies_in_object_storage_alone_is_written_anew_there(sent, tmp_path)
 
     done = delete(sent)
 
-    assert done.rows == {"spans": 6, "accounts": 0}
+    assert done.rows == {"spans": 6, "accounts": 0, "reported": 0, "readings": 0}
     assert in_store(tmp_path) == ['"bob"'] * 6
     assert b"alice" not in everything(tmp_path / "away")
     assert not list(sent.rglob(".deleting*"))
@@ -264,3 +271,91 @@ def test_a_deletion_that_dies_at_any_step_is_finished_when_it_is_asked_again(
     Packer(folder, TABLES).pack(TOMORROW)
     assert users(folder) == ["bob"] * 6
     assert b"alice" not in everything(folder)
+
+
+SUBJECTS = {
+    "service": ("service", "alice", ["reported"]),
+    "account": ("account", "alice", ["reported"]),
+    "workload": ("workload", "alice", ["reported", "readings"]),
+    "host": ("host", "alice", ["reported", "readings"]),
+    "label": ("attributes.enduser.id", "alice", ["reported", "readings"]),
+}
+
+
+def bring(folder, field, who):
+    """An amount and two looks of two sources each, all of one who is named in one field."""
+    mark = {"alice": "one", "bob": "two"}[who]
+    told, names = {"region": mark}, {"workload": mark}
+    if field == "label":
+        told |= {"more": {"enduser.id": who}}
+        names |= {"enduser.id": who}
+    else:
+        told |= {field: who}
+        names |= {field: who} if field in ("workload", "host") else {}
+    others = ReportedLake(folder)
+    for source in ("a", "b"):
+        others.keep([amount(source=source, **told)])
+        others.keep_readings([reading(each, source=source, **names) for each in range(2)])
+
+
+def whole(folder):
+    """How many rows readers see of both tables."""
+    return {table: len(rows) for table, rows in told_by_others.told(folder).items()}
+
+
+@pytest.mark.parametrize("lies", ["small", "packed", "sent", "away"])
+@pytest.mark.parametrize("field", SUBJECTS)
+def test_what_others_told_of_a_subject_goes_wherever_it_lies_and_stays_out(tmp_path, field, lies):
+    lake = tmp_path / "lake"
+    name, value, tables = SUBJECTS[field]
+    for who in ("alice", "bob"):
+        bring(lake, field, who)
+    keep_store(lake, f"file://{tmp_path}/away")
+    if lies != "small":
+        Packer(lake, TABLES).pack(TOMORROW)
+    if lies in ("sent", "away"):
+        Shipper(lake, store_of(lake), TABLES, lambda: LATER).ship(TOMORROW)
+    if lies == "away":
+        Shipper(lake, store_of(lake), TABLES, lambda: LATER + GRACE).drop(TOMORROW)
+        assert not list(lake.rglob("*.parquet"))
+    before = whole(lake)
+
+    done = delete(lake, name, value)
+    after = whole(lake)
+    bring(lake, field, "alice")
+    bring(lake, field, "bob")
+
+    gone = {"reported": 2, "readings": 4}
+    assert {table: done.rows[table] for table in gone} == {
+        table: rows * (table in tables) for table, rows in gone.items()
+    }
+    assert after == {table: before[table] - done.rows[table] for table in before}
+    assert whole(lake) == after
+    assert b"alice" not in everything(tmp_path)
+    assert b"bob" in everything(tmp_path)
+
+
+def test_an_amount_of_a_month_that_is_not_over_goes_too_and_a_later_month_stays(tmp_path):
+    lake = tmp_path / "lake"
+    others = ReportedLake(lake)
+    others.keep([amount("alice", start=datetime(2026, month, 1, tzinfo=UTC)) for month in (11, 12)])
+
+    assert delete(lake, "service", "alice").rows["reported"] == 1
+
+    assert [each.start.month for each in others.amounts()] == [12]
+
+
+def test_decisions_and_their_candidates_stay_when_their_day_is_packed_later(tmp_path):
+    from tests.unit.adapters.test_lake_packing import record
+
+    lake = tmp_path / "lake"
+    ParquetLake(lake).write_decision(record("a", 3))
+    delete(lake, "region", "eu")
+    delete(lake, "workload", "etl")
+
+    Packer(lake, TABLES).pack(TOMORROW)
+
+    counts = {
+        each.parent.parent.name: pq.read_metadata(each).num_rows for each in lake.rglob("0-*")
+    }
+    assert counts == {"decisions": 1, "candidates": 4}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -19,6 +19,7 @@ from greenops.domain.spans import EnergyAccount, SpanRow
 from greenops.domain.workload import Job, Limits, Urgency, Workload, WorkloadKind
 from greenops.errors import DataMissing
 from greenops.plan.choice import choose
+from tests.unit.adapters import told_by_others
 
 NOW = datetime(2026, 11, 23, 20, tzinfo=UTC)
 TOMORROW = (NOW + timedelta(days=1)).date()
@@ -62,6 +63,7 @@ def fill(folder, files=FILES):
         lake.write_spans([span(10 * at), span(10 * at + 1)], f"{at:012d}-run")
         lake.write_accounts([account(at)], f"{at:012d}-run")
         lake.write_decision(record(f"{at}", at))
+    told_by_others.fill(folder, files)
     return lake
 
 
@@ -85,11 +87,12 @@ def answers(folder):
         "accounts": list(lake.accounts()),
         "decisions": list(lake.decisions()),
         "candidates": candidates(folder),
+        **told_by_others.told(folder),
     }
 
 
 def files(folder, table):
-    return sorted(each.name for each in (folder / "v1" / table).glob("day=*/*"))
+    return sorted(each.name for each in (folder / "v1" / table).glob("*=*/*"))
 
 
 def folder_of(state, table):
@@ -106,7 +109,7 @@ def test_each_table_of_a_day_is_one_file_and_all_readers_answer_as_before(tmp_pa
 
     done = pack(tmp_path)
 
-    assert done == Packed(days=4, files=4 * FILES, rows=12 + 6 + 6 + 21)
+    assert done == Packed(days=6, files=6 * FILES, rows=12 + 6 + 6 + 21 + 6 + 12)
     assert {name: files(tmp_path, name) for name in TABLES} == {
         name: [f"0-packed-1{'.v2' * (name == 'spans')}.parquet"] for name in TABLES
     }
@@ -123,10 +126,13 @@ def test_packing_again_changes_nothing(tmp_path):
     assert path.read_bytes() == once
 
 
-def test_a_day_that_is_not_over_stays_as_it_is(tmp_path):
+def test_a_day_or_a_month_that_is_not_over_stays_as_it_is(tmp_path):
     fill(tmp_path)
 
+    assert Packer(tmp_path, TABLES).pack(date(2026, 10, 31)) == Packed()
+    assert Packer(tmp_path, TABLES).pack(date(2026, 11, 1)) == Packed(1, FILES, FILES)
     assert Packer(tmp_path, TABLES).pack(NOW.date()) == Packed()
+    assert files(tmp_path, "reported") == ["0-packed-1.parquet"]
     assert len(files(tmp_path, "decisions")) == FILES
 
 
@@ -142,6 +148,14 @@ def test_late_rows_are_read_beside_the_packed_file_and_merged_the_next_time(tmp_
     assert [row.span_id for row in before["spans"]].count(f"{77:016x}") == 1
     assert (done.days, files(tmp_path, "spans")) == (3, ["0-packed-2.v2.parquet"])
     assert answers(tmp_path) == before
+
+
+def test_a_folder_whose_name_is_no_day_is_left_alone(tmp_path):
+    fill(tmp_path)
+    strange = folder_of(tmp_path, "spans").rename(tmp_path / "v1" / "spans" / "day=someday")
+
+    assert pack(tmp_path).days == 5
+    assert len(list(strange.iterdir())) == FILES
 
 
 def test_a_file_that_is_written_again_after_packing_replaces_its_rows(tmp_path):

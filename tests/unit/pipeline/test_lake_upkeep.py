@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from greenops.adapters.lake_shipping import GRACE
-from greenops.adapters.parquet_lake import ParquetLake
+from greenops.adapters.parquet_lake import TABLES, ParquetLake
 from greenops.config import Settings
 from greenops.domain.spans import SpanRow
 from greenops.errors import UsageError
@@ -96,7 +96,7 @@ def test_a_store_that_is_down_is_asked_later_and_later_and_told_of_once(tmp_path
     ("text", "days"),
     [
         ("", {}),
-        ("30", dict.fromkeys(("spans", "accounts", "candidates", "decisions"), 30)),
+        ("30", dict.fromkeys(TABLES, 30)),
         ("spans=30, accounts=90", {"spans": 30, "accounts": 90}),
     ],
 )

@@ -60,6 +60,8 @@ class Settings:
     """Days that lie here as well after they went to object storage [simulated days]."""
     lake_retention_days: str = ""
     """How long the lake keeps rows [simulated days]: one number, or `spans=30,accounts=90`; empty: for ever."""
+    lake_rollup_s: float = 300.0
+    """Wall seconds from one refresh of the lake's roll-ups to the next, at least [s]; 0: `serve` makes none."""
     checkpoint_entries: int = 100
     """Ledger entries between two signed checkpoints."""
     checkpoint_mirror: Path | None = None
@@ -134,7 +136,7 @@ SPAN_PARTS = (
 AMOUNTS = (
     *("embodied_g", "embodied_lifetime_years", "embodied_vcpus"),
     *("replan_dwell_s", "replan_margin"),
-    *("careful_slack_s", "careful_age_s"),
+    *("careful_slack_s", "careful_age_s", "lake_rollup_s"),
 )
 """Settings that are not negative, and finite."""
 

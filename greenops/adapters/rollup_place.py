@@ -67,10 +67,15 @@ class SpanFiles:
 
         Raises:
             InvalidFile: What it says cannot be read.
+            Unreachable: The store does not answer, or has no such bucket or folder.
         """
         here = (fs.LocalFileSystem(), str(lake / SPANS))
         store = store_of(lake)
-        return cls((here,) if store is None else ((store.files, SPANS), here))
+        if store is None:
+            return cls((here,))
+        # A folder that is not mounted lists as empty, and what lies there would count as gone.
+        store.found(f"{SPANS}/none")
+        return cls(((store.files, SPANS), here))
 
     @classmethod
     def away(cls, url: str) -> SpanFiles:

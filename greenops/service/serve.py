@@ -24,6 +24,7 @@ from greenops.pipeline.forecast_watch import ForecastWatch
 from greenops.pipeline.grid import GridContext, last_successes
 from greenops.pipeline.lake_packing import Packing
 from greenops.pipeline.lake_upkeep import upkeep_of
+from greenops.pipeline.rollup_upkeep import RollingUp
 from greenops.ports import Clock
 from greenops.service.doors import Doors
 from greenops.service.intake import Intake
@@ -61,6 +62,7 @@ def serve(settings: Settings, clock: Clock, tell: Callable[[str], None]) -> None
     control = assemble(settings, clock, footprint, telemetry, lake, intake.of_traces)
     declared.extend(control.workloads)
     packing = Packing(settings.state / "lake", clock, upkeep=upkeep)
+    rolling_up = RollingUp(settings.state / "lake", clock, settings.lake_rollup_s)
     try:
         intake.recover()
         doors = Doors(settings, intake, control.engine, telemetry)
@@ -70,6 +72,7 @@ def serve(settings: Settings, clock: Clock, tell: Callable[[str], None]) -> None
             f"OTLP gRPC {doors.ports.otlp_grpc}, OTLP HTTP {doors.ports.otlp_http}"
         )
         packing.start()
+        rolling_up.start()
         observe = _observer(settings, clock, telemetry, control.grid)
         watch = ForecastWatch(
             control.grid.provider,
@@ -88,6 +91,7 @@ def serve(settings: Settings, clock: Clock, tell: Callable[[str], None]) -> None
         doors.close()
         control.loop.tick()
     finally:
+        rolling_up.close()
         packing.close()
         control.close()
 

@@ -1,0 +1,161 @@
+"""What a service lets another process roll up: day by day, a fault of one day being a line, and a kill no loss."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from datetime import timedelta
+
+import pytest
+
+from greenops.adapters.lake_store import keep_store
+from greenops.adapters.rollup_files import HOUR, MINUTE
+from greenops.adapters.side_process import run_aside
+from greenops.pipeline import rollup_worker
+from greenops.pipeline.lake_packing import pack
+from greenops.pipeline.rollup_upkeep import WORK
+from greenops.pipeline.rollup_worker import ALWAYS, BASE_BYTES, SPAN_BYTES, most_spans, refreshed
+from greenops.testing.clock import FakeClock
+from tests.unit.pipeline.rollup_lakes import DAY_ONE, Lake, random_spans, span
+
+ONE_DAY = timedelta(days=1)
+
+
+@pytest.fixture
+def lake(tmp_path):
+    return Lake(tmp_path)
+
+
+def of_days(count):
+    return [[span(day * 10 + at, DAY_ONE + day * ONE_DAY, energy_j=1.0) for at in range(4)]
+            for day in range(count)]  # fmt: skip
+
+
+def test_all_days_or_those_that_are_named_are_refreshed(lake):
+    first, second = of_days(2)
+    lake.write(first, "a")
+    lake.write(second, "b")
+    said = []
+
+    assert refreshed(lake.folder, [DAY_ONE.date()], said.append) == 0
+    lake.check(first)
+    assert refreshed(lake.folder, [], said.append) == 0
+
+    lake.check([*first, *second])
+    assert said == []
+
+
+def test_a_lake_without_spans_is_left_as_it_is(lake):
+    assert refreshed(lake.folder, [], print) == 0
+    assert not lake.folder.exists()
+
+
+def test_a_damaged_roll_up_stops_its_own_day_alone_and_is_named(lake):
+    first, second = of_days(2)
+    lake.write(first, "a")
+    lake.write(second, "b")
+    lake.refresh()
+    path = lake.rollups.path(HOUR, DAY_ONE.date() + ONE_DAY)
+    whole = lake.files()
+    with open(path, "r+b") as file:  # noqa: PTH123
+        file.seek(4)
+        file.write(bytes(200))
+    lake.write([span(90, DAY_ONE + ONE_DAY)], "late-b")
+    lake.write([span(91, DAY_ONE)], "late-a")
+    said = []
+
+    assert refreshed(lake.folder, [], said.append) == 3
+
+    assert [line[:7] for line in said] == ["GO0412 "]
+    assert path in said[0]
+    assert lake.files() != whole
+    minutes = lake.rollups.read(lake.rollups.path(MINUTE, DAY_ONE.date(), "00"))
+    assert sum(minutes["spans"].to_pylist()) == 5
+
+
+def test_a_damaged_file_of_spans_is_told_and_the_rest_counted(lake):
+    rows = of_days(1)[0]
+    lake.write(rows, "a")
+    lake.write([span(50)], "b")
+    damaged = next((lake.folder / "v1" / "spans").glob("day=*/b.parquet"))
+    damaged.write_bytes(b"PAR1")
+    said = []
+
+    assert refreshed(lake.folder, [], said.append) == 3
+
+    assert [line[:7] for line in said] == ["GO0412 "]
+    lake.check(rows)
+
+
+def test_a_disk_that_cannot_be_written_asks_for_another_try(lake):
+    lake.write(of_days(1)[0], "a")
+    (lake.folder / "v1" / "rollups").write_text("no folder")
+    said = []
+
+    assert refreshed(lake.folder, [], said.append) == 4
+    assert [line[:7] for line in said] == ["GO0411 "]
+
+
+def test_a_store_that_is_down_leaves_roll_ups_as_they_are(lake, tmp_path):
+    rows = of_days(1)[0]
+    lake.write(rows, "a")
+    lake.refresh()
+    keep_store(lake.folder, f"file://{tmp_path}/away")
+    (tmp_path / "away").rmdir()
+    (tmp_path / "away").write_text("no folder")
+    lake.write([span(50)], "b")
+    said = []
+
+    assert refreshed(lake.folder, [], said.append) == 4
+
+    assert [line[:7] for line in said] == ["GO0420 "]
+    lake.check(rows)
+
+
+def test_an_hour_of_more_spans_than_there_is_memory_for_is_told(lake, monkeypatch):
+    lake.write(of_days(1)[0], "a")
+    monkeypatch.setattr(rollup_worker, "ALWAYS", 3)
+    monkeypatch.setattr(rollup_worker, "free_memory", lambda: 0)
+    said = []
+
+    assert refreshed(lake.folder, [], said.append) == 3
+
+    assert [line[:7] for line in said] == ["GO0426 "]
+    assert lake.files() == {}
+
+
+def test_memory_that_is_free_says_how_many_spans_an_hour_may_have():
+    assert most_spans(0) == ALWAYS
+    assert most_spans(2 * (BASE_BYTES + 7_000_000 * SPAN_BYTES)) == 7_000_000
+
+
+@pytest.mark.slow
+@pytest.mark.untraced
+@pytest.mark.timeout(120)
+def test_refreshes_at_once_and_killed_while_spans_come_make_what_one_makes(lake):
+    dice = random.Random(20)
+    rows = random_spans(dice, 3000, hours=30)
+    done = threading.Event()
+
+    def refresh_and_kill():
+        while not done.is_set():
+            until = time.monotonic() + dice.uniform(0.4, 1.2)
+            run_aside(WORK, [str(lake.folder)], lambda until=until: time.monotonic() > until, 60)
+
+    threads = [threading.Thread(target=refresh_and_kill) for _ in range(2)]
+    for each in threads:
+        each.start()
+    for at in range(0, 3000, 100):
+        lake.write(rows[at : at + 100], f"{at:06d}")
+        if at == 1500:
+            pack(lake.folder, FakeClock(DAY_ONE + 9 * ONE_DAY))
+        time.sleep(0.08)
+    done.set()
+    for each in threads:
+        each.join(60)
+
+    ended = run_aside(WORK, [str(lake.folder)], lambda: False, 60)
+    assert (ended.code, ended.said) == (0, "")
+    lake.check(rows)
+    assert not list(lake.folder.rglob(".*.parquet.*"))

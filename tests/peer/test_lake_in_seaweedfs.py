@@ -17,6 +17,7 @@ from greenops.adapters.lake_shipping import GRACE, Sent, Shipper
 from greenops.adapters.lake_store import keep_store, store_of
 from greenops.adapters.lake_sums import LakeSums
 from greenops.adapters.parquet_lake import TABLES, ParquetLake
+from greenops.adapters.reported_lake import ReportedLake
 from greenops.domain.spans import SpanRow
 from greenops.domain.usage import Window
 from greenops.errors import Unreachable
@@ -24,6 +25,7 @@ from greenops.pipeline.lake_packing import Packing
 from greenops.pipeline.lake_upkeep import Kept, Upkeep
 from greenops.testing.clock import FakeClock
 from tests.peer.seaweedfs import ENVIRONMENT, SeaweedFs
+from tests.unit.adapters.told_by_others import amount, fill, told
 
 pytestmark = [pytest.mark.peer, pytest.mark.timeout(240)]
 
@@ -106,6 +108,24 @@ def test_days_are_sent_read_there_and_deleted_from_there(lake):
     assert not [key for key in store.found("v1") if b"alice" in store.read(key)]
     assert delete_days(lake, "spans", TOMORROW) == 2
     assert store.found("v1") == {}
+
+
+def test_imports_are_read_there_and_brought_again_count_once(lake):
+    fill(lake, 3)
+    before = told(lake)
+    Packer(lake, TABLES).pack(TOMORROW)
+    assert shipper(lake).ship(TOMORROW).files == 3
+    assert shipper(lake, LATER + GRACE).drop(TOMORROW).gone == 3
+    assert small_files(lake) == []
+
+    assert told(lake) == before
+    fill(lake, 3)
+    assert small_files(lake) == []
+
+    ReportedLake(lake).keep([amount("s1", 9.0, "source-1")])
+    assert sum(each.value for each in ReportedLake(lake).amounts()) == 9.0 + 2.0
+    assert Deletion(lake, TABLES).delete("service", "s2", LATER, LATER).rows["reported"] == 1
+    assert [each.service for each in ReportedLake(lake).amounts()] == ["s0", "s1"]
 
 
 def test_what_waits_while_the_store_is_down_is_there_once_it_answers(lake, weed, caplog):

@@ -5,12 +5,14 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 import duckdb
+import pyarrow.parquet as pq
 import pytest
 
 from greenops.adapters.parquet_lake import ParquetLake
 from greenops.cli.main import main
 from greenops.domain.spans import SpanRow
 from greenops.errors import ExitCode
+from tests.integration.cli.foreign import SAMPLES
 
 THEN = datetime(2025, 11, 23, 12, tzinfo=UTC)
 
@@ -64,6 +66,61 @@ def test_a_person_deletes_by_an_attribute(state, capsys):
 
     assert said(capsys).startswith("deleted 4 spans of 1 days")
     assert list(ParquetLake(state / "lake").spans()) == []
+
+
+@pytest.mark.feature("K5")
+def test_what_was_imported_is_sent_deleted_and_dropped_and_comes_again_once(tmp_path, capsys):
+    place = ["--state", str(tmp_path / "state")]
+    brought = ["import", "aws-carbon", str(SAMPLES / "aws_carbon.csv"), *place]
+    assert main(brought) == 0
+    first = [*listed(place, capsys)]
+
+    assert main(["lake", "send", *place, "--url", f"file://{tmp_path}/away"]) == 0
+    assert said(capsys).startswith("sent 1 files, ")
+    assert listed(place, capsys) == first
+    assert main(brought) == 0
+    assert "20 amounts, 0 new or changed" in said(capsys)
+
+    assert main(["import", "drop", "aws", "2026-10", *place]) == 0
+    assert said(capsys) == "dropped 20 rows of aws, 2026-10"
+    assert main(brought) == 0
+    assert listed(place, capsys) == first
+
+    assert main(["lake", "delete", *place, "--where", "region=eu-west-1"]) == 0
+    assert said(capsys) == (
+        "deleted 0 spans of 0 days, 0 readings of energy accounts of 0 days and 7 imported amounts"
+        " of 1 months; 2 files were written anew; what comes late stays out"
+    )
+    assert main(brought) == 0
+    assert "20 amounts, 0 new or changed" in said(capsys)
+    # Of every file, here and away, whether readers count it or not.
+    files = [pq.read_table(each, partitioning=None) for each in tmp_path.rglob("*.parquet")]
+    regions = {name for each in files for name in each["region"].to_pylist()}
+    assert regions == {"eu-central-1"}
+
+
+def listed(place, capsys):
+    capsys.readouterr()
+    assert main(["import", "list", *place]) == 0
+    return said(capsys).splitlines()
+
+
+@pytest.mark.parametrize(
+    ("asked", "line", "code"),
+    [
+        (["aws", "2026-10"], "GO0449 nothing of `aws` was imported for 2026-10", ExitCode.DATA),
+        (["../aws", "2026-10"], "GO0449 nothing of `../aws`", ExitCode.DATA),
+        (["aws", "October"], "GO0449 `October` is no month and no day", ExitCode.USAGE),
+        (["aws", "2026-13"], "as 2026-10 or 2026-10-31", ExitCode.USAGE),
+    ],
+)
+def test_what_cannot_be_dropped_is_told_in_one_line(tmp_path, asked, line, code, capsys):
+    assert main(["import", "drop", *asked, "--state", str(tmp_path)]) == code
+
+    told = said(capsys)
+    assert line in told
+    assert "\n" not in told
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(

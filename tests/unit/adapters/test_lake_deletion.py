@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from greenops.adapters.lake_deletion import Deletion, delete_days
 from greenops.adapters.lake_packing import Packer, alone
 from greenops.adapters.lake_shipping import GRACE, Shipper
 from greenops.adapters.lake_store import keep_store, store_of
+from greenops.adapters.lake_writing import no_import
 from greenops.adapters.parquet_lake import TABLES, ParquetLake
 from greenops.adapters.reported_lake import ReportedLake
 from greenops.domain.energy import Category
@@ -72,6 +74,13 @@ def delete(folder, name="attributes.enduser.id", value="alice", at=LATER):
 
 def users(folder):
     return sorted(json.loads(each.attributes["enduser.id"]) for each in ParquetLake(folder).spans())
+
+
+def labels(folder):
+    """Users that what others told names."""
+    lake = ReportedLake(folder)
+    amounts = [each.more["enduser.id"] for each in lake.amounts()]
+    return sorted([*amounts, *(each.labels["enduser.id"] for each in lake.readings())])
 
 
 def everything(folder):
@@ -243,10 +252,13 @@ def test_days_that_are_too_old_go_here_and_in_object_storage(sent, tmp_path):
     assert len(list(ParquetLake(sent).accounts())) == 6
 
 
-@pytest.mark.parametrize("last", range(1, 8))
+@pytest.mark.parametrize("last", range(1, 13))
 def test_a_deletion_that_dies_at_any_step_is_finished_when_it_is_asked_again(
     folder, monkeypatch, last
 ):
+    bring(folder, "label", "alice")
+    bring(folder, "label", "bob")
+    Packer(folder, {"reported": TABLES["reported"]}).pack(TOMORROW)
     steps = iter(range(1, 1_000))
 
     def dying(real):
@@ -262,14 +274,14 @@ def test_a_deletion_that_dies_at_any_step_is_finished_when_it_is_asked_again(
             patched.setattr(Path, name, dying(getattr(Path, name)))
         with pytest.raises(KeyboardInterrupt):
             delete(folder)
-    between = users(folder)
+    between, others = users(folder), labels(folder)
 
     delete(folder)
 
-    assert between.count("bob") == 6
-    assert users(folder) == ["bob"] * 6
+    assert (between.count("bob"), others.count("bob")) == (6, 6)
+    assert (users(folder), labels(folder)) == (["bob"] * 6, ["bob"] * 6)
     Packer(folder, TABLES).pack(TOMORROW)
-    assert users(folder) == ["bob"] * 6
+    assert (users(folder), labels(folder)) == (["bob"] * 6, ["bob"] * 6)
     assert b"alice" not in everything(folder)
 
 
@@ -359,3 +371,58 @@ def test_decisions_and_their_candidates_stay_when_their_day_is_packed_later(tmp_
         each.parent.parent.name: pq.read_metadata(each).num_rows for each in lake.rglob("0-*")
     }
     assert counts == {"decisions": 1, "candidates": 4}
+
+
+@pytest.mark.parametrize("name", ["account", "host"])
+def test_a_column_that_spans_have_not_names_no_rows_of_theirs(folder, name):
+    done = delete(folder, name, "alice")
+
+    assert sum(done.rows.values()) == 0
+    assert users(folder) == ["alice"] * 6 + ["bob"] * 6
+
+
+def test_an_import_takes_up_no_row_that_a_deletion_could_not_reach(tmp_path):
+    lake = tmp_path / "lake"
+    keep_store(lake, f"file://{tmp_path}/away")
+    for who in ("alice", "bob"):
+        bring(lake, "host", who)
+    Packer(lake, TABLES).pack(TOMORROW)
+    Shipper(lake, store_of(lake), TABLES, lambda: LATER).ship(TOMORROW)
+    Shipper(lake, store_of(lake), TABLES, lambda: LATER + GRACE).drop(TOMORROW)
+    (tmp_path / "away").rename(tmp_path / "gone")
+    with pytest.raises(Unreachable, match="GO0420"):
+        delete(lake, "host", "alice")
+    (tmp_path / "gone").rename(tmp_path / "away")
+
+    ReportedLake(lake).keep([amount("late", source="a")])
+    ReportedLake(lake).keep_readings([reading(9, source="a", workload="late", host="n2")])
+
+    assert list((lake / "v1").rglob("a.parquet"))
+    assert b"alice" not in everything(lake)
+    assert delete(lake, "host", "alice").rows["readings"] == 2
+    assert b"alice" not in everything(tmp_path)
+
+
+@pytest.mark.parametrize("table", ["reported", "readings"])
+@pytest.mark.parametrize("what", ["a subject", "days"])
+def test_a_deletion_waits_for_an_import_that_is_under_way(tmp_path, table, what):
+    bring(tmp_path, "host", "alice")
+    begun = threading.Event()
+
+    def work():
+        begun.set()
+        if what == "days":
+            delete_days(tmp_path, table, TOMORROW)
+        else:
+            delete(tmp_path, "host", "alice")
+
+    with no_import(tmp_path / "v1" / table):
+        deleting = threading.Thread(target=work)
+        deleting.start()
+        begun.wait()
+        deleting.join(0.2)
+        assert deleting.is_alive()
+        assert whole(tmp_path)[table] > 0
+    deleting.join()
+
+    assert whole(tmp_path)[table] == 0

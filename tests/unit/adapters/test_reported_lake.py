@@ -138,6 +138,20 @@ def test_a_month_is_kept_until_its_last_day_is_too_old(tmp_path):
     assert delete_days(tmp_path, "reported", date(2026, 11, 1)) == 1
 
 
+def test_a_month_is_sent_and_goes_from_here_once_its_last_day_is_over(tmp_path):
+    imports = Imports("reported", tmp_path / "lake")
+    keep_store(imports.lake, f"file://{tmp_path}/away")
+    imports.bring()
+    imports.pack()
+    shipper = Shipper(imports.lake, store_of(imports.lake), TABLES, lambda: NOW)
+
+    assert shipper.ship(date(2026, 10, 31)).files == 0
+    assert shipper.ship(date(2026, 11, 1)).files == 1
+    late = replace(shipper, wall=lambda: NOW + GRACE)
+    assert late.drop(date(2026, 10, 31)).gone == 0
+    assert late.drop(date(2026, 11, 1)).gone == 1
+
+
 class Down:
     """A store that does not answer from some call on."""
 

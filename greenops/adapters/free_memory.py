@@ -1,7 +1,8 @@
-"""How much memory is free for more: what the machine has, and what its control group lets this process have."""
+"""How much memory is free for more, and how much is held: what the machine has, and what its control group lets this process have."""
 
 from __future__ import annotations
 
+import os
 from contextlib import suppress
 from pathlib import Path, PurePosixPath
 from typing import Final
@@ -17,6 +18,13 @@ def free_memory(root: Path = Path("/")) -> int | None:
     """
     found = [each for each in (_of_machine(root), _of_groups(root)) if each is not None]
     return max(0, min(found)) if found else None
+
+
+def held_memory(root: Path = Path("/")) -> int | None:
+    """Memory that this process holds [byte]; none where nothing tells."""
+    with suppress(OSError, ValueError, IndexError):
+        return int((root / "proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    return None
 
 
 def _of_machine(root: Path) -> int | None:

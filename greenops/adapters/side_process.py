@@ -79,8 +79,7 @@ def run_aside(
 
 
 def _started(work: str, given: Sequence[str]) -> subprocess.Popen[bytes]:
-    # `-P`: modules come from where GreenOps is installed, never from the folder where the service was started.
-    command = [sys.executable, "-P", "-c", START, work, str(os.getpid()), *given]
+    command = _command(work, os.getpid(), given)
     environ = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
     try:
         # A session of its own: Ctrl-C at a terminal is the service's to handle.
@@ -95,6 +94,17 @@ def _started(work: str, given: Sequence[str]) -> subprocess.Popen[bytes]:
     except OSError as error:
         why = f"no process can be started for {work}: {error.strerror or one_line(str(error))}"
         raise Unreachable("GO0425", why, fix="free memory, or allow more processes") from error
+
+
+def _command(work: str, parent: int, given: Sequence[str]) -> list[str]:
+    # `-P`: modules come from where GreenOps is installed, never from the folder where the service was started.
+    return [sys.executable, "-P", "-c", START, work, str(parent), *given]
+
+
+def begin_again(work: str, given: Sequence[str]) -> None:
+    """From within the work: let go of all memory and locks, and go on as the same process with other texts."""
+    command = _command(work, os.getppid(), given)
+    os.execv(command[0], command)  # noqa: S606  (our own interpreter and module)
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

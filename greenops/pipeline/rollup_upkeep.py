@@ -14,6 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
+from greenops.adapters.free_memory import free_memory
 from greenops.adapters.lake_store import KEPT
 from greenops.adapters.rollup_place import SPANS
 from greenops.adapters.side_process import Ended, run_aside
@@ -26,12 +27,14 @@ REST: Final = 9.0
 """Rest after a refresh, in times of how long it took [1]: it works at most a tenth of the time."""
 ALL_S: Final = 6 * 3600.0
 """How often every day is looked at, also those that lie in object storage alone [s]."""
-LONGEST_S: Final = 3600.0
+LONGEST_S: Final = 1800.0
 """After so long a refresh is ended [s]; days that it finished stand."""
 LONGEST_RETRY_S: Final = 1800.0
 """How long is waited after faults, at most [s]."""
 END_S: Final = 5.0
 """How long an end waits for the thread [s]; its process needs two at most."""
+PART: Final = 0.5
+"""Part of the memory that is free which a refresh may take [1]."""
 SETTLED: Final = timedelta(seconds=2)
 """A folder that changed later than this before it was looked at may change again within one tick of its file system's clock."""
 WORK: Final = "greenops.pipeline.rollup_worker:main"
@@ -159,4 +162,6 @@ def lines_of(ended: Ended) -> list[str]:
 
 
 def _in_a_process(lake: Path, days: Sequence[str], stopped: Callable[[], bool]) -> Ended | None:
-    return run_aside(WORK, [str(lake), *days], stopped, LONGEST_S)
+    free = free_memory()
+    most = "-" if free is None else str(int(PART * free))
+    return run_aside(WORK, [str(lake), most, *days], stopped, LONGEST_S)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from greenops.adapters.free_memory import free_memory
+from greenops.adapters.free_memory import free_memory, held_memory
 
 MIB = 1024 * 1024
 
@@ -61,5 +63,7 @@ def test_where_nothing_tells_it_is_not_known(tmp_path):
     assert free_memory(tmp_path) is None
 
 
-def test_this_machine_has_some():
+def test_this_machine_has_some_and_this_process_holds_some():
     assert free_memory() > 0
+    assert held_memory() > 10 * MIB
+    assert held_memory(Path("/nowhere")) is None

@@ -15,7 +15,7 @@ from greenops.adapters.side_process import run_aside
 from greenops.pipeline import rollup_worker
 from greenops.pipeline.lake_packing import pack
 from greenops.pipeline.rollup_upkeep import WORK
-from greenops.pipeline.rollup_worker import ALWAYS, BASE_BYTES, SPAN_BYTES, most_spans, refreshed
+from greenops.pipeline.rollup_worker import MOST_LINES, SPAN_BYTES, Refreshing
 from greenops.testing.clock import FakeClock
 from tests.unit.pipeline.rollup_lakes import DAY_ONE, Lake, random_spans, span
 
@@ -25,6 +25,10 @@ ONE_DAY = timedelta(days=1)
 @pytest.fixture
 def lake(tmp_path):
     return Lake(tmp_path)
+
+
+def refreshed(lake, days, tell, most_bytes=None):
+    return Refreshing(lake, most_bytes, tell).run(days)
 
 
 def of_days(count):
@@ -116,18 +120,42 @@ def test_a_store_that_is_down_leaves_roll_ups_as_they_are(lake, tmp_path):
 def test_an_hour_of_more_spans_than_there_is_memory_for_is_told(lake, monkeypatch):
     lake.write(of_days(1)[0], "a")
     monkeypatch.setattr(rollup_worker, "ALWAYS", 3)
-    monkeypatch.setattr(rollup_worker, "free_memory", lambda: 0)
     said = []
 
-    assert refreshed(lake.folder, [], said.append) == 3
+    assert refreshed(lake.folder, [], said.append, most_bytes=3 * SPAN_BYTES) == 3
 
     assert [line[:7] for line in said] == ["GO0426 "]
     assert lake.files() == {}
+    assert refreshed(lake.folder, [], said.append, most_bytes=4 * SPAN_BYTES) == 0
 
 
-def test_memory_that_is_free_says_how_many_spans_an_hour_may_have():
-    assert most_spans(0) == ALWAYS
-    assert most_spans(2 * (BASE_BYTES + 7_000_000 * SPAN_BYTES)) == 7_000_000
+@pytest.mark.slow
+def test_a_day_that_takes_too_much_memory_stops_itself_alone(lake):
+    """The middle one of three days has a cell for each of its spans."""
+    few, _, others = of_days(3)
+    lake.write(few, "a")
+    lake.write(others, "c")
+    many = [
+        span(1000 + at, DAY_ONE + ONE_DAY, name=f"order {at}", energy_j=1.0)
+        for at in range(100_000)
+    ]
+    lake.write(many, "b")
+
+    ended = run_aside(WORK, [str(lake.folder), "60000000"], lambda: False, 60)
+
+    assert (ended.code, ended.said.count("GO0426"), ended.said.count("\n")) == (3, 1, 1)
+    assert str((DAY_ONE + ONE_DAY).date()) in ended.said
+    lake.check([*few, *others])
+
+
+def test_many_faults_of_one_kind_are_some_lines(caplog):
+    tell = rollup_worker._first(MOST_LINES)
+
+    for at in range(MOST_LINES + 9):
+        tell(f"GO0412 file {at} is damaged")
+    tell("GO0420 no answer")
+
+    assert len(caplog.records) == MOST_LINES + 2
 
 
 @pytest.mark.slow
@@ -141,7 +169,9 @@ def test_refreshes_at_once_and_killed_while_spans_come_make_what_one_makes(lake)
     def refresh_and_kill():
         while not done.is_set():
             until = time.monotonic() + dice.uniform(0.4, 1.2)
-            run_aside(WORK, [str(lake.folder)], lambda until=until: time.monotonic() > until, 60)
+            run_aside(
+                WORK, [str(lake.folder), "-"], lambda until=until: time.monotonic() > until, 60
+            )
 
     threads = [threading.Thread(target=refresh_and_kill) for _ in range(2)]
     for each in threads:
@@ -155,7 +185,7 @@ def test_refreshes_at_once_and_killed_while_spans_come_make_what_one_makes(lake)
     for each in threads:
         each.join(60)
 
-    ended = run_aside(WORK, [str(lake.folder)], lambda: False, 60)
+    ended = run_aside(WORK, [str(lake.folder), "-"], lambda: False, 60)
     assert (ended.code, ended.said) == (0, "")
     lake.check(rows)
     assert not list(lake.folder.rglob(".*.parquet.*"))

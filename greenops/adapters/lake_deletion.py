@@ -191,8 +191,9 @@ class _Pass:
 
     def _folders(self, *, away: bool = True) -> list[Path]:
         """Days that may hold rows of the subject."""
-        named = tells(self.schema, self.subject.name)
-        return day_folders(self.table, away=away) if named else []
+        if not tells(self.schema, self.subject.name):
+            return []
+        return day_folders(self.table, away=away)
 
     def _loose(self, path: Path) -> None:
         tables = list(self._tables(Part(path, str(path), (Run(path.name),))))
@@ -263,8 +264,7 @@ class _Pass:
 
     def _merged(self, pack: Pack, folder: Path, temporary: Path) -> Iterator[Merged]:
         merge = merged_spans if is_spans(self.schema) else merged_plain
-        kept = partial(self.subjects.kept, self.table.name)
-        reading = Reading(lambda: None, set(), kept)
+        reading = Reading(lambda: None, set(), partial(self.subjects.kept, self.table.name))
         try:
             yield from merge(Day(folder, (pack,)), temporary, self.schema, reading)
         except Damaged as error:

@@ -142,13 +142,11 @@ class ReportedLake:
                 yield from sorted(rows, key=itemgetter("source"))
 
     def _keep(self, table: _Table, rows: Sequence[Row]) -> int:
-        changed = 0
         with self._alone(table):
             # In the lock: a deletion that comes later finds what is written here.
             kept = self._kept(table, pa.Table.from_pylist(list(rows), table.schema)).to_pylist()
-            for path, fresh in sorted(self._by_file(table, kept).items()):
-                changed += self._merge(table, path, fresh)
-        return changed
+            files = sorted(self._by_file(table, kept).items())
+            return sum(self._merge(table, path, fresh) for path, fresh in files)
 
     def _alone(self, table: _Table) -> AbstractContextManager[None]:
         lock = self._folder / table.name / LOCK

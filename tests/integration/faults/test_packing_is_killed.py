@@ -39,7 +39,8 @@ from greenops.adapters.lake_packing import Packer
 from greenops.adapters.parquet_lake import TABLES
 
 folder, before, wanted = Path(sys.argv[1]), date.fromisoformat(sys.argv[2]), int(sys.argv[3])
-kept = {name: schema for name, schema in TABLES.items() if name != "accounts"}
+# Accounts take the way of decisions, and readings that of amounts.
+kept = {name: schema for name, schema in TABLES.items() if name not in ("accounts", "readings")}
 steps = 0
 
 
@@ -150,7 +151,7 @@ def test_a_kill_before_any_step_loses_no_row_and_doubles_none(made, tmp_path):
         assert left == LOCKS, (step, files(folder))
         assert len(files(folder)) == len(LOCKS) + len(KEPT), (step, files(folder))
 
-    assert steps >= len(KEPT) * 6
+    assert steps >= 4 * 6
     assert answers(whole) == before
 
 

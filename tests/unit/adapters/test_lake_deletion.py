@@ -22,6 +22,7 @@ from greenops.domain.energy import Category
 from greenops.domain.spans import EnergyAccount, SpanRow
 from greenops.errors import DataMissing, Unreachable
 from tests.unit.adapters import told_by_others
+from tests.unit.adapters.test_lake_packing import record
 from tests.unit.adapters.told_by_others import amount, reading
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -358,8 +359,6 @@ def test_an_amount_of_a_month_that_is_not_over_goes_too_and_a_later_month_stays(
 
 
 def test_decisions_and_their_candidates_stay_when_their_day_is_packed_later(tmp_path):
-    from tests.unit.adapters.test_lake_packing import record
-
     lake = tmp_path / "lake"
     ParquetLake(lake).write_decision(record("a", 3))
     delete(lake, "region", "eu")

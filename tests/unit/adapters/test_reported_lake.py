@@ -20,6 +20,7 @@ from greenops.adapters.parquet_lake import TABLES
 from greenops.adapters.reported_lake import ReportedLake
 from greenops.domain.grid import Basis
 from greenops.errors import DataMissing, Unreachable
+from tests.unit.adapters.test_lake_shipping import Down
 from tests.unit.adapters.told_by_others import DAY, OCTOBER, amount, files, reading, told
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
@@ -150,26 +151,6 @@ def test_a_month_is_sent_and_goes_from_here_once_its_last_day_is_over(tmp_path):
     late = replace(shipper, wall=lambda: NOW + GRACE)
     assert late.drop(date(2026, 10, 31)).gone == 0
     assert late.drop(date(2026, 11, 1)).gone == 1
-
-
-class Down:
-    """A store that does not answer from some call on."""
-
-    def __init__(self, store, calls):
-        self._store, self._left = store, calls
-
-    def __getattr__(self, name):
-        found = getattr(self._store, name)
-        if name not in ("size", "put", "found", "opened", "read", "remove"):
-            return found
-
-        def call(*values):
-            self._left -= 1
-            if self._left < 0:
-                raise self._store.away(name, "no route to host")
-            return found(*values)
-
-        return call
 
 
 @pytest.mark.parametrize("calls", range(6))

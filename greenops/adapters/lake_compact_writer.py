@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -44,6 +44,10 @@ LEVEL: Final = 9
 """Of zstd: a file is packed once and kept for years."""
 PAGE: Final = 4 * 2**20
 """Longest list of distinct values of a column [bytes]; more are written as they come."""
+
+
+UNTOLD: Final = ("span_id", "span_text", "parent_id", "parent_text", "parent_at", "small_file")
+"""Columns of which footers need not tell the least, the most and how many are absent."""
 
 
 @dataclass(slots=True)
@@ -130,19 +134,7 @@ class CompactWriter:
         for name in self._keys:
             self._keys[name] = is_whole(rows.column(ATTRIBUTE + name))
         schema = schema_of(self._keys)
-        plain = [each for each in rows.column_names if _mostly_distinct(rows.column(each))]
-        words = [e.name for e in schema if e.name not in plain and _listed(e)]
-        self._writer = pq.ParquetWriter(
-            self.path,
-            schema,
-            compression="zstd",
-            compression_level=LEVEL,
-            use_dictionary=words,
-            column_encoding=_encodings(words),
-            dictionary_pagesize_limit=PAGE,
-            write_statistics=["service", "time", "trace_id", *WORDS],
-            store_schema=True,
-        )
+        self._writer = pq.ParquetWriter(self.path, schema, **options(schema, rows))
 
     def _write(self, rows: pa.Table) -> None:
         assert self._writer is not None  # noqa: S101
@@ -165,6 +157,35 @@ class CompactWriter:
         ]
         table = pa.Table.from_arrays(arrays, schema=schema)
         self._writer.write_table(table, row_group_size=max(1, len(table)))
+
+
+def options(schema: pa.Schema, rows: pa.Table) -> dict[str, Any]:
+    """What a Parquet writer is told of a packed file.
+
+    Args:
+        schema: Its columns.
+        rows: Some of what it is to hold.
+    """
+    plain = [each for each in rows.column_names if _mostly_distinct(rows.column(each))]
+    words = [e.name for e in schema if e.name not in plain and _listed(e)]
+    return {
+        "compression": "zstd",
+        "compression_level": LEVEL,
+        "use_dictionary": words,
+        "column_encoding": _encodings(words),
+        "dictionary_pagesize_limit": PAGE,
+        "write_statistics": [each for each in _leaves(schema) if each not in UNTOLD],
+        "store_schema": True,
+    }
+
+
+def _leaves(schema: pa.Schema) -> list[str]:
+    """Columns as Parquet has them: a map is one of keys and one of values."""
+    found = []
+    for each in schema:
+        inside = [".key_value.key", ".key_value.value"] if pa.types.is_map(each.type) else [""]
+        found += [each.name + name for name in inside]
+    return found
 
 
 def _mostly_distinct(column: pa.ChunkedArray) -> bool:

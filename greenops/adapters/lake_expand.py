@@ -39,14 +39,18 @@ def needed(columns: Sequence[str], there: Sequence[str]) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def expanded(table: pa.Table, columns: Sequence[str]) -> pa.Table:
-    """Columns of a whole row group.
+def expanded(
+    table: pa.Table, columns: Sequence[str], numbers: Mapping[str, float] | None = None
+) -> pa.Table:
+    """Columns of whole row groups.
 
     Args:
         table: The columns that `needed` names.
         columns: Wanted.
+        numbers: Factors and rests that are one number; they have no column.
     """
     whole = {name: _one(table.column(name)) for name in table.column_names}
+    whole |= {name: pa.scalar(value, pa.float64()) for name, value in (numbers or {}).items()}
     return pa.table({name: _column(name, whole, len(table)) for name in columns})
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from pathlib import Path
@@ -14,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from greenops.adapters.ahead import ahead
 from greenops.adapters.lake_files import STAGES, Part
 from greenops.adapters.lake_pieces import (
     Piece,
@@ -124,11 +124,7 @@ class LakeHistory:
         """
         schema = STAGED if staged else DECISION
         batches = (each for day in days for each in self._of_day(day, columns, rows, schema))
-        with ThreadPoolExecutor(1, "lake") as reader:
-            coming: Future[RecordedBatch | None] = reader.submit(next, batches, None)
-            while (batch := coming.result()) is not None:
-                coming = reader.submit(next, batches, None)
-                yield batch
+        yield from ahead(batches, "lake")
 
     def _of_day(
         self, day: date, columns: Sequence[str], rows: int, schema: pa.Schema

@@ -44,7 +44,10 @@ def split_number(value: pa.Array, base: pa.Array) -> tuple[pa.Array, pa.Array, p
 
 
 def joined_number(value: Any, base: Any, factor: Any, rest: Any) -> Any:
-    """The column again."""
-    if factor.null_count == len(factor):
+    """The column again; factor and rest may each be one number for all rows that have a base."""
+    if not isinstance(factor, pa.Scalar) and factor.null_count == len(factor):
         return value
-    return pc.coalesce(value, pc.add(pc.multiply(base, factor), rest))
+    found = pc.multiply(base, factor)
+    if not isinstance(rest, pa.Scalar) or rest.as_py():
+        found = pc.add(found, rest)
+    return found if value.null_count == len(value) else pc.coalesce(value, found)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 
 from greenops.adapters.lake_expand import SOURCE, SPAN_BYTES, TRACE_BYTES, expanded, needed
 from greenops.adapters.lake_files import Part
+from greenops.adapters.lake_footer import read_groups
 from greenops.adapters.lake_ids import binary_ids
 from greenops.adapters.lake_pieces import sound
 
@@ -67,7 +68,9 @@ class Wanted:
 ALL: Final = Wanted()
 
 
-def span_tables(part: Part, columns: Sequence[str], wanted: Wanted = ALL) -> Iterator[pa.Table]:
+def span_tables(
+    part: Part, columns: Sequence[str], wanted: Wanted = ALL, rows: int = 0
+) -> Iterator[pa.Table]:
     """Some columns of the rows of a file that count, a row group at a time.
 
     Words are dictionary-encoded. Beside those of `parquet_lake.SPANS` there are `trace_bytes` and `span_bytes`
@@ -78,6 +81,7 @@ def span_tables(part: Part, columns: Sequence[str], wanted: Wanted = ALL) -> Ite
         part: The file, of whichever form.
         columns: In the order in which they are given back.
         wanted: Rows.
+        rows: Row groups of a packed file come together that have no more [1].
 
     Raises:
         DataMissing: The file is damaged; names it.
@@ -90,26 +94,46 @@ def span_tables(part: Part, columns: Sequence[str], wanted: Wanted = ALL) -> Ite
             if wanted is ALL or wanted.may_be_in(file.metadata.row_group(each))
         ]
     asked = list(dict.fromkeys([*columns, *wanted.columns]))
-    read = _compact if part.form > 1 else _plain
-    for table in read(part, file, asked, groups):
+    found_in = (
+        _compact(part, file, asked, _together(file, groups, rows))
+        if part.form > 1
+        else _plain(part, file, asked, groups)
+    )
+    for table in found_in:
         found = wanted.of(table)
         if len(found):
             yield found.select(list(columns))
 
 
 def _compact(
-    part: Part, file: pq.ParquetFile, columns: Sequence[str], groups: Sequence[int]
+    part: Part, file: pq.ParquetFile, columns: Sequence[str], groups: Iterable[list[int]]
 ) -> Iterator[pa.Table]:
-    for group in groups:
+    asked = [*columns, *([SOURCE] if part.left_out else [])]
+    names = needed(asked, file.schema_arrow.names)
+    for some in groups:
         with sound(part.path, away=part.away):
-            names = needed([*columns, *([SOURCE] if part.left_out else [])], _names(file))
-            table = file.read_row_group(group, columns=names)
-            found = expanded(table, columns)
+            table, numbers = read_groups(file, some, names)
+            found = expanded(table, columns, numbers)
             if part.left_out:
                 gone = pa.array(sorted(part.left_out), pa.string())
                 kept = pc.invert(pc.is_in(table[SOURCE].cast(pa.string()), gone))
                 found = found.filter(kept)
         yield found
+
+
+def _together(file: pq.ParquetFile, groups: Sequence[int], rows: int) -> Iterator[list[int]]:
+    """Row groups that are read at once: together they have no more than so many rows."""
+    some: list[int] = []
+    count = 0
+    for group in groups:
+        more = file.metadata.row_group(group).num_rows
+        if some and count + more > rows:
+            yield some
+            some, count = [], 0
+        some.append(group)
+        count += more
+    if some:
+        yield some
 
 
 def _plain(
@@ -157,10 +181,6 @@ def _stored(name: str) -> str:
     if name in WIDTHS:
         return WIDTHS[name][0]
     return "attributes" if name.startswith(ATTRIBUTE) else name
-
-
-def _names(file: pq.ParquetFile) -> list[str]:
-    return list(file.schema_arrow.names)
 
 
 def _ranges(group: pq.RowGroupMetaData) -> Iterator[tuple[str, Any, Any]]:

@@ -22,11 +22,11 @@ SLOTS: Final = 2**19
 
 
 def span_keys(table: pa.Table) -> Any | None:
-    """One number of 64 bits for the ids of each span; none where some need their texts (`text_repeats`)."""
-    trace, span = (one_chunk(table[name]) for name in IDS)
-    if trace.null_count or span.null_count:
+    """One number of 64 bits for those ids of each span that are there; none where some need their texts."""
+    ids = [one_chunk(table[name]) for name in IDS if name in table.column_names]
+    if any(each.null_count for each in ids):
         return None
-    return keys_of(_words(trace, 2), _words(span, 1))
+    return keys_of(*(_words(each, each.type.byte_width // 8) for each in ids))
 
 
 def text_repeats(tables: Iterable[pa.Table]) -> Any:

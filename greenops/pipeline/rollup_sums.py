@@ -23,6 +23,8 @@ QUANTA: Final = pa.decimal128(38, 0)
 """A sum as it is kept, in quanta of 2^-72."""
 MOST_UNITS: Final = 10**38 // 2 ** (2 * BITS)
 """Where a sum stays [units]: the most that 38 digits of quanta hold, 21,175 times the most that a span may say."""
+WHOLE: Final = 2.0**53
+"""Below it a double holds every whole number."""
 EXACT: Final = 2.0**34
 """Below it two roundings to a double are one."""
 BEYOND: Final = 2.0**62
@@ -41,18 +43,29 @@ def sums_by_group(values: Any, groups: Any, size: int) -> Any:
         return found
     if values.max() < SMALL:
         scaled = values * ONE
-        whole = np.floor(scaled)
-        np.add.at(found[1], groups, whole.astype(np.int64))
     else:
         units = np.floor(values)
-        np.add.at(found[0], groups, units.astype(np.int64))
-        scaled = (values - units) * ONE
-        whole = np.floor(scaled)
-        np.add.at(found[1], groups, whole.astype(np.int64))
-    np.subtract(scaled, whole, out=scaled)
+        found[0] = _added_up(units, groups, size)
+        scaled = values - units
+        scaled *= ONE
+    whole = np.floor(scaled)
+    found[1] = _added_up(whole, groups, size)
+    scaled -= whole
     if scaled.any():
-        np.add.at(found[2], groups, np.rint(scaled * ONE).astype(np.int64))
+        scaled *= ONE
+        found[2] = _added_up(np.rint(scaled, out=scaled), groups, size)
     return carried(found)
+
+
+def _added_up(values: Any, groups: Any, size: int) -> Any:
+    """Sums of whole numbers by group."""
+    sums = np.bincount(groups, weights=values, minlength=size)
+    # None of what was added up was rounded where the sum itself is this small: they are not negative.
+    if sums.max() < WHOLE:
+        return sums.astype(np.int64)
+    found = np.zeros(size, np.int64)
+    np.add.at(found, groups, values.astype(np.int64))
+    return found
 
 
 def sums_of(values: Any, groups: Any, size: int) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from typing import Any, Final
 
@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from greenops.adapters.ahead import ahead
 from greenops.adapters.lake_files import Part
 from greenops.adapters.lake_read import ALL, Wanted, span_tables
 from greenops.adapters.rollup_place import SpanFile, is_gone
@@ -29,6 +30,7 @@ from greenops.pipeline.rollup_spans import (
     Rolled,
     rolled,
 )
+from greenops.pipeline.rollup_sums import AT_ONCE
 
 MODEL: Final = ("greenops.model.name", *gen_ai.MODEL)
 """Attributes that name a model; the first that is there counts."""
@@ -113,18 +115,13 @@ class RollUp:
     def _made(
         self, unit: Unit, files: Sequence[tuple[SpanFile, int]], damaged: dict[str, str]
     ) -> Made:
-        gone = _repeated(unit, files) if self.distinct else np.zeros(0, np.int64)
-        parts: list[Rolled] = []
-        begin = spans = 0
-        for table in _tables(unit, files, (*ASKED, *MODELS, DURATION)):
-            end = begin + len(table)
-            low, high = np.searchsorted(gone, [begin, end]).tolist()
-            if low < high:
-                kept = np.ones(len(table), np.bool_)
-                kept[gone[low:high] - begin] = False
-                table = table.filter(pa.array(kept))  # noqa: PLW2901
-            parts = _fewer([*parts, *rolled(_with_model(table))])
-            begin, spans = end, spans + len(table)
+        found, gone = _counted(unit, files, IDS[1:] if self.distinct else ()), ()
+        # No two spans are one whose span ids differ. Else both ids are asked, and what was counted twice is
+        # counted anew.
+        if self.distinct and (found.keys is None or len(repeats(found.keys))):
+            gone = _repeated(unit, files)
+            found = _counted(unit, files, (), gone) if len(gone) else found
+        parts, spans = found.parts, found.spans
         minutes = list(by_hour([each.minutes for each in parts]))
         hours = [*(cells for _, cells in minutes), *(each.hours for each in parts)]
         return Made(
@@ -161,6 +158,47 @@ def by_hour(parts: Sequence[Cells]) -> Iterator[tuple[int, Cells]]:
         yield hour, merged(some, MINUTE_US)
 
 
+@dataclass(slots=True)
+class _Counted:
+    """Parts of a unit.
+
+    Attributes:
+        spans: How many they are of.
+        keys: Of the spans, in the order of reading; none where some ids are no bytes.
+    """
+
+    parts: list[Rolled] = field(default_factory=list)
+    spans: int = 0
+    keys: list[Any] | None = field(default_factory=list)
+
+
+def _counted(
+    unit: Unit, files: Sequence[tuple[SpanFile, int]], ids: Sequence[str], gone: Any = ()
+) -> _Counted:
+    """All rows but some, whose places rise."""
+    made, begin = _Counted(), 0
+    for table, keys in ahead(_read(unit, files, ids), "rollup"):
+        end = begin + len(table)
+        low, high = np.searchsorted(gone, [begin, end]).tolist()
+        if low < high:
+            kept = np.ones(len(table), np.bool_)
+            kept[gone[low:high] - begin] = False
+            table = table.filter(pa.array(kept))  # noqa: PLW2901
+        made.keys = None if keys is None or made.keys is None else [*made.keys, keys]
+        made.parts = _fewer([*made.parts, *rolled(table)])
+        begin, made.spans = end, made.spans + len(table)
+    return made
+
+
+def _read(
+    unit: Unit, files: Sequence[tuple[SpanFile, int]], ids: Sequence[str]
+) -> Iterator[tuple[pa.Table, Any]]:
+    """What is rolled up, and the keys of the spans by some of their ids; none where these are no bytes."""
+    for table in _tables(unit, files, (*ASKED, *MODELS, DURATION, *ids)):
+        keys = span_keys(table) if ids else None
+        yield _with_model(table.drop_columns(list(ids))), keys
+
+
 def _repeated(unit: Unit, files: Sequence[tuple[SpanFile, int]]) -> Any:
     """Rows whose span stands in an earlier row of the unit. A span's instant goes with it, so both are there."""
     keys = []
@@ -185,7 +223,7 @@ def _tables(
         asked = columns if not others or "time" in columns else (*columns, "time")
         try:
             part = file.open()
-            for table in span_tables(part, _held(part, asked), wanted if others else ALL):
+            for table in span_tables(part, _held(part, asked), wanted if others else ALL, AT_ONCE):
                 rows = _within(table, unit.hours) if others else table
                 yield _with_duration(rows, columns)
         except (DataMissing, Unreachable) as error:

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from greenops.adapters.lake_compact_writer import options
 from greenops.adapters.lake_files import VERSION, day_of, sources_text
 from greenops.adapters.lake_packing import Packer
 from greenops.adapters.parquet_lake import TABLES, ParquetLake
@@ -55,11 +56,8 @@ def _copy(pack, path, hour, draw):
     keys = {name: np.frombuffer(draw.bytes(width), np.uint64) for name, width in IDS.items()}
     keys["parent_id"] = keys["span_id"]
     named = [(f"{hour:05d}-{run.name}", run.rows) for run in pack.runs]
-    words = [each.name for each in source.schema_arrow if pa.types.is_dictionary(each.type)]
-    with pq.ParquetWriter(
-        path, source.schema_arrow, compression="zstd", use_dictionary=words, store_schema=True,
-        write_statistics=["service", "time", "trace_id"],
-    ) as writer:  # fmt: skip
+    how = options(source.schema_arrow, source.read_row_group(0))
+    with pq.ParquetWriter(path, source.schema_arrow, **how) as writer:
         for group in range(source.num_row_groups):
             table = source.read_row_group(group)
             columns = dict(zip(table.column_names, table.columns, strict=True))

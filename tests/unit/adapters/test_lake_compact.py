@@ -95,10 +95,12 @@ def files_of(folder):
     return sorted((folder / "v1" / "spans").glob("day=*/*"))
 
 
-def read(folder, columns, wanted=Wanted()):  # noqa: B008  (it is frozen)
+def read(folder, columns, wanted=Wanted(), rows=0):  # noqa: B008  (it is frozen)
     folder = folder / "v1" / "spans" / f"day={DAY}"
     return [
-        each for part in parts(folder, pa.OSFile) for each in span_tables(part, columns, wanted)
+        each
+        for part in parts(folder, pa.OSFile)
+        for each in span_tables(part, columns, wanted, rows)
     ]
 
 
@@ -120,7 +122,60 @@ def test_every_column_comes_back_to_the_bit(tmp_path, monkeypatch, chunk):
     packed(tmp_path, table)
 
     assert [each.name for each in files_of(tmp_path)] == ["0-packed-1.v2.parquet"]
-    assert rows_of(read(tmp_path, SPANS.names)) == rows_of([table])
+    for rows in (0, 150, 10**6):
+        assert rows_of(read(tmp_path, SPANS.names, rows=rows)) == rows_of([table])
+
+
+def regular(count=900):
+    """Spans of one kind as a service sends them: what follows from energy does so by one factor."""
+    rows = []
+    for at in range(count):
+        energy = None if at % 7 == 3 else (at % 50 + 1) * 0.3
+        factors = {"energy_low_j": 0.5, "energy_high_j": 2.0, "carbon_g": 1e-4, "cost_usd": 1e-8}
+        row = span_of(random.Random(at), at, [])
+        row |= {name: energy and energy * factor for name, factor in factors.items()}
+        row |= {"energy_j": energy, "service": f"service-{at * 3 // count}", "region": "eu"}
+        row |= {"workload": None, "grid_zone": "DE", "method": energy and "measured"}
+        rows.append(row)
+    # One number that no factor gives, one zero with a sign, and one that is not there though energy is.
+    rows[5]["carbon_g"], rows[6]["cost_usd"], rows[8]["cost_usd"] = 7e-9, -0.0, None
+    return pa.Table.from_pylist(rows, schema=SPANS)
+
+
+@pytest.mark.parametrize("rows", [0, 10**6])
+def test_what_the_footers_tell_is_not_read_and_is_what_would_be_read(tmp_path, monkeypatch, rows):
+    monkeypatch.setattr(lake_compact, "GROUP_ROWS", 100)
+    table = regular()
+    packed(tmp_path, table)
+    asked = []
+    whole = pq.ParquetFile.read_row_groups
+
+    def noted(self, groups, columns=None, **more):
+        asked.append((len(groups), set(columns)))
+        return whole(self, groups, columns=columns, **more)
+
+    monkeypatch.setattr(pq.ParquetFile, "read_row_groups", noted)
+    found = read(tmp_path, SPANS.names, rows=rows)
+
+    assert rows_of(found) == rows_of([table])
+    assert [count for count, _ in asked] == ([3] if rows else [1, 1, 1])
+    read_of = set.intersection(*(columns for _, columns in asked))
+    ever = set.union(*(columns for _, columns in asked))
+    assert {"energy_j", "span_id", "time"} <= read_of
+    assert not ever & {"service", "region", "grid_zone", "workload", "decision_id"}
+    assert not ever & {"energy_low_j", "energy_low_j_per_j", "energy_low_j_rest"}
+    assert "method" in read_of  # where it is absent, energy is; but no footer says so
+    assert {"carbon_g_per_j", "cost_usd_per_j"} <= ever  # they are not of all rows that have energy
+
+
+def test_files_whose_footers_tell_nothing_are_read_whole(tmp_path, monkeypatch):
+    def untold(schema, rows, how=lake_compact_writer.options):
+        return how(schema, rows) | {"write_statistics": ["service", "time"]}
+
+    monkeypatch.setattr(lake_compact_writer, "options", untold)
+    packed(tmp_path, regular())
+
+    assert rows_of(read(tmp_path, SPANS.names, rows=10**6)) == rows_of([regular()])
 
 
 def test_a_packed_file_says_its_version_in_its_name_and_in_its_footer(tmp_path):

@@ -52,6 +52,15 @@ def test_a_sum_is_that_of_the_quanta_one_by_one(scale):
     assert doubles(sums).tolist() == [each / QUANTA for each in expected]
 
 
+@pytest.mark.parametrize("most", [1023.999_999_999_9, 1e12])
+def test_sums_beyond_the_whole_numbers_of_a_double_lose_nothing(most):
+    # More than 2^53 steps of the middle part in one group, or as many units.
+    values = np.full(2 * 10**4, most) - np.arange(2 * 10**4) * 2.0**-10 * (most < 1024)
+    groups = np.arange(2 * 10**4) % 2
+
+    assert integers(sums_by_group(values, groups, GROUPS)) == by_hand(values, groups)
+
+
 @pytest.mark.parametrize("scale", [1e-3, 1.0, 1e3])
 def test_what_is_shown_is_the_exactly_rounded_sum(scale):
     values, groups = numbers(scale)

@@ -94,6 +94,17 @@ def test_of_spans_that_differ_under_one_id_the_first_that_is_read_counts(lake):
     lake.check([first, span(2)])
 
 
+def test_spans_of_different_traces_count_each_though_their_span_ids_are_one(lake):
+    rows = [span(1, trace_id=f"{at + 1:032x}", energy_j=1.0) for at in range(50)]
+    lake.write(rows, "a")
+
+    assert lake.refresh().repeats == 0
+    lake.check(rows)
+    lake.write(rows[:9], "again")
+    assert lake.refresh().repeats == 9
+    lake.check(rows)
+
+
 def test_ids_that_are_no_bytes_are_told_apart_as_texts(lake):
     rows = [span(at, trace_id="t", span_id=f"s{at % 3}", energy_j=1.0) for at in range(6)]
     rows.append(span(7))

@@ -74,10 +74,11 @@ def _some(table: pa.Table) -> Rolled:
     words = _words(table, measures[0].wrong)
     series, member = grouped(*combined([(each.codes, len(each.known) + 1) for each in words]))
     cells, first = _stretches(time, MINUTE_US, series, len(member))
-    minutes = _summed(table, cells, len(first), measures)
+    durations = _durations(table)
+    minutes = _summed(durations, cells, len(first), measures)
     at = time[first] - time[first] % MINUTE_US
     by_minute = Cells(at, _chosen(words, first), *minutes, NO_DURATIONS)
-    return Rolled(by_minute, _by_duration(table, time, series, words, member))
+    return Rolled(by_minute, _by_duration(durations, by_minute, series[first], cells))
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +161,7 @@ def _stretches(time: Any, step_us: int, series: Any, width: int) -> tuple[Any, A
 
 
 def _summed(
-    table: pa.Table, cells: Any, size: int, measures: Sequence[_Measure]
+    durations: tuple[Any, Any], cells: Any, size: int, measures: Sequence[_Measure]
 ) -> tuple[Any, Any, Any]:
     """Counts, sums and the sum of durations of each cell."""
     counts = np.zeros((len(COUNTS), size), np.int64)
@@ -175,7 +176,7 @@ def _summed(
             count = counts[0] if there is None else np.bincount(mine, minlength=size)
         counts[COUNTED_BY[at]] = count
         sums[at] = sums_by_group(measure.values, mine, size)
-    duration, lasted = _durations(table)
+    duration, lasted = durations
     mine = cells if lasted is None else cells[lasted]
     counts[-1] = counts[0] if lasted is None else np.bincount(mine, minlength=size)
     total = np.zeros(size, np.int64)
@@ -199,17 +200,21 @@ def _durations(table: pa.Table) -> tuple[Any, Any]:
     return duration[lasted], lasted
 
 
-def _by_duration(
-    table: pa.Table, time: Any, series: Any, words: Sequence[Words], member: Any
-) -> Cells:
-    """Cells of hours that have durations by bucket and nothing else."""
-    duration, lasted = _durations(table)
-    if lasted is not None:
-        time, series = time[lasted], series[lasted]
-    hours, first = _stretches(time, HOUR_US, series, len(member))
+def _by_duration(durations: tuple[Any, Any], minutes: Cells, series: Any, cells: Any) -> Cells:
+    """Cells of hours that have durations by bucket and nothing else.
+
+    Args:
+        durations: Of the spans that have one, and which these are.
+        minutes: Cells of the same spans.
+        series: What these are told apart by beside their time.
+        cells: Cell by the minute of each span.
+    """
+    duration, lasted = durations
+    hour_of, first = _stretches(minutes.at, HOUR_US, series, int(series.max(initial=0)) + 1)
+    hours = hour_of[cells if lasted is None else cells[lasted]]
     return Cells(
-        at=time[first] - time[first] % HOUR_US,
-        words=_chosen(words, member[series[first]]),
+        at=minutes.at[first] - minutes.at[first] % HOUR_US,
+        words=_chosen(minutes.words, first),
         counts=np.zeros((len(COUNTS), len(first)), np.int64),
         sums=np.zeros((len(MEASURES), 3, len(first)), np.int64),
         duration=np.zeros(len(first), np.int64),

@@ -154,7 +154,10 @@ def by_hour(parts: Sequence[Cells]) -> Iterator[tuple[int, Cells]]:
     """Cells by minute of each hour of a day that has some, merged."""
     hours = [each.at // HOUR_US % HOURS for each in parts]
     for hour in np.unique(np.concatenate([np.zeros(0, np.int64), *hours])).tolist():
-        some = [each.some(of == hour) for each, of in zip(parts, hours, strict=True)]
+        some = [
+            each if (of == hour).all() else each.some(of == hour)
+            for each, of in zip(parts, hours, strict=True)
+        ]
         yield hour, merged(some, MINUTE_US)
 
 

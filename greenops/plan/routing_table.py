@@ -128,36 +128,6 @@ def _admit(placed: Floats, asked: Floats, capacity: Floats) -> Floats:
     return np.asarray(given.sum(axis=1))
 
 
-def saving(current: RoutingTable, other: RoutingTable, traffic: Traffic) -> float | None:
-    """Share of the emissions under one table that another would save; none where nothing is emitted.
-
-    A table that leaves something unserved or beyond what homes bear is worth leaving for one that leaves less,
-    whatever is emitted: the saving is then infinite, or minus that.
-    """
-    now, then = served(current, traffic), served(other, traffic)
-    worse = _failing(now) - _failing(then)
-    if abs(worse) > ROUNDING * traffic.demand.sum():
-        return np.inf if worse > 0 else -np.inf
-    return 1 - then.cost / now.cost if now.cost > 0 else None
-
-
-def _failing(found: Served) -> float:
-    return float(found.unserved.sum() + found.over.sum())
-
-
-def revised(current: RoutingTable, traffic: Traffic, band: float) -> RoutingTable | None:
-    """A better table, where it saves more than the band; none: the current one stays.
-
-    Args:
-        current: The table in force.
-        traffic: Traffic to judge by: what is expected, not the moment.
-        band: Least relative saving for a change, the hysteresis.
-    """
-    best = best_table(traffic, current)
-    gain = saving(current, best, traffic)
-    return best if gain is not None and gain > band else None
-
-
 def without(traffic: Traffic, target: int) -> Traffic:
     """The same traffic while a target is down."""
     may, capacity = traffic.may.copy(), traffic.capacity.copy()

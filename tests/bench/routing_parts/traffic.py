@@ -9,17 +9,20 @@ from __future__ import annotations
 
 import csv
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from functools import cache
 
 import numpy as np
 
 from greenops.act.guardrails import Guardrails, step_towards
+from greenops.pipeline.route_steps import BAND
+from greenops.plan.routes import worth_a_change
 from greenops.plan.routing_lp import Traffic, share_traffic
 from greenops.plan.routing_table import (
+    ROUNDING,
     RoutingTable,
     at_home,
     best_table,
-    revised,
     served,
     whole_percent,
     without,
@@ -28,7 +31,7 @@ from tests.bench.common.figures import Figure
 from tests.conftest import REFERENCE
 
 FOLDER = REFERENCE / "traces" / "casper_wiki"
-BAND = 0.02
+EPOCH = datetime.fromtimestamp(0, UTC)
 DWELL_H = 1
 """Hours between two changes at least: the guardrail's dwell of 30 minutes in hourly data."""
 EXPECTED_H = 24
@@ -138,7 +141,7 @@ def replay(rtt_ms, headroom=HEADROOM, lag_h=0, *, stepped=False):
         )
         table = at_home(expected) if table is None else table
         shown = table if shown is None else shown
-        better = revised(table, expected, BAND) if hour - last >= DWELL_H else None
+        better = revised(table, expected) if hour - last >= DWELL_H else None
         if better is not None:
             table, last = better, hour
             changes += 1
@@ -153,6 +156,20 @@ def replay(rtt_ms, headroom=HEADROOM, lag_h=0, *, stepped=False):
     total, at_rest = known.demand.sum(), float((known.demand * known.intensity).sum())
     saved = 100 * (1 - emitted / at_rest)
     return Replay(saved, sent if stepped else changes, over / total, moved_on / total, broken)
+
+
+def revised(current, traffic):
+    """A better table, where it saves more than the band, as routes change in the product; none: the current one stays.
+
+    A table that leaves something unserved or beyond what homes bear is left for one that leaves less, whatever is emitted.
+    """
+    best = best_table(traffic, current)
+    now, then = served(current, traffic), served(best, traffic)
+    failing = [float(each.unserved.sum() + each.over.sum()) for each in (now, then)]
+    if abs(failing[0] - failing[1]) > ROUNDING * traffic.demand.sum():
+        return best if failing[0] > failing[1] else None
+    saved = 1 - then.cost / now.cost if now.cost > 0 else 0.0
+    return best if worth_a_change(None, EPOCH, timedelta(0), saved, BAND) else None
 
 
 def one_step(shown, table, traffic):

@@ -118,6 +118,7 @@ RANGES: Mapping[str, tuple[int, int]] = {
     "grid_wait_s": (0, 60),
     "grid_calls_per_minute": (1, 1_000_000),
     "idle_reserved": (0, 1),
+    "lake_rollup_s": (0, 86_400),
 }
 """Least and most of settings that have both."""
 CHOICES: Mapping[str, tuple[str, ...]] = {
@@ -136,7 +137,7 @@ SPAN_PARTS = (
 AMOUNTS = (
     *("embodied_g", "embodied_lifetime_years", "embodied_vcpus"),
     *("replan_dwell_s", "replan_margin"),
-    *("careful_slack_s", "careful_age_s", "lake_rollup_s"),
+    *("careful_slack_s", "careful_age_s"),
 )
 """Settings that are not negative, and finite."""
 

@@ -23,6 +23,8 @@ from greenops.ports import Clock
 
 FIRST_S: Final = 30.0
 """Longest that a start waits for its first refresh [s]: what came while nobody served should not wait long."""
+LEAST_S: Final = 0.1
+"""Shortest time from one look to the next [s]: a look at folders is no work, and still should not be all there is."""
 REST: Final = 9.0
 """Rest after a refresh, in times of how long it took [1]: it works at most a tenth of the time."""
 ALL_S: Final = 6 * 3600.0
@@ -59,14 +61,15 @@ class RollingUp:
     """
 
     def __init__(self, lake: Path, clock: Clock, every_s: float, run: Run | None = None) -> None:
-        self._lake, self._clock, self._every_s = lake, clock, every_s
+        self._lake, self._clock = lake, clock
+        self._every_s = max(every_s, LEAST_S) if every_s else 0.0
         self._run = run or partial(_in_a_process, lake)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._work, name="greenops-rollup", daemon=True)
         self._made: dict[str, int] = {}
         """Day → what its folder's time was when it was looked at with success."""
         self._all_at_ns = 0
-        self._wait_s = min(every_s, FIRST_S)
+        self._wait_s = min(self._every_s, FIRST_S)
         self._failures = 0
         self._said: list[str] = []
 

@@ -61,6 +61,14 @@ def test_the_first_look_comes_soon_and_is_at_every_day(house):
     assert house.work.wait_s() == 300
 
 
+def test_an_interval_next_to_nothing_keeps_no_core_busy(tmp_path):
+    house = House(tmp_path, every_s=1e-9)
+
+    assert house.work.wait_s() == 0.1
+    assert house.look() is None
+    assert house.work.wait_s() == 0.1
+
+
 def test_where_nothing_changed_nothing_is_started(house):
     house.change("2026-11-22")
     house.look()

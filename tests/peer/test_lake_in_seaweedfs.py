@@ -18,11 +18,13 @@ from greenops.adapters.lake_store import keep_store, store_of
 from greenops.adapters.lake_sums import LakeSums
 from greenops.adapters.parquet_lake import TABLES, ParquetLake
 from greenops.adapters.reported_lake import ReportedLake
+from greenops.adapters.rollup_files import DAY, RollupFiles
 from greenops.domain.spans import SpanRow
 from greenops.domain.usage import Window
 from greenops.errors import Unreachable
 from greenops.pipeline.lake_packing import Packing
 from greenops.pipeline.lake_upkeep import Kept, Upkeep
+from greenops.pipeline.rollup_upkeep import RollingUp
 from greenops.testing.clock import FakeClock
 from tests.peer.seaweedfs import ENVIRONMENT, SeaweedFs
 from tests.unit.adapters.told_by_others import amount, fill, told
@@ -198,3 +200,19 @@ def test_a_bucket_that_is_not_there_is_no_lake_without_rows(lake, weed, tmp_path
 
     with pytest.raises(Unreachable, match="GO0420"):
         sum_j(other)
+
+
+def test_what_lies_away_is_rolled_up_beside_a_service(lake, caplog):
+    shipper(lake).ship(TOMORROW)
+    shutil.rmtree(lake / "v1" / "spans")
+    rollups = RollupFiles.local(lake)
+    path = rollups.path(DAY, NOON.date())
+    work = RollingUp(lake, FakeClock(LATER), 300.0)
+
+    work.once()
+    assert rollups.read(path)["spans"].to_pylist() == [8]
+    ParquetLake(lake).write_spans([span(0, "alice"), span(90, "carol")], "late")
+    work.once()
+
+    assert rollups.read(path)["spans"].to_pylist() == [9]
+    assert caplog.records == []

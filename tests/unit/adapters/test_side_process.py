@@ -10,6 +10,7 @@ import time
 
 import pytest
 
+from greenops.adapters import side_process
 from greenops.adapters.side_process import FIRST_TO_GO, LEAST_URGENT, Ended, run_aside
 from greenops.errors import Unreachable
 
@@ -74,7 +75,8 @@ def test_it_is_stopped_and_may_tidy_up(tmp_path):
     assert not alive(int(note.read_text()))
 
 
-def test_it_is_killed_where_it_does_not_listen(tmp_path):
+def test_it_is_killed_where_it_does_not_listen(tmp_path, monkeypatch):
+    monkeypatch.setattr(side_process, "GRACE_S", 0.2)
     note = tmp_path / "pid"
 
     assert run("deaf", note, stopped=note.exists) is None

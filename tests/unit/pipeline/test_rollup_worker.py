@@ -9,11 +9,13 @@ from datetime import timedelta
 
 import pytest
 
-from greenops.adapters.lake_store import keep_store
+from greenops.adapters.lake_shipping import GRACE
 from greenops.adapters.rollup_files import HOUR, MINUTE
 from greenops.adapters.side_process import run_aside
+from greenops.config import Settings
 from greenops.pipeline import rollup_worker
-from greenops.pipeline.lake_packing import pack
+from greenops.pipeline.lake_packing import Packing, pack
+from greenops.pipeline.lake_upkeep import upkeep_of
 from greenops.pipeline.rollup_upkeep import WORK
 from greenops.pipeline.rollup_worker import MOST_LINES, SPAN_BYTES, Refreshing
 from greenops.testing.clock import FakeClock
@@ -101,20 +103,30 @@ def test_a_disk_that_cannot_be_written_asks_for_another_try(lake):
     assert [line[:7] for line in said] == ["GO0411 "]
 
 
-def test_a_store_that_is_down_leaves_roll_ups_as_they_are(lake, tmp_path):
+def test_a_day_that_lies_away_alone_counts_and_stands_while_the_store_is_gone(lake, tmp_path):
     rows = of_days(1)[0]
     lake.write(rows, "a")
-    lake.refresh()
-    keep_store(lake.folder, f"file://{tmp_path}/away")
-    (tmp_path / "away").rmdir()
-    (tmp_path / "away").write_text("no folder")
-    lake.write([span(50)], "b")
+    settings = Settings(state=tmp_path, lake_url=f"file://{tmp_path}/away", lake_keep_local_days=0)
+    clock = FakeClock(DAY_ONE + 2 * ONE_DAY)
+    packing = Packing(lake.folder, clock, upkeep=upkeep_of(settings, clock))
+    packing.once()
+    clock.sleep(GRACE)
+    packing.once()
+    assert not list((lake.folder / "v1" / "spans").rglob("*.parquet"))
     said = []
 
-    assert refreshed(lake.folder, [], said.append) == 4
-
-    assert [line[:7] for line in said] == ["GO0420 "]
+    assert refreshed(lake.folder, [], said.append) == 0
     lake.check(rows)
+    late = span(50)
+    lake.write([late], "late")
+    (tmp_path / "away").rename(tmp_path / "gone")
+    assert refreshed(lake.folder, [], said.append) == 4
+    lake.check(rows)
+    (tmp_path / "gone").rename(tmp_path / "away")
+    assert refreshed(lake.folder, [], said.append) == 0
+
+    lake.check([*rows, late])
+    assert [line[:7] for line in said] == ["GO0420 "]
 
 
 def test_an_hour_of_more_spans_than_there_is_memory_for_is_told(lake, monkeypatch):

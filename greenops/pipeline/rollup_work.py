@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date
 from typing import Any, Final
 
@@ -115,13 +115,13 @@ class RollUp:
     def _made(
         self, unit: Unit, files: Sequence[tuple[SpanFile, int]], damaged: dict[str, str]
     ) -> Made:
-        found, gone = _counted(unit, files, IDS[1:] if self.distinct else ()), ()
-        # No two spans are one whose span ids differ. Else both ids are asked, and what was counted twice is
-        # counted anew.
-        if self.distinct and (found.keys is None or len(repeats(found.keys))):
+        reading = _Reading(unit, files, self.distinct)
+        parts, spans = _counted(reading.tables())
+        gone: Any = ()
+        if reading.doubt:
             gone = _repeated(unit, files)
-            found = _counted(unit, files, (), gone) if len(gone) else found
-        parts, spans = found.parts, found.spans
+            if len(gone):
+                parts, spans = _counted(_Reading(unit, files, False).tables(), gone)
         minutes = list(by_hour([each.minutes for each in parts]))
         hours = [*(cells for _, cells in minutes), *(each.hours for each in parts)]
         return Made(
@@ -162,44 +162,47 @@ def by_hour(parts: Sequence[Cells]) -> Iterator[tuple[int, Cells]]:
 
 
 @dataclass(slots=True)
-class _Counted:
-    """Parts of a unit.
+class _Reading:
+    """What is rolled up, as it is read.
 
     Attributes:
-        spans: How many they are of.
-        keys: Of the spans, in the order of reading; none where some ids are no bytes.
+        distinct: Look for spans that were delivered twice.
+        doubt: Once all is read: some spans may be one, since their span ids are, or are no bytes.
     """
 
-    parts: list[Rolled] = field(default_factory=list)
-    spans: int = 0
-    keys: list[Any] | None = field(default_factory=list)
+    unit: Unit
+    files: Sequence[tuple[SpanFile, int]]
+    distinct: bool
+    doubt: bool = False
+
+    def tables(self) -> Iterator[pa.Table]:
+        """The rows, in the order of reading."""
+        ids = IDS[1:] if self.distinct else ()
+        keys: list[Any] = []
+        for table in _tables(self.unit, self.files, (*ASKED, *MODELS, DURATION, *ids)):
+            if ids and not self.doubt:
+                found = span_keys(table)
+                self.doubt = found is None
+                keys.append(found)
+            yield _with_model(table.drop_columns(list(ids)))
+        # Where no two have one span id, none came twice, and trace ids need not be read.
+        self.doubt = self.doubt or len(repeats(keys)) > 0
 
 
-def _counted(
-    unit: Unit, files: Sequence[tuple[SpanFile, int]], ids: Sequence[str], gone: Any = ()
-) -> _Counted:
-    """All rows but some, whose places rise."""
-    made, begin = _Counted(), 0
-    for table, keys in ahead(_read(unit, files, ids), "rollup"):
+def _counted(tables: Iterator[pa.Table], gone: Any = ()) -> tuple[list[Rolled], int]:
+    """What some rows come to, and how many they are; without those at some places, which rise."""
+    parts: list[Rolled] = []
+    begin = spans = 0
+    for table in ahead(tables, "rollup"):
         end = begin + len(table)
         low, high = np.searchsorted(gone, [begin, end]).tolist()
         if low < high:
             kept = np.ones(len(table), np.bool_)
             kept[gone[low:high] - begin] = False
             table = table.filter(pa.array(kept))  # noqa: PLW2901
-        made.keys = None if keys is None or made.keys is None else [*made.keys, keys]
-        made.parts = _fewer([*made.parts, *rolled(table)])
-        begin, made.spans = end, made.spans + len(table)
-    return made
-
-
-def _read(
-    unit: Unit, files: Sequence[tuple[SpanFile, int]], ids: Sequence[str]
-) -> Iterator[tuple[pa.Table, Any]]:
-    """What is rolled up, and the keys of the spans by some of their ids; none where these are no bytes."""
-    for table in _tables(unit, files, (*ASKED, *MODELS, DURATION, *ids)):
-        keys = span_keys(table) if ids else None
-        yield _with_model(table.drop_columns(list(ids))), keys
+        parts = _fewer([*parts, *rolled(table)])
+        begin, spans = end, spans + len(table)
+    return parts, spans
 
 
 def _repeated(unit: Unit, files: Sequence[tuple[SpanFile, int]]) -> Any:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from greenops.adapters.rollup_files import RollupFiles
     from greenops.pipeline.rollup_recompute import Recomputed
 
-HERE: Final = "here"
+THREADS: Final = "threads"
 PERIOD: Final = "2026-11-01/2026-12-01"
 INCOMPLETE: Final = 3
 """Exit where files of the lake are damaged: roll-ups are without them."""
@@ -188,10 +188,15 @@ def _add_place(parser: argparse.ArgumentParser) -> None:
 
 def _add_engine(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--engine", default=HERE, help="`here`, `processes`, `ray`, or another that is registered"
+        "--engine",
+        default=THREADS,
+        help="`threads` of this process, `processes`, `ray`, or another that is registered",
     )
     parser.add_argument(
-        "--workers", type=_workers, metavar="N", help="processes; default: all cores"
+        "--workers",
+        type=_workers,
+        metavar="N",
+        help="threads or processes; default: all cores, four threads at most",
     )
 
 
@@ -210,8 +215,6 @@ def _rollups(args: argparse.Namespace) -> RollupFiles:
 def _engine(args: argparse.Namespace) -> Any:
     from greenops.plugins import ENGINES, load
 
-    if args.engine == HERE:
-        return None
     make: Any = load(ENGINES, args.engine)
     return make(args.workers)
 

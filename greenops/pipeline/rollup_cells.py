@@ -210,6 +210,8 @@ def _least(buckets: Any) -> Any:
 def words_of(column: Any) -> Words:
     """A column of words of one table."""
     array = one_chunk(column)
+    if array.null_count == len(array):
+        return Words((), np.zeros(len(array), np.int32))
     if not pa.types.is_dictionary(array.type):
         array = array.dictionary_encode()
     codes = buffer_of(array.indices, np.int32) + np.int32(1)

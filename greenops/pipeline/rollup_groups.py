@@ -43,22 +43,21 @@ def grouped(codes: Any, size: int) -> tuple[Any, Any]:
         return ordered(codes, size)
     found = pc.dictionary_encode(pa.array(codes))
     groups = found.indices.to_numpy().astype(np.intp)
-    return groups, _first(groups, len(found.dictionary))
+    return groups, _any_of(groups, len(found.dictionary))
 
 
 def ordered(codes: Any, size: int) -> tuple[Any, Any]:
-    """Group of each row, and the first row of each group; groups rise with their number."""
+    """Group of each row, and a row of each group; groups rise with their number."""
     if size <= max(PLACES, 4 * len(codes)):
-        places = _first(codes, size)
+        places = _any_of(codes, size)
         there = places >= 0
         return (np.cumsum(there) - 1)[codes], places[there]
     _, first, groups = np.unique(codes, return_index=True, return_inverse=True)
     return groups, first
 
 
-def _first(groups: Any, size: int) -> Any:
-    """The first row of each group; -1 where it has none."""
+def _any_of(groups: Any, size: int) -> Any:
+    """A row of each group; -1 where it has none."""
     found = np.full(size, -1, np.int64)
-    # Of several rows with one place the last that is written stays, so they are written backwards.
-    found[groups[::-1]] = np.arange(len(groups) - 1, -1, -1)
+    found[groups] = np.arange(len(groups))
     return found

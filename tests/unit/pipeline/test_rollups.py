@@ -14,6 +14,7 @@ from greenops.adapters.clock import SystemClock
 from greenops.adapters.process_engine import ProcessEngine
 from greenops.adapters.rollup_files import LEVELS, RollupFiles
 from greenops.adapters.rollup_place import SpanFiles
+from greenops.adapters.thread_engine import ThreadEngine
 from greenops.errors import Unreachable
 from greenops.pipeline.lake_packing import pack
 from greenops.pipeline.rollup_work import RollUp
@@ -264,13 +265,15 @@ def test_files_that_are_packed_while_they_are_read_are_found_again(lake):
 
 @pytest.mark.slow
 @pytest.mark.timeout(120)
-def test_two_processes_make_the_same_roll_ups_as_one(lake, tmp_path):
+@pytest.mark.parametrize(
+    "engine", [ProcessEngine(2), ThreadEngine(3)], ids=["processes", "threads"]
+)
+def test_several_workers_make_the_same_roll_ups_as_one(lake, tmp_path, engine):
     rows = random_spans(random.Random(14), 300, hours=6)
     other = Lake(tmp_path / "other")
     for one in (lake, other):
         for at in range(0, 300, 40):
             one.write(rows[at : at + 40], f"{at:06d}")
-    engine = ProcessEngine(2)
 
     lake.refresh()
     other.refresh(engine)

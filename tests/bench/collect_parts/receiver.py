@@ -17,7 +17,7 @@ import tempfile
 import threading
 import time
 from collections import deque
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import grpc
@@ -61,13 +61,14 @@ RESOURCE = {
 
 def figures(*, full: bool = False) -> tuple[list[Figure], dict[str, object]]:
     speed, parts = _speed()
-    rss, slope, served, per_cpu_s = _memory(LONG_S if full else SHORT_S)
+    rss, slope, served, per_cpu_s, beside = _memory(LONG_S if full else SHORT_S)
     kills = KILLS[full]
     killed, of_killed = _killed(kills)
     filled, of_filled = _filled(FILLS)
     notes = {
         **parts,
         "receiver_rss_slope_mb_per_min": slope,
+        "receiver_roll_ups_process_rss_mb": beside,
         "receiver_rss_spans_per_s": served,
         "receiver_served_spans_per_cpu_s": per_cpu_s,
         "receiver_rss_seconds": LONG_S if full else SHORT_S,
@@ -179,12 +180,14 @@ def _round(messages: list[bytes]) -> tuple[float, float, int]:
         return taken - begun, flushed - taken, sums.spans_unknown
 
 
-def _memory(seconds: float) -> tuple[float, float, float, float]:
-    """Most memory of a real server under load [MB], its growth in the second half [MB/min], and spans per second
-    of wall time and of all of its CPU time, gRPC, loop and lake included.
+def _memory(seconds: float) -> tuple[float, float, float, float, float]:
+    """Most memory of a real server under load [MB], its growth in the second half [MB/min], spans per second
+    of wall time and of all of its CPU time, gRPC, loop and lake included, and most memory of the process that it
+    lets make roll-ups now and then [MB].
     """
     dice, template = random.Random(1), message(random.Random(0))
     samples: list[tuple[float, float]] = []
+    beside = 0.0
     with tempfile.TemporaryDirectory() as folder, _serving(Path(folder)) as (server, channel):
         export = _stub(channel)
         begun, sent, used = time.monotonic(), 0, _cpu_s(server.pid)
@@ -199,12 +202,13 @@ def _memory(seconds: float) -> tuple[float, float, float, float]:
                 time.sleep(0.01)
             if not samples or now - samples[-1][0] >= 1:
                 samples.append((now, _resident(server.pid)))
+                beside = max(beside, _resident_of_children(server.pid))
         for each in waiting:
             each.result()
         passed, used = time.monotonic() - begun, _cpu_s(server.pid) - used
     half = np.array(samples[len(samples) // 2 :])
     slope = float(np.polyfit(half[:, 0], half[:, 1], 1)[0] * 60)
-    return max(each for _, each in samples), slope, sent / passed, sent / used
+    return max(each for _, each in samples), slope, sent / passed, sent / used, beside
 
 
 @contextmanager
@@ -305,6 +309,16 @@ def _cpu_s(pid: int) -> float:
     """CPU time of a process [s]."""
     words = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(words[11]) + int(words[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def _resident_of_children(pid: int) -> float:
+    """Memory that the processes hold that a process started [MB]."""
+    listed = [each.read_text().split() for each in Path(f"/proc/{pid}/task").glob("*/children")]
+    found = 0.0
+    for child in {int(each) for some in listed for each in some}:
+        with suppress(OSError):  # it ended meanwhile
+            found += _resident(child)
+    return found
 
 
 def _resident(pid: int) -> float:

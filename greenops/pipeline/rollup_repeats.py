@@ -60,17 +60,26 @@ def repeats(keys: Sequence[Any]) -> Any:
 
 def _among(keys: Any, rows: Any) -> Any:
     """Which of some rows repeat an earlier one; rows rise."""
-    # The last of the rows that share a slot keeps it, and the others see that they do not have it.
-    places = np.arange(len(keys), dtype=np.uint32)
-    slots = (keys & np.uint64(SLOTS - 1)).astype(np.intp)
-    holder = np.empty(SLOTS, np.uint32)
-    holder[slots] = places
-    losers = np.flatnonzero(holder[slots] != places)
-    if not len(losers):
+    suspects = _sharing(keys, 0)
+    if not len(suspects):
         return rows[:0]
-    suspects = np.unique(np.concatenate([losers, holder[slots[losers]]]))
+    # Most share a slot by chance, and hardly any of them another one.
+    suspects = suspects[_sharing(keys[suspects], SLOTS.bit_length() - 1)]
     _, first = np.unique(keys[suspects], return_index=True)
     return rows[np.delete(suspects, first)]
+
+
+def _sharing(keys: Any, shift: int) -> Any:
+    """Keys that share a slot with another, by some of their bits; their places rise."""
+    # The last of the rows that share a slot keeps it, and the others see that they do not have it.
+    places = np.arange(len(keys), dtype=np.uint32)
+    slots = (keys >> np.uint64(shift) & np.uint64(SLOTS - 1)).astype(np.intp)
+    holder = np.empty(SLOTS, np.uint32)
+    holder[slots] = places
+    shared = holder[slots] != places
+    losers = np.flatnonzero(shared)
+    shared[holder[slots[losers]]] = True
+    return np.flatnonzero(shared)
 
 
 def _words(ids: Any, count: int) -> Any:

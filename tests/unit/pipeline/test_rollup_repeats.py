@@ -48,8 +48,9 @@ def test_every_later_row_of_a_key_is_found(count):
     assert found.tolist() == expected.tolist()
 
 
-def test_keys_that_share_their_slot_are_told_apart():
-    step = np.uint64(rollup_repeats.SLOTS)
+@pytest.mark.parametrize("bits", [1, 2], ids=["the first slot", "both slots"])
+def test_keys_that_share_their_slot_are_told_apart(bits):
+    step = np.uint64(rollup_repeats.SLOTS**bits)
     keys = np.arange(2_000, dtype=np.uint64) * step
     keys[1_500] = keys[3]
 

@@ -1,12 +1,15 @@
-"""The next of some things is made while one is looked at."""
+"""Some things are made while one is looked at, and come in their order."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Final, TypeVar, cast
 
 T = TypeVar("T")
+P = TypeVar("P")
+R = TypeVar("R")
 END: Final = object()
 
 
@@ -22,3 +25,20 @@ def ahead(items: Iterator[T], name: str) -> Iterator[T]:
         while (item := coming.result()) is not END:
             coming = reader.submit(next, cast("Iterator[object]", items), END)
             yield cast("T", item)
+
+
+def in_order(submit: Callable[[P], Future[R]], parts: Iterable[P], held: int) -> Iterator[R]:
+    """The result of every part, in the order of the parts.
+
+    Args:
+        submit: Begins one.
+        parts: Taken as there is room for them.
+        held: Most that are begun and not yet given [1].
+    """
+    waiting: deque[Future[R]] = deque()
+    for part in parts:
+        waiting.append(submit(part))
+        if len(waiting) >= held:
+            yield waiting.popleft().result()
+    while waiting:
+        yield waiting.popleft().result()

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from typing import Any, Final, TypeVar, cast
 
+from greenops.adapters.ahead import in_order
 from greenops.errors import Unreachable
 from greenops.ports import Work
 
@@ -46,13 +46,11 @@ class ProcessEngine:
         fresh = multiprocessing.get_context("spawn")
         pool = ProcessPoolExecutor(self._workers, fresh, _receive, (work,))
         try:
-            waiting: deque[Future[Any]] = deque()
-            for part in parts:
-                waiting.append(pool.submit(_one, part))
-                if len(waiting) >= AHEAD * self._workers:
-                    yield cast("R", waiting.popleft().result())
-            while waiting:
-                yield cast("R", waiting.popleft().result())
+            yield from in_order(
+                lambda part: cast("Future[R]", pool.submit(_one, part)),
+                parts,
+                AHEAD * self._workers,
+            )
         except BrokenProcessPool as error:
             raise Unreachable(
                 "GO0681",

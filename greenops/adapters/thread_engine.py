@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections import deque
 from collections.abc import Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any, Final, TypeVar, cast
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final, TypeVar
 
+from greenops.adapters.ahead import in_order
 from greenops.ports import Work
 
 P = TypeVar("P")
@@ -36,13 +36,7 @@ class ThreadEngine:
         """The result of every part, in the order of the parts."""
         pool = ThreadPoolExecutor(self._workers, "engine")
         try:
-            waiting: deque[Future[Any]] = deque()
-            for part in parts:
-                waiting.append(pool.submit(work, part))
-                if len(waiting) > self._workers:
-                    yield cast("R", waiting.popleft().result())
-            while waiting:
-                yield cast("R", waiting.popleft().result())
+            yield from in_order(lambda part: pool.submit(work, part), parts, self._workers)
         finally:
             pool.shutdown(cancel_futures=True)
 

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import threading
-from collections import deque
-from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
@@ -16,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 
 from greenops.adapters.lake_history import LakeHistory, RecordedBatch
+from greenops.adapters.thread_engine import ThreadEngine
 from greenops.domain.decision import Mode
 from greenops.errors import DataMissing
 from greenops.pipeline.policy_replay_asked import Asked, AskedPart
@@ -38,8 +36,6 @@ SAMPLE: Final = 2
 """Answers a rule that are asked again row by row, of the first batch of a day that is sampled."""
 SAMPLED: Final = 10
 """Days from one that is sampled to the next; each answer costs about half a millisecond."""
-AT_ONCE: Final = 4
-"""Most batches that are looked at beside each other: one thread reads them, and each takes some fifty megabytes."""
 NEVER: Final = 2**63 - 1
 
 
@@ -163,25 +159,25 @@ class Replayer:
             {*FIGURES, *(each[10:] for each in fields if each.startswith("candidate."))}
             | {each[9:] for each in fields if each.startswith("baseline.")}
         )
-        many = min(len(os.sched_getaffinity(0)), AT_ONCE)
-        coming: deque[Future[tuple[RecordedBatch, Any, list[Chosen]]]] = deque()
-        with ThreadPoolExecutor(many, "replay") as workers:
-            for batch in history.batches(days, columns, staged=self.staged):
-                self.checks.orphans += batch.orphans
-                if not batch.decisions.num_rows:
-                    continue
-                day = batch.decisions.column("decided_at")[0].as_py().date()
-                asked = Asked.of(batch, fields, SAMPLE if day in sampled else 0)
-                sampled.discard(day)
-                self.checks.decisions += batch.decisions.num_rows
-                self.checks.rows += batch.candidates.num_rows
-                if self.staged:
-                    self.checks.count_stages(batch.decisions.column("stages"))
-                coming.append(workers.submit(self._answered, asked))
-                if len(coming) >= many:
-                    yield coming.popleft().result()
-            while coming:
-                yield coming.popleft().result()
+        batches = history.batches(days, columns, staged=self.staged)
+        yield from ThreadEngine().run(self._answered, self._asked(batches, fields, sampled))
+
+    def _asked(
+        self, batches: Iterable[RecordedBatch], fields: frozenset[str], sampled: set[date]
+    ) -> Iterator[Asked]:
+        """Those batches that have decisions, counted."""
+        for batch in batches:
+            self.checks.orphans += batch.orphans
+            if not batch.decisions.num_rows:
+                continue
+            day = batch.decisions.column("decided_at")[0].as_py().date()
+            asked = Asked.of(batch, fields, SAMPLE if day in sampled else 0)
+            sampled.discard(day)
+            self.checks.decisions += batch.decisions.num_rows
+            self.checks.rows += batch.candidates.num_rows
+            if self.staged:
+                self.checks.count_stages(batch.decisions.column("stages"))
+            yield asked
 
     def _fields(self) -> frozenset[str]:
         asked = [at for at, each in enumerate(self.sides) if each.policies is not None]
@@ -202,25 +198,21 @@ class Replayer:
 
     def _together(self, asked: Asked) -> dict[int, Chosen]:
         """Those sides that see the same jobs and no stages of budgets: what they share is asked once."""
-        able = [
-            at
+        able = {
+            at: each.policies
             for at, each in enumerate(self.sides)
             if each.policies is not None and not self.of_stages(at).binds
-        ]
-        alike = [
-            at
-            for at in able
-            if self.job_tables(at).policies.workloads == self.job_tables(able[0]).policies.workloads
-        ]
-        if not alike:
+        }
+        if not able:
             return {}
-        jobs = self.job_tables(alike[0]).table(asked.batch, asked.starts, asked.fields)
+        first, model = next(iter(able.items()))
+        alike = {at: each for at, each in able.items() if each.workloads == model.workloads}
+        jobs = self.job_tables(first).table(asked.batch, asked.starts, asked.fields)
         whole = asked.part(None)
-        sets = [each for at in alike if (each := self.sides[at].policies) is not None]
-        found = choose_each(sets, jobs, whole.named, whole.ids, sample=whole.sample)
+        found = choose_each(list(alike.values()), jobs, whole.named, whole.ids, sample=whole.sample)
         return {
             at: self._kept(at, policies, whole, each)
-            for at, policies, each in zip(alike, sets, found, strict=True)
+            for (at, policies), each in zip(alike.items(), found, strict=True)
         }
 
     def _chosen(self, at: int, asked: Asked) -> Chosen:

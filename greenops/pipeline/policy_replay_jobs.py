@@ -84,8 +84,9 @@ class JobTables:
 
     def _facts_of(self, words: tuple[str, ...]) -> dict[str, Any]:
         """What is the same for all runs of a workload, one value for each that a batch knows."""
-        if self.facts is not None and self.facts[0] == words:
-            return self.facts[1]
+        known = self.facts  # once: another thread may put those of its batch there
+        if known is not None and known[0] == words:
+            return known[1]
         workloads = [self.workload(each) for each in words]
         made = {
             f"job.{name}": _array(kind, [_fact(each, name) for each in workloads])

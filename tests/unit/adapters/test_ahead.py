@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import threading
+from concurrent.futures import Future
 
 import pytest
 
-from greenops.adapters.ahead import ahead
+from greenops.adapters.ahead import ahead, in_order
 
 
 def test_the_same_items_come_in_order_and_the_next_is_made_meanwhile():
@@ -51,3 +52,20 @@ def test_nothing_comes_of_nothing_and_who_stops_early_leaves_no_thread():
     left.close()
 
     assert threading.active_count() == before
+
+
+def test_results_come_in_order_and_no_more_parts_are_begun_than_may_be_held():
+    begun: list[int] = []
+
+    def submit(part):
+        begun.append(part)
+        done = Future()
+        done.set_result(10 * part)
+        return done
+
+    found = []
+    for each in in_order(submit, range(6), 2):
+        found.append(each)
+        assert len(begun) - len(found) <= 1, "the other of the two is in our hands"
+
+    assert found == [0, 10, 20, 30, 40, 50]

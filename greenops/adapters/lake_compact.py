@@ -25,6 +25,8 @@ IDS: Final = (("trace", 16), ("span", 8), ("parent", 8))
 DERIVED: Final = ("energy_low_j", "energy_high_j", "carbon_g", "cost_usd")
 """Numbers that mostly are energy times what many spans share."""
 ATTRIBUTE: Final = "attributes."
+SERIES: Final = "series"
+"""Number of what roll-ups tell a row apart by; see `lake_series`."""
 WHOLE: Final = "attributes_int."
 """Attributes whose text is a whole number, as that; one whose text is not has it in the other column."""
 INSTANT: Final = pa.timestamp("us", "UTC")
@@ -56,7 +58,7 @@ def schema_of(keys: dict[str, bool]) -> pa.Schema:
     fields += [("attribute_keys", WORD), ("attributes_more", MAP)]
     fields += [(ATTRIBUTE + key, WORD) for key in keys]
     fields += [(WHOLE + key, pa.int64()) for key, whole in keys.items() if whole]
-    return pa.schema(fields)
+    return pa.schema([*fields, pa.field(SERIES, pa.int32(), nullable=False)])
 
 
 def in_columns(table: pa.Table, allowed: Sequence[str] | None) -> pa.Table:

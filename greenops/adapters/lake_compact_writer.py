@@ -20,6 +20,7 @@ from greenops.adapters.lake_compact import (
     IDS,
     INSTANT,
     MORE_WORDS,
+    SERIES,
     WHOLE,
     WORDS,
     groups,
@@ -31,8 +32,10 @@ from greenops.adapters.lake_compact import (
     parents,
     schema_of,
 )
+from greenops.adapters.lake_expand import apart
 from greenops.adapters.lake_files import VERSION, sources_text
 from greenops.adapters.lake_numbers import split_number
+from greenops.adapters.lake_series import SeriesList
 
 JOINED_ROWS: Final = 20_000
 """Rows that are put into columns at once [1]."""
@@ -46,7 +49,15 @@ PAGE: Final = 4 * 2**20
 """Longest list of distinct values of a column [bytes]; more are written as they come."""
 
 
-UNTOLD: Final = ("span_id", "span_text", "parent_id", "parent_text", "parent_at", "small_file")
+UNTOLD: Final = (
+    "span_id",
+    "span_text",
+    "parent_id",
+    "parent_text",
+    "parent_at",
+    "small_file",
+    SERIES,
+)
 """Columns of which footers need not tell the least, the most and how many are absent."""
 
 
@@ -63,6 +74,7 @@ class CompactWriter:
     path: Path
     bytes: int = 0
     sources: Counter[str] = field(default_factory=Counter)
+    _series: SeriesList = field(default_factory=SeriesList)
     _writer: pq.ParquetWriter | None = None
     _keys: dict[str, bool] = field(default_factory=dict)
     _small: list[pa.Table] = field(default_factory=list)
@@ -119,8 +131,9 @@ class CompactWriter:
         if self._writer is None:
             self._open(in_columns(EMPTY, None))
         assert self._writer is not None  # noqa: S101
+        sources = sources_text(list(self.sources.items()), zipped=True)
         self._writer.add_key_value_metadata(
-            {**sources_text(list(self.sources.items()), zipped=True), VERSION: str(FORM).encode()}
+            {**sources, **self._series.footer(), VERSION: str(FORM).encode()}
         )
         self.abandon()
 
@@ -149,6 +162,7 @@ class CompactWriter:
             if whole and ATTRIBUTE + key in columns:
                 text, number = numbers(one(columns[ATTRIBUTE + key]))
                 columns |= {ATTRIBUTE + key: text, WHOLE + key: number}
+        columns[SERIES] = pa.array(self._series.numbers(apart(columns, len(rows))))
         arrays = [
             columns[each.name].cast(each.type)
             if each.name in columns
@@ -198,7 +212,7 @@ def _mostly_distinct(column: pa.ChunkedArray) -> bool:
 def _listed(each: pa.Field) -> bool:
     """Whether values of a column come again, so that a list of them is shorter."""
     name: str = each.name
-    if pa.types.is_dictionary(each.type) or name in ("trace_id", "parent_at"):
+    if pa.types.is_dictionary(each.type) or name in ("trace_id", "parent_at", SERIES):
         return True
     return name.endswith(("_per_j", "_rest")) or name.startswith(WHOLE)
 

@@ -10,9 +10,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from greenops.adapters.lake_attributes import WORD, joined_attributes
-from greenops.adapters.lake_compact import ATTRIBUTE, DERIVED, IDS, INSTANT, WHOLE
+from greenops.adapters.lake_compact import ATTRIBUTE, DERIVED, IDS, INSTANT, SERIES, WHOLE
 from greenops.adapters.lake_ids import text_ids
 from greenops.adapters.lake_numbers import joined_number
+from greenops.adapters.lake_series import APART, series_of
 
 SOURCE: Final = "small_file"
 """Column of names of the small files that rows came from."""
@@ -34,13 +35,17 @@ def needed(columns: Sequence[str], there: Sequence[str]) -> list[str]:
         there: Columns of the file.
     """
     found: list[str] = []
-    for name in columns:
-        found += _sources(name, there)
+    for asked in columns:
+        for name in APART if asked == SERIES and SERIES not in there else (asked,):
+            found += _sources(name, there)
     return list(dict.fromkeys(found))
 
 
 def expanded(
-    table: pa.Table, columns: Sequence[str], numbers: Mapping[str, float] | None = None
+    table: pa.Table,
+    columns: Sequence[str],
+    numbers: Mapping[str, float] | None = None,
+    series: pa.StructArray | None = None,
 ) -> pa.Table:
     """Columns of whole row groups.
 
@@ -48,10 +53,24 @@ def expanded(
         table: The columns that `needed` names.
         columns: Wanted.
         numbers: Factors and rests that are one number; they have no column.
+        series: The words of the file's series, where it lists them.
     """
     whole = {name: _one(table.column(name)) for name in table.column_names}
     whole |= {name: pa.scalar(value, pa.float64()) for name, value in (numbers or {}).items()}
-    return pa.table({name: _column(name, whole, len(table)) for name in columns})
+    made = {name: _column(name, whole, len(table)) for name in columns if name != SERIES}
+    if SERIES in columns:
+        made[SERIES] = (
+            series_of(apart(whole, len(table)))
+            if series is None
+            else pa.DictionaryArray.from_arrays(whole[SERIES], series)
+        )
+    return pa.table({name: made[name] for name in columns})
+
+
+def apart(columns: Mapping[str, Any], count: int) -> dict[str, Any]:
+    """What tells series apart, from the columns of a packed file, so many rows of them."""
+    whole = {name: _one(each) for name, each in columns.items()}
+    return {name: _column(name, whole, count) for name in APART}
 
 
 def _sources(name: str, there: Sequence[str]) -> list[str]:
@@ -147,7 +166,9 @@ _MADE: Final[Mapping[str, Callable[[Mapping[str, Any]], Any]]] = {
 }
 
 
-def _one(column: pa.ChunkedArray) -> Any:
+def _one(column: Any) -> Any:
+    if not isinstance(column, pa.ChunkedArray):
+        return column
     found = column.unify_dictionaries().combine_chunks()
     if isinstance(found, pa.ChunkedArray):
         found = found.chunk(0) if found.num_chunks else pa.array([], column.type)

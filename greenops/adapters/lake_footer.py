@@ -20,17 +20,29 @@ BASE: Final = "energy_j"
 FACTOR, REST = "_per_j", "_rest"
 
 
+def places_of(file: pq.ParquetFile, names: Sequence[str]) -> dict[str, int]:
+    """Where footers of row groups tell of some columns, and of energy; of a map, of its keys."""
+    about = file.metadata
+    paths = [about.schema.column(at).path for at in range(about.num_columns)]
+    places = {path.removesuffix(".key_value.key"): at for at, path in enumerate(paths)}
+    return {name: places[name] for name in dict.fromkeys([*names, BASE])}
+
+
 def read_groups(
-    file: pq.ParquetFile, groups: Sequence[int], names: Sequence[str]
+    file: pq.ParquetFile, groups: Sequence[int], names: Sequence[str], asked: Mapping[str, int]
 ) -> tuple[pa.Table, dict[str, float]]:
     """Some columns of some row groups, one after the other; what all their footers tell is not read.
+
+    Args:
+        file: A packed file.
+        groups: Numbers of the row groups.
+        names: The columns.
+        asked: What `places_of` gives for them.
 
     Returns:
         The columns, and factors and rests that are one number, which have no column.
     """
     schema = file.schema_arrow
-    places = _places(file.metadata.row_group(groups[0]))
-    asked = {name: places[name] for name in dict.fromkeys([*names, BASE])}
     footers = [_Footer.of(file.metadata.row_group(each), asked) for each in groups]
     numbers = {name: told for name in names if (told := _number(footers, name)) is not None}
     made: dict[str, Any] = {}
@@ -45,12 +57,6 @@ def read_groups(
         read = file.read_row_groups(list(groups), columns=left)
         made |= {name: read.column(name) for name in left}
     return pa.table({each: made[each] for each in names if each in made}), numbers
-
-
-def _places(group: pq.RowGroupMetaData) -> dict[str, int]:
-    """Place of each column; of a map, of its keys."""
-    paths = [group.column(at).path_in_schema for at in range(group.num_columns)]
-    return {path.removesuffix(".key_value.key"): at for at, path in enumerate(paths)}
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,11 +11,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from greenops.adapters.lake_compact import SERIES, one
 from greenops.adapters.lake_expand import SOURCE, SPAN_BYTES, TRACE_BYTES, expanded, needed
 from greenops.adapters.lake_files import Part
-from greenops.adapters.lake_footer import read_groups
+from greenops.adapters.lake_footer import places_of, read_groups
 from greenops.adapters.lake_ids import binary_ids
 from greenops.adapters.lake_pieces import sound
+from greenops.adapters.lake_series import APART, listed_in, series_of
 
 ATTRIBUTE: Final = "attributes."
 WIDTHS: Final = {TRACE_BYTES: ("trace_id", 16), SPAN_BYTES: ("span_id", 8)}
@@ -75,7 +77,7 @@ def span_tables(
 
     Words are dictionary-encoded. Beside those of `parquet_lake.SPANS` there are `trace_bytes` and `span_bytes`
     (ids as bytes; absent where they are not sixteen and eight of them), `attributes.KEY` (the JSON text of one
-    attribute) and `small_file` (the small file that a row came from).
+    attribute), `small_file` (the small file that a row came from) and `series` (see `lake_series`).
 
     Args:
         part: The file, of whichever form.
@@ -109,11 +111,15 @@ def _compact(
     part: Part, file: pq.ParquetFile, columns: Sequence[str], groups: Iterable[list[int]]
 ) -> Iterator[pa.Table]:
     asked = [*columns, *([SOURCE] if part.left_out else [])]
-    names = needed(asked, file.schema_arrow.names)
+    with sound(part.path, away=part.away):
+        series = listed_in(file.metadata.metadata) if SERIES in columns else None
+        there = [each for each in file.schema_arrow.names if each != SERIES or series is not None]
+        names = needed(asked, there)
+        places = places_of(file, names)
     for some in groups:
         with sound(part.path, away=part.away):
-            table, numbers = read_groups(file, some, names)
-            found = expanded(table, columns, numbers)
+            table, numbers = read_groups(file, some, names, places)
+            found = expanded(table, columns, numbers, series)
             if part.left_out:
                 gone = pa.array(sorted(part.left_out), pa.string())
                 kept = pc.invert(pc.is_in(table[SOURCE].cast(pa.string()), gone))
@@ -140,7 +146,8 @@ def _plain(
     part: Part, file: pq.ParquetFile, columns: Sequence[str], groups: Sequence[int]
 ) -> Iterator[pa.Table]:
     wanted = set(groups)
-    names = list(dict.fromkeys(_stored(each) for each in columns if each != SOURCE)) or ["time"]
+    apart = [each for name in columns for each in (APART if name == SERIES else [name])]
+    names = list(dict.fromkeys(_stored(each) for each in apart if each != SOURCE)) or ["time"]
     for group, start, rows in part.pieces(file):
         if group in wanted:
             with sound(part.path, away=part.away):
@@ -160,6 +167,8 @@ def _of_plain(name: str, table: pa.Table, part: Part, begin: int) -> Any:
         return found.dictionary_encode()
     if name == SOURCE:
         return sources_at(part, begin, len(table))
+    if name == SERIES:
+        return series_of({each: one(_of_plain(each, table, part, begin)) for each in APART})
     return table[name]
 
 

@@ -36,7 +36,7 @@ class ThreadEngine:
         """The result of every part, in the order of the parts."""
         pool = ThreadPoolExecutor(self._workers, "engine")
         try:
-            yield from in_order(lambda part: pool.submit(work, part), parts, self._workers)
+            yield from in_order(lambda part: pool.submit(work, part), parts, self._workers + 1)
         finally:
             pool.shutdown(cancel_futures=True)
 

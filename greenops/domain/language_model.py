@@ -10,6 +10,16 @@ from typing import Final, NamedTuple
 from greenops.domain.energy import Boundary, Method
 from greenops.units import Joules
 
+CALL_MODEL_KEYS: Final = (
+    "gen_ai.response.model",
+    "gen_ai.request.model",
+    "llm.response.model",
+    "llm.request.model",
+    "llm.model_name",
+)
+"""Attributes that name the model of a call; the first that is there counts."""
+MODEL_KEYS: Final = ("greenops.model.name", *CALL_MODEL_KEYS)
+"""Those that name any model."""
 MOST_TOKENS: Final = 1_000_000_000
 """Most tokens that a call may say; a hundred times the longest context that any model takes."""
 

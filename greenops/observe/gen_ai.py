@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 
 from opentelemetry.trace import SpanKind
 
-from greenops.domain.language_model import MOST_TOKENS, CallUnknown, Tokens
+from greenops.domain.language_model import CALL_MODEL_KEYS, MOST_TOKENS, CallUnknown, Tokens
 from greenops.observe.model_names import LONGEST
 
 OPERATION: Final = "gen_ai.operation.name"
@@ -19,13 +19,7 @@ CALLS: Final = frozenset({"chat", "generate_content", "text_completion", "embedd
 """Operations that are one call; spans of agents, workflows and tools repeat the tokens of the calls below them."""
 READING: Final = "embeddings"
 """The operation that writes nothing."""
-MODEL: Final = (
-    "gen_ai.response.model",
-    "gen_ai.request.model",
-    "llm.response.model",
-    "llm.request.model",
-    "llm.model_name",
-)
+MODEL: Final = CALL_MODEL_KEYS
 NAMES_MODEL: Final = frozenset(MODEL)
 PROVIDER: Final = ("gen_ai.provider.name", "gen_ai.system", "llm.provider", "llm.system")
 INPUT: Final = (

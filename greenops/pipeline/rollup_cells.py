@@ -9,8 +9,15 @@ from typing import Any, Final, Self
 import numpy as np
 import pyarrow as pa
 
-from greenops.pipeline.rollup_groups import combined, ordered
-from greenops.pipeline.rollup_sums import QUANTA, added, decimals, doubles, of_decimals
+from greenops.domain.grouping import Groups, combined, grouped
+from greenops.pipeline.rollup_sums import (
+    QUANTA,
+    decimals,
+    doubles,
+    merged_sums,
+    of_decimals,
+    totals,
+)
 
 WORDS: Final = (
     *("service", "workload", "operation", "model", "region", "grid_zone", "method", "unknown"),
@@ -52,9 +59,9 @@ class Words:
     known: tuple[str, ...]
     codes: Any
 
-    def list(self) -> list[str | None]:
-        """The words of all rows."""
-        return [None if not code else self.known[code - 1] for code in self.codes.tolist()]
+    def some(self, rows: Any) -> Self:
+        """Those of some rows."""
+        return type(self)(self.known, self.codes[rows])
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,13 +79,15 @@ class Cells:
 
     Attributes:
         at: Begin of the stretch of time [us since 1970].
-        words: As in `WORDS`.
+        series: Which series each is of.
+        words: As in `WORDS`, of each series; two series may have the same.
         counts: As in `COUNTS`, shape (6, n).
         sums: As in `MEASURES`, exact, shape (5, 3, n).
         duration: Sum of the durations [us].
     """
 
     at: Any
+    series: Any
     words: tuple[Words, ...]
     counts: Any
     sums: Any
@@ -98,9 +107,12 @@ class Cells:
         for at, name in enumerate(EXACT):
             if name in there:
                 sums[at] = of_decimals(one_chunk(table[name]))
+        words = [words_of(table[name]) for name in WORDS]
+        series, firsts = grouped(*combined([(each.codes, len(each.known) + 1) for each in words]))
         return cls(
             at=one_chunk(table["begins"]).cast(pa.int64()).to_numpy(),
-            words=tuple(words_of(table[name]) for name in WORDS),
+            series=series,
+            words=tuple(each.some(firsts) for each in words),
             counts=np.stack([one_chunk(table[name]).to_numpy() for name in COUNTS]),
             sums=sums,
             duration=one_chunk(table["duration_us"]).to_numpy(),
@@ -113,7 +125,8 @@ class Cells:
         numbers = np.cumsum(rows) - 1
         return type(self)(
             self.at[rows],
-            tuple(Words(each.known, each.codes[rows]) for each in self.words),
+            self.series[rows],
+            self.words,
             self.counts[:, rows],
             self.sums[:, :, rows],
             self.duration[rows],
@@ -124,10 +137,15 @@ class Cells:
             ),
         )
 
+    def word(self, name: str) -> Words:
+        """One of `WORDS` of each cell."""
+        return self.words[WORDS.index(name)].some(self.series)
+
     def table(self) -> pa.Table:
         """The cells as they are kept; a sum of no span is null."""
         columns: dict[str, Any] = {"begins": pa.array(self.at).cast(SCHEMA.field("begins").type)}
-        for name, words in zip(WORDS, self.words, strict=True):
+        for name in WORDS:
+            words = self.word(name)
             codes = pa.array(words.codes - 1, pa.int32(), mask=words.codes == 0)
             known = pa.array(words.known, pa.string())
             columns[name] = pa.DictionaryArray.from_arrays(codes, known)
@@ -160,33 +178,22 @@ def merged(parts: Sequence[Cells], step_us: int) -> Cells:
     """
     at = _joined([each.at for each in parts])
     at -= at % step_us
-    words = [_merged_words([each.words[place] for each in parts]) for place in range(len(WORDS))]
-    begin = int(at.min(initial=0)) if len(at) else 0
-    steps = (at - begin) // step_us
-    codes, size = combined(
-        [
-            *((each.codes.astype(np.int64), len(each.known) + 1) for each in words),
-            (steps, int(steps.max(initial=0)) + 1),
-        ]
-    )
-    groups, first = ordered(codes, size)
-    n = len(first)
-    counts = np.zeros((len(COUNTS), n), np.int64)
+    series, words = _merged_series(parts)
+    steps = (at - at.min(initial=np.iinfo(np.int64).max)) // step_us
+    width = int(steps.max(initial=0)) + 1
+    groups = Groups.of(series * width + steps, len(words[0].codes) * width)
+    first = groups.firsts
+    series, words = _used_series(series[first], words)
+    counts = np.empty((len(COUNTS), len(groups)), np.int64)
     for place in range(len(COUNTS)):
-        np.add.at(counts[place], groups, _joined([each.counts[place] for each in parts]))
-    duration = np.zeros(n, np.int64)
-    np.add.at(duration, groups, _joined([each.duration for each in parts]))
-    exact = np.zeros((len(MEASURES), 3, n), np.int64)
-    if parts:
-        sums = np.concatenate([each.sums for each in parts], axis=2)
-        for place in range(len(MEASURES)):
-            exact[place] = added(sums[place], groups, n)
+        counts[place] = groups.added(_joined([each.counts[place] for each in parts]))
     return Cells(
         at=at[first],
-        words=tuple(_used(each.known, each.codes[first]) for each in words),
+        series=series,
+        words=words,
         counts=counts,
-        sums=exact,
-        duration=duration,
+        sums=_merged_sums([each.sums for each in parts], groups),
+        duration=groups.added(_joined([each.duration for each in parts])),
         durations=_merged_durations(parts, groups),
     )
 
@@ -248,6 +255,26 @@ def _merged_words(parts: Sequence[Words]) -> Words:
     return Words(known, _joined(codes))
 
 
+def _merged_series(parts: Sequence[Cells]) -> tuple[Any, tuple[Words, ...]]:
+    """Series of each cell, and the words of each series; series rise with their words, and no two have the same."""
+    words = [_merged_words([each.words[place] for each in parts]) for place in range(len(WORDS))]
+    codes, _ = combined([(each.codes, len(each.known) + 1) for each in words])
+    _, firsts, number = np.unique(codes, return_index=True, return_inverse=True)
+    begins = np.cumsum([0, *(len(each.words[0].codes) for each in parts)])
+    series = [
+        number[begin:][each.series] for each, begin in zip(parts, begins.tolist(), strict=False)
+    ]
+    return _joined(series), tuple(each.some(firsts) for each in words)
+
+
+def _used_series(series: Any, words: Sequence[Words]) -> tuple[Any, tuple[Words, ...]]:
+    """The series without those that no cell is of, and without words that none has."""
+    there = np.zeros(len(words[0].codes), np.bool_)
+    there[series] = True
+    used = tuple(_used(each.known, each.codes[there]) for each in words)
+    return (np.cumsum(there) - 1)[series], used
+
+
 def _used(known: tuple[str, ...], codes: Any) -> Words:
     """The words without those that no row has."""
     there = np.zeros(len(known) + 1, np.bool_)
@@ -257,19 +284,27 @@ def _used(known: tuple[str, ...], codes: Any) -> Words:
     return Words(tuple(known[at] for at in kept.tolist()), (np.cumsum(there) - 1)[codes])
 
 
-def _merged_durations(parts: Sequence[Cells], groups: Any) -> Durations:
-    begins = np.cumsum([0, *map(len, parts)])
+def _merged_sums(parts: Sequence[Any], groups: Groups) -> Any:
+    found = np.zeros((len(MEASURES), 3, len(groups)), np.int64)
+    for place in range(len(MEASURES) if parts else 0):
+        found[place] = merged_sums([each[place] for each in parts], groups)
+    return found
+
+
+def _merged_durations(parts: Sequence[Cells], groups: Groups) -> Durations:
+    if not any(len(each.durations.cell) for each in parts):
+        return NO_DURATIONS
+    firsts = np.cumsum([0, *map(len, parts)])
     cells = [
-        groups[each.durations.cell + begin] for each, begin in zip(parts, begins, strict=False)
+        groups.numbers[each.durations.cell + first]
+        for each, first in zip(parts, firsts, strict=False)
     ]
     buckets = _joined([each.durations.bucket for each in parts])
-    low = int(buckets.min()) if len(buckets) else 0
-    width = int(buckets.max()) - low + 1 if len(buckets) else 1
+    low = int(buckets.min())
+    width = int(buckets.max()) - low + 1
     codes = _joined(cells) * width + (buckets - low)
-    pairs, first = ordered(codes, (int(groups.max(initial=0)) + 1) * width)
-    spans = np.zeros(len(first), np.int64)
-    np.add.at(spans, pairs, _joined([each.durations.spans for each in parts]))
-    different = codes[first]
+    spans = _joined([each.durations.spans for each in parts])
+    different, spans = totals(codes, len(groups) * width, spans)
     return Durations(different // width, different % width + low, spans)
 
 

@@ -202,7 +202,7 @@ def _minutes(at: datetime, until: datetime) -> Iterator[tuple[str, date, str, in
 
 
 def _rows(cells: Cells, where: Mapping[str, str | None]) -> Any:
-    rows = np.ones(len(cells), np.bool_)
+    series = np.ones(len(cells.words[0].codes), np.bool_)
     for name, wanted in where.items():
         words = cells.words[WORDS.index(name)]
         if wanted is None:
@@ -211,13 +211,13 @@ def _rows(cells: Cells, where: Mapping[str, str | None]) -> Any:
             code = words.known.index(wanted) + 1
         else:
             return np.zeros(len(cells), np.bool_)
-        rows &= words.codes == code
-    return rows
+        series &= words.codes == code
+    return series[cells.series]
 
 
 def _told_apart(cells: Cells, by: Sequence[str], *, whole: bool) -> Cells:
     """The cells with other words absent, and with one instant where the period is one."""
-    nothing = Words((), np.zeros(len(cells), np.int32))
+    nothing = Words((), np.zeros(len(cells.words[0].codes), np.int32))
     words = tuple(
         each if name in by else nothing for name, each in zip(WORDS, cells.words, strict=True)
     )

@@ -11,9 +11,9 @@ import numpy as np
 
 from greenops.adapters.rollup_files import MINUTE, RollupFiles
 from greenops.domain.factors import FactorTable
+from greenops.domain.grouping import combined, ordered
 from greenops.grid.factors import intensity_at
-from greenops.pipeline.rollup_cells import COUNTS, MEASURES, WORDS, Cells, Words
-from greenops.pipeline.rollup_groups import combined, ordered
+from greenops.pipeline.rollup_cells import COUNTS, MEASURES, Cells, Words
 from greenops.pipeline.rollup_sums import BITS, added, doubles, sums_of, whole
 from greenops.ports import Engine
 from greenops.units import Grams, Joules, emissions
@@ -92,7 +92,7 @@ class Recompute:
     def rows(self, cells: Cells) -> _Rows:
         """What some cells come to: a cell's energy at the intensity of its minute, and the PUE of its region."""
         cells = cells.some(cells.counts[WITH_ENERGY] > 0)
-        service, method, region = (cells.words[WORDS.index(name)] for name in KEY)
+        service, method, region = map(cells.word, KEY)
         groups, members = _same(service, method)
         grams, methods = self._grams(cells, region)
         known = ~np.isnan(grams)

@@ -6,10 +6,13 @@ so always alike. A sum holds up to `MOST_UNITS` and stays there: such sums, too,
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
+
+from greenops.domain.grouping import Groups, room
 
 BITS: Final = 36
 """Bits of the middle and of the last integer: they count in 2^-36 and 2^-72, the first counts whole units."""
@@ -39,33 +42,56 @@ def sums_by_group(values: Any, groups: Any, size: int) -> Any:
         size: How many groups there are.
     """
     found = np.zeros((3, size), np.int64)
-    if not len(values):
+    most = values.max(initial=0.0)
+    if most == 0.0:
         return found
-    if values.max() < SMALL:
+    if most < SMALL:
         scaled = values * ONE
     else:
         units = np.floor(values)
-        found[0] = _added_up(units, groups, size)
+        found[0] = whole_sums(units, groups, size)
         scaled = values - units
         scaled *= ONE
     whole = np.floor(scaled)
-    found[1] = _added_up(whole, groups, size)
+    found[1] = whole_sums(whole, groups, size)
     scaled -= whole
     if scaled.any():
         scaled *= ONE
-        found[2] = _added_up(np.rint(scaled, out=scaled), groups, size)
+        found[2] = whole_sums(np.rint(scaled, out=scaled), groups, size)
     return carried(found)
 
 
-def _added_up(values: Any, groups: Any, size: int) -> Any:
-    """Sums of whole numbers by group."""
+def whole_sums(values: Any, groups: Any, size: int) -> Any:
+    """Sums of whole numbers by group, none of them below zero."""
     sums = np.bincount(groups, weights=values, minlength=size)
     # None of what was added up was rounded where the sum itself is this small: they are not negative.
-    if sums.max() < WHOLE:
+    if sums.max(initial=0.0) < WHOLE:
         return sums.astype(np.int64)
     found = np.zeros(size, np.int64)
     np.add.at(found, groups, values.astype(np.int64))
     return found
+
+
+def totals(codes: Any, size: int, counts: Any = None) -> tuple[Any, Any]:
+    """The numbers that occur, rising, and how many rows have each, or what counts of one or more they have.
+
+    Args:
+        codes: Number of each row, 0 to `size`, exclusive.
+        size: How many numbers there may be.
+        counts: Of each row; none: one.
+    """
+    if size <= room(len(codes)):
+        found = (
+            np.bincount(codes, minlength=size)
+            if counts is None
+            else whole_sums(counts, codes, size)
+        )
+        there = np.flatnonzero(found)
+        return there, found[there]
+    if counts is None:
+        return np.unique(codes, return_counts=True)
+    groups = Groups.of(codes, size)
+    return codes[groups.firsts], groups.added(counts)
 
 
 def sums_of(values: Any, groups: Any, size: int) -> Any:
@@ -93,11 +119,29 @@ def added(sums: Any, groups: Any, size: int) -> Any:
     return found
 
 
+def merged_sums(parts: Sequence[Any], groups: Groups) -> Any:
+    """Sums of sums by group: those of parts, each of shape (3, n), one part after the other."""
+    found = np.zeros((3, len(groups)), np.int64)
+    rows = sum(each.shape[1] for each in parts)
+    for place in range(3):
+        if any(each[place].any() for each in parts):
+            found[place] = groups.added(np.concatenate([each[place] for each in parts]))
+    beyond: Any = ()
+    if max((each[0].max(initial=0) for each in parts), default=0) >= BEYOND / max(rows, 1):
+        units = np.concatenate([each[0] for each in parts])
+        beyond = groups.added(units.astype(np.float64)) >= BEYOND
+    found = carried(found)
+    found[:, beyond] = [[MOST_UNITS], [0], [0]]
+    return found
+
+
 def carried(sums: Any) -> Any:
     """The same sums with 36 bits in the middle and in the last integer; those beyond the most stay at it."""
+    found = np.empty_like(sums)
     middle = sums[1] + (sums[2] >> BITS)
-    units = sums[0] + (middle >> BITS)
-    found = np.stack([units, middle & MASK, sums[2] & MASK])
+    units = np.add(sums[0], middle >> BITS, out=found[0])
+    np.bitwise_and(middle, MASK, out=found[1])
+    np.bitwise_and(sums[2], MASK, out=found[2])
     found[:, units >= MOST_UNITS] = [[MOST_UNITS], [0], [0]]
     return found
 

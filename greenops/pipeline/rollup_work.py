@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -12,13 +11,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from greenops.adapters.ahead import ahead
 from greenops.adapters.lake_files import Part
 from greenops.adapters.lake_read import ALL, Wanted, span_tables
 from greenops.adapters.rollup_place import SpanFile, is_gone
 from greenops.errors import DataMissing, Unreachable
-from greenops.observe import gen_ai
-from greenops.pipeline.rollup_cells import Cells, merged, words_of
+from greenops.pipeline.rollup_cells import Cells, merged
 from greenops.pipeline.rollup_repeats import IDS, TEXTS, repeats, span_keys, text_repeats
 from greenops.pipeline.rollup_sources import HOURS, hours_in
 from greenops.pipeline.rollup_spans import (
@@ -32,11 +29,6 @@ from greenops.pipeline.rollup_spans import (
 )
 from greenops.pipeline.rollup_sums import AT_ONCE
 
-MODEL: Final = ("greenops.model.name", *gen_ai.MODEL)
-"""Attributes that name a model; the first that is there counts."""
-MODELS: Final = tuple(f"attributes.{each}" for each in MODEL)
-LONGEST: Final = 100
-"""Longest name of a model that cells are told apart by [characters]."""
 EPOCH: Final = date(1970, 1, 1)
 WAITING: Final = 400_000
 """Cells of parts that wait to be merged; some 300 bytes each."""
@@ -179,12 +171,12 @@ class _Reading:
         """The rows, in the order of reading."""
         ids = IDS[1:] if self.distinct else ()
         keys: list[Any] = []
-        for table in _tables(self.unit, self.files, (*ASKED, *MODELS, DURATION, *ids)):
+        for table in _tables(self.unit, self.files, (*ASKED, DURATION, *ids)):
             if ids and not self.doubt:
                 found = span_keys(table)
                 self.doubt = found is None
                 keys.append(found)
-            yield _with_model(table.drop_columns(list(ids)))
+            yield table.drop_columns(list(ids))
         # Where no two have one span id, none came twice, and trace ids need not be read.
         self.doubt = self.doubt or len(repeats(keys)) > 0
 
@@ -193,7 +185,7 @@ def _counted(tables: Iterator[pa.Table], gone: Any = ()) -> tuple[list[Rolled], 
     """What some rows come to, and how many they are; without those at some places, which rise."""
     parts: list[Rolled] = []
     begin = spans = 0
-    for table in ahead(tables, "rollup"):
+    for table in tables:
         end = begin + len(table)
         low, high = np.searchsorted(gone, [begin, end]).tolist()
         if low < high:
@@ -261,32 +253,3 @@ def _within(table: pa.Table, hours: int) -> pa.Table:
 def hour_of(time: Any) -> Any:
     """Hour of the day of each instant."""
     return time.cast(pa.int64()).to_numpy() // HOUR_US % HOURS
-
-
-def _with_model(table: pa.Table) -> pa.Table:
-    """The table with one column `model` for all attributes that may name one."""
-    known: list[str | None] = []
-    codes = np.full(len(table), -1, np.int32)
-    for name in MODELS:
-        words = words_of(table[name])
-        if not words.known:
-            continue
-        texts = [_text(each) for each in words.known]
-        place = np.array(
-            [-1, *(-1 if text is None else len(known) + at for at, text in enumerate(texts))]
-        )
-        known += [text or "" for text in texts]
-        codes = np.where(codes < 0, place[words.codes], codes).astype(np.int32)
-    model = pa.DictionaryArray.from_arrays(
-        pa.array(codes, mask=codes < 0), pa.array(known, pa.string())
-    )
-    return table.drop_columns(list(MODELS)).append_column("model", model)
-
-
-def _text(value: str) -> str | None:
-    """A name as it was sent; none where it is empty or no text."""
-    try:
-        found = json.loads(value)
-    except (ValueError, RecursionError):
-        return None
-    return found[:LONGEST] if isinstance(found, str) and found else None

@@ -8,7 +8,6 @@ from typing import Final
 from opentelemetry.metrics import Observation
 
 from greenops.observe import attributes as names
-from greenops.observe import gen_ai
 from greenops.pipeline.sci import Sci
 
 JOULES: Final = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0)
@@ -36,7 +35,6 @@ MORE: Final = {
     names.METRIC_CARBON_OVERHEAD: "g",
 }
 """Counters beside metered energy, and their units: a name of its own for each, so that no sum mixes two."""
-MODEL: Final = ("greenops.model.name", *gen_ai.MODEL)
 LONGEST: Final = 100
 """Longest name of a model that becomes a label [characters]."""
 NONE: Final = "none"

@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 from prometheus_client import CollectorRegistry
 
+from greenops.domain.language_model import MODEL_KEYS
 from greenops.observe import attributes as names
 from greenops.pipeline.carried import value_in
 from greenops.pipeline.carried_columns import counts, metered_tokens, numbers, output_tokens
@@ -22,7 +23,6 @@ from greenops.service.series import (
     ITEM_PAGE,
     JOULES,
     LONGEST,
-    MODEL,
     NONE,
     OUTPUT_PAGE,
     PER_UNIT,
@@ -135,7 +135,7 @@ def _models(attributes: Attributes) -> tuple[Any, list[str | None]]:
     """The model that each span names, by the first spelling that is a name."""
     words: list[str | None] = []
     codes = np.full(attributes.count, -1)
-    for name in reversed(MODEL):
+    for name in reversed(MODEL_KEYS):
         at = attributes.at(name)
         if len(at):
             told = attributes.texts.take(pa.array(at)).dictionary_encode()

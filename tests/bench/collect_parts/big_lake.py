@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 from greenops.adapters.lake_compact_writer import options
 from greenops.adapters.lake_files import VERSION, day_of, sources_text
 from greenops.adapters.lake_packing import Packer
+from greenops.adapters.lake_series import LISTED
 from greenops.adapters.parquet_lake import TABLES, ParquetLake
 from tests.bench.collect_parts.spans import FIRST_US, spans
 
@@ -71,7 +72,8 @@ def _copy(pack, path, hour, draw):
             names = pa.array([f"{hour:05d}-{each}" for each in files.dictionary.to_pylist()])
             columns["small_file"] = pa.DictionaryArray.from_arrays(files.indices, names)
             writer.write_table(pa.table(columns).cast(table.schema), row_group_size=len(table))
-        writer.add_key_value_metadata({**sources_text(named, zipped=True), VERSION: b"2"})
+        series = {LISTED: source.metadata.metadata[LISTED]}
+        writer.add_key_value_metadata({**sources_text(named, zipped=True), **series, VERSION: b"2"})
 
 
 def _other_ids(ids, key):

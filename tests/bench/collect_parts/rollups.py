@@ -39,6 +39,8 @@ from tests.bench.common.figures import Figure
 FULL, SHORT = (50_000_000, 96), (6_000_000, 12)
 """Spans, and the hours that they are of."""
 ROUNDS = 6
+UNITS = 12
+"""Hours that the speed is taken of, at most."""
 WORKERS = 2
 FIRST = datetime.fromtimestamp(FIRST_US / 1e6, UTC)
 HOUR = timedelta(hours=1)
@@ -76,20 +78,21 @@ def figures(*, full=False, spans=None):
 def speed(lake, hours):
     """Rows a second with repeats looked for, and without; and what a whole refresh takes."""
     spans = SpanFiles.local(lake)
-    work = [unit for day in spans.days() for unit in units_of(spans, day)][: max(4, hours // 8)]
+    work = [unit for day in spans.days() for unit in units_of(spans, day)][:UNITS]
     rates, notes = {}, {}
     # Loads what the first call loads, and takes from the system the memory that all later ones use again.
     list(ThreadEngine().run(RollUp(), work[:2]))
     for name, roll in (("", RollUp()), ("_without_looking_for_repeats", RollUp(distinct=False))):
         wall, spent = time.perf_counter(), time.process_time()
-        made = list(ThreadEngine().run(roll, work))
-        rows = sum(each.spans for each in made)
+        rows = cells = 0
+        # One after the other is let go, as `refresh` does once it is written.
+        for each in ThreadEngine().run(roll, work):
+            rows += each.spans
+            cells += sum(len(table) for _, table in each.minutes)
         notes[f"rollup{name}_rows_per_cpu_s"] = rows / (time.process_time() - spent)
         rates[name] = rows / (time.perf_counter() - wall)
     notes["rollup_without_looking_for_repeats_rows_per_s"] = rates["_without_looking_for_repeats"]
-    notes["rollup_spans_per_minute_cell"] = rows / sum(
-        len(table) for each in made for _, table in each.minutes
-    )
+    notes["rollup_spans_per_minute_cell"] = rows / cells
     wall, spent = time.perf_counter(), time.process_time()
     done = refresh(spans, RollupFiles.local(lake), ThreadEngine())
     notes["rollup_build_s"] = time.perf_counter() - wall

@@ -16,6 +16,7 @@ from greenops.pipeline.rollup_sums import (
     doubles,
     of_decimals,
     sums_by_group,
+    totals,
     whole,
 )
 
@@ -122,3 +123,20 @@ def test_a_duration_lies_in_its_bucket_and_buckets_are_a_sixteenth_wide():
     assert ((low <= durations) & (durations < high)).all()
     assert ((high - low) <= np.maximum(1, low / 16)).all()
     assert (np.diff(buckets[:5_000]) >= 0).all()
+
+
+@pytest.mark.parametrize("size", [1, 500, 10**9], ids=["one", "some", "hardly any twice"])
+@pytest.mark.parametrize("most", [1, 2**40, 2**60])
+def test_totals_are_those_of_a_plain_loop(size, most):
+    rng = np.random.default_rng(5)
+    codes, counts = rng.integers(0, size, 6), rng.integers(1, most + 1, 6)
+    by_hand = {}
+    for code, count in zip(codes.tolist(), counts.tolist(), strict=True):
+        by_hand[code] = by_hand.get(code, 0) + count
+
+    numbers, found = totals(codes, size, counts)
+    _, rows = totals(codes, size)
+
+    assert dict(zip(numbers.tolist(), found.tolist(), strict=True)) == by_hand
+    assert numbers.tolist() == sorted(by_hand)
+    assert rows.sum() == len(codes)

@@ -61,6 +61,7 @@ def figures(*, full=False, spans=None):
         lake = Path(name) / "lake"
         began = time.perf_counter()
         rows = make(lake, count, hours)
+        os.sync()  # what was written goes to the disk now, not while files are read
         notes = {"rollup_lake_spans": rows, "rollup_lake_made_s": time.perf_counter() - began}
         rate, beside = speed(lake, hours)
         notes |= beside | duckdb_beside(lake) | engines(lake, rows)

@@ -81,7 +81,7 @@ class RollupFiles:
             yield
             return
         lock = Path(self.folder).with_suffix(".lock")
-        with _writing(str(lock)):
+        with _writing(str(lock), away=False):
             lock.parent.mkdir(parents=True, exist_ok=True)
             file = lock.open("ab")
         with file:
@@ -159,7 +159,7 @@ class RollupFiles:
         # Sums hardly repeat: looking for those that do takes a third of the time.
         words = [each.name for each in table.schema if not _is_sum(each)]
         how = {"compression": "zstd", "use_dictionary": words, "row_group_size": GROUP_ROWS}
-        with _writing(path):
+        with _writing(path, away=self.remote):
             if isinstance(self.files, fs.LocalFileSystem):
                 self._write_here(Path(path), table, how)
                 return
@@ -169,7 +169,7 @@ class RollupFiles:
 
     def remove(self, path: str) -> None:
         """Remove a file that may not be there."""
-        with _writing(path):
+        with _writing(path, away=self.remote):
             try:
                 self.files.delete_file(path)
             except FileNotFoundError:
@@ -249,11 +249,15 @@ def damaged(path: str, *, away: bool) -> Iterator[None]:
 
 
 @contextmanager
-def _writing(path: str) -> Iterator[None]:
+def _writing(path: str, *, away: bool) -> Iterator[None]:
     try:
         yield
     except (OSError, pa.ArrowException) as error:
         said = getattr(error, "strerror", None) or (str(error).splitlines() or ["it failed"])[0]
+        if away:
+            raise Unreachable(
+                "GO0420", f"cannot write {path}: {said}", fix="try again when it answers"
+            ) from error
         raise Unreachable(
             "GO0411",
             f"cannot write {path}: {said}",

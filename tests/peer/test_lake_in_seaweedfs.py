@@ -18,13 +18,16 @@ from greenops.adapters.lake_store import keep_store, store_of
 from greenops.adapters.lake_sums import LakeSums
 from greenops.adapters.parquet_lake import TABLES, ParquetLake
 from greenops.adapters.reported_lake import ReportedLake
-from greenops.adapters.rollup_files import DAY, RollupFiles
+from greenops.adapters.rollup_files import DAY, HOUR, MINUTE, RollupFiles
+from greenops.adapters.rollup_place import SpanFiles
 from greenops.domain.spans import SpanRow
 from greenops.domain.usage import Window
 from greenops.errors import Unreachable
 from greenops.pipeline.lake_packing import Packing
 from greenops.pipeline.lake_upkeep import Kept, Upkeep
 from greenops.pipeline.rollup_upkeep import RollingUp
+from greenops.pipeline.rollup_work import RollUp
+from greenops.pipeline.rollups import refresh
 from greenops.testing.clock import FakeClock
 from tests.peer.seaweedfs import ENVIRONMENT, SeaweedFs
 from tests.unit.adapters.told_by_others import amount, fill, told
@@ -216,3 +219,45 @@ def test_what_lies_away_is_rolled_up_beside_a_service(lake, caplog):
 
     assert rollups.read(path)["spans"].to_pylist() == [9]
     assert caplog.records == []
+
+
+def test_roll_ups_go_on_where_the_store_died_between_reading_and_writing(lake, weed, tmp_path):
+    head, _, options = weed.url.partition("?")
+    url = f"{head}/{tmp_path.name}?{options}"
+    shipper(lake).ship(TOMORROW)
+    spans, rollups = SpanFiles.away(url), RollupFiles.away(url)
+    day = rollups.path(DAY, NOON.date())
+    refresh(spans, rollups)
+    assert rollups.read(day)["spans"].to_pylist() == [8]
+    ParquetLake(lake).write_spans([span(0, "alice"), span(90, "carol")], "000000000090-run")
+    Packer(lake, TABLES).pack(TOMORROW)
+    shipper(lake).ship(TOMORROW)
+
+    class Dying(RollUp):
+        def __call__(self, unit):
+            made = super().__call__(unit)
+            weed.kill()
+            return made
+
+    try:
+        with pytest.raises(Unreachable, match="GO0420"):
+            refresh(SpanFiles.away(url), rollups, work=Dying())
+        with pytest.raises(Unreachable, match="GO0420"):
+            refresh(spans, rollups)
+    finally:
+        weed.start()
+
+    until = time.monotonic() + 60
+    while True:
+        try:
+            done = refresh(SpanFiles.away(url), rollups)
+            break
+        except Unreachable:
+            assert time.monotonic() < until
+    assert (done.hours, done.spans, done.repeats, done.damaged) == (1, 9, 1, {})
+    assert rollups.read(day)["spans"].to_pylist() == [9]
+    here = RollupFiles.local(lake)
+    refresh(SpanFiles.local(lake), here)
+    for level, name in ((MINUTE, "12"), (HOUR, None), (DAY, None)):
+        at_home, away = (each.path(level, NOON.date(), name) for each in (here, rollups))
+        assert here.read(at_home).equals(rollups.read(away))

@@ -13,7 +13,7 @@ from greenops.adapters.lake_attributes import WORD, joined_attributes
 from greenops.adapters.lake_compact import ATTRIBUTE, DERIVED, IDS, INSTANT, SERIES, WHOLE
 from greenops.adapters.lake_ids import text_ids
 from greenops.adapters.lake_numbers import joined_number
-from greenops.adapters.lake_series import APART, series_of
+from greenops.adapters.lake_series import APART, numbered, series_of
 
 SOURCE: Final = "small_file"
 """Column of names of the small files that rows came from."""
@@ -62,7 +62,7 @@ def expanded(
         made[SERIES] = (
             series_of(apart(whole, len(table)))
             if series is None
-            else pa.DictionaryArray.from_arrays(whole[SERIES], series)
+            else numbered(whole[SERIES], series)
         )
     return pa.table({name: made[name] for name in columns})
 

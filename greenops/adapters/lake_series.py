@@ -72,6 +72,17 @@ def listed_in(footer: Mapping[bytes, bytes] | None) -> pa.StructArray | None:
         raise ValueError(f"its list of series cannot be read: {error}") from error
 
 
+def numbered(numbers: pa.Array, listed: pa.StructArray) -> pa.DictionaryArray:
+    """The series of some rows by their numbers.
+
+    Raises:
+        ValueError: A row has none, or one that is not listed.
+    """
+    if numbers.null_count:
+        raise ValueError("a row has no series")
+    return pa.DictionaryArray.from_arrays(numbers.cast(pa.int32()), listed)
+
+
 @dataclass(slots=True)
 class SeriesList:
     """The series of a file in the making."""

@@ -20,8 +20,8 @@ from greenops.pipeline.rollup_cells import (
     Cells,
     Words,
     bounds_of,
-    merged,
 )
+from greenops.pipeline.rollup_merging import merged
 from greenops.pipeline.rollup_spans import DAY_US, HOUR_US, MINUTE_US
 
 P50, P95 = 0.5, 0.95

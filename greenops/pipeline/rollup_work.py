@@ -15,7 +15,8 @@ from greenops.adapters.lake_files import Part
 from greenops.adapters.lake_read import ALL, Wanted, span_tables
 from greenops.adapters.rollup_place import SpanFile, is_gone
 from greenops.errors import DataMissing, Unreachable
-from greenops.pipeline.rollup_cells import Cells, merged
+from greenops.pipeline.rollup_cells import Cells
+from greenops.pipeline.rollup_merging import merged
 from greenops.pipeline.rollup_repeats import IDS, TEXTS, repeats, span_keys, text_repeats
 from greenops.pipeline.rollup_sources import HOURS, hours_in
 from greenops.pipeline.rollup_spans import (

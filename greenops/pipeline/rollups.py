@@ -14,7 +14,8 @@ import pyarrow as pa
 from greenops.adapters.rollup_files import DAY, HOUR, MINUTE, RollupFiles
 from greenops.adapters.rollup_place import SpanFile, SpanFiles
 from greenops.errors import DataMissing, Unreachable
-from greenops.pipeline.rollup_cells import Cells, merged
+from greenops.pipeline.rollup_cells import Cells
+from greenops.pipeline.rollup_merging import merged
 from greenops.pipeline.rollup_sources import (
     DAMAGED,
     Source,

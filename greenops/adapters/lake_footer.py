@@ -54,7 +54,8 @@ def read_groups(
                 made[name] = _made(words, [each.rows for each in footers], of)
     left = [each for each in names if each not in made and each not in numbers]
     if left:
-        read = file.read_row_groups(list(groups), columns=left)
+        # Who reads much has a thread for each core; more of them wait for each other.
+        read = file.read_row_groups(list(groups), columns=left, use_threads=False)
         made |= {name: read.column(name) for name in left}
     return pa.table({each: made[each] for each in names if each in made}), numbers
 

@@ -39,8 +39,6 @@ from tests.bench.common.figures import Figure
 FULL, SHORT = (50_000_000, 96), (6_000_000, 12)
 """Spans, and the hours that they are of."""
 ROUNDS = 6
-UNITS = 12
-"""Hours that the speed is taken of, at most."""
 WORKERS = 2
 FIRST = datetime.fromtimestamp(FIRST_US / 1e6, UTC)
 HOUR = timedelta(hours=1)
@@ -79,7 +77,7 @@ def figures(*, full=False, spans=None):
 def speed(lake, hours):
     """Rows a second with repeats looked for, and without; and what a whole refresh takes."""
     spans = SpanFiles.local(lake)
-    work = [unit for day in spans.days() for unit in units_of(spans, day)][:UNITS]
+    work = [unit for day in spans.days() for unit in units_of(spans, day)]
     rates, notes = {}, {}
     # Loads what the first call loads, and takes from the system the memory that all later ones use again.
     list(ThreadEngine().run(RollUp(), work[:2]))

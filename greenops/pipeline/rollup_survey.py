@@ -106,11 +106,15 @@ def _unit(day: date, hours: int, files: Sequence[tuple[SpanFile, int, int]]) -> 
 
 def _sources(file: SpanFile) -> dict[str, Source]:
     part = file.open()
-    if len(file.runs) == 1:
+    told = {run.name: run.rows for run in file.runs}
+    if not part.packed:
         rows, hours = _by_footer(part) or _by_reading(part)
-        return {file.runs[0].name: Source(rows, hours, file.stamp)}
-    rows_of: dict[str, int] = {run.name: 0 for run in file.runs}
-    hours_of: dict[str, int] = dict.fromkeys(rows_of, 0)
+        return {name: Source(rows, hours, file.stamp) for name in told}
+    found = _by_footer(part)
+    if found is not None and None not in told.values():
+        return {name: Source(rows or 0, found[1] if rows else 0) for name, rows in told.items()}
+    rows_of: dict[str, int] = dict.fromkeys(told, 0)
+    hours_of: dict[str, int] = dict.fromkeys(told, 0)
     for table in span_tables(part, ["time", SMALL_FILE]):
         words = words_of(table[SMALL_FILE])
         pairs = (words.codes.astype(np.int64) - 1) * HOURS + hour_of(table["time"])
@@ -119,7 +123,6 @@ def _sources(file: SpanFile) -> dict[str, Source]:
             name = words.known[at // HOURS]
             rows_of[name] += int(counts[at])
             hours_of[name] |= 1 << at % HOURS
-    told = {run.name: run.rows for run in file.runs}
     return {
         name: Source(rows if told[name] is None else int(told[name] or 0), hours_of[name])
         for name, rows in rows_of.items()
@@ -132,7 +135,7 @@ def _by_footer(part: Part) -> tuple[int, int] | None:
         about = pq.ParquetFile(part.source).metadata
     except (OSError, ValueError, pa.ArrowException):
         return None  # whoever reads it says what is wrong
-    if part.packed or not about.num_rows:
+    if not about.num_rows:
         return None
     instants: list[Any] = []
     for group in range(about.num_row_groups):

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 from types import SimpleNamespace
 
 import pytest
 
+from greenops.adapters.clock import SystemClock
+from greenops.pipeline import rollup_survey
+from greenops.pipeline.lake_packing import pack
 from greenops.pipeline.rollup_sources import Source, affected, hours_in, kept, of_text, text_of
-from greenops.pipeline.rollup_survey import units
+from greenops.pipeline.rollup_survey import Survey, units
+from tests.unit.pipeline.rollup_lakes import Lake, span
 
 DAY = date(2026, 11, 23)
+NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 EVERY_HOUR = 2**24 - 1
 
 
@@ -89,3 +94,24 @@ def test_a_packed_file_keeps_the_stamp_that_it_had():
 @pytest.mark.parametrize("text", [None, b"", b"not one", text_of({"x": A})[:-3]])
 def test_a_footer_that_tells_nothing_is_none(text):
     assert of_text(text) is None
+
+
+def spans_at(*minutes):
+    return [span(at, NOON + timedelta(minutes=minute)) for at, minute in enumerate(minutes)]
+
+
+@pytest.mark.parametrize("last", [59, 60], ids=["one hour", "two hours"])
+def test_footers_tell_what_reading_tells(tmp_path, monkeypatch, last):
+    lake = Lake(tmp_path)
+    lake.write(spans_at(0, 7, 30), "1-run")
+    lake.write(spans_at(last, 31), "2-run")
+    pack(lake.folder, SystemClock(), lambda: False)
+    (file,) = lake.spans.of_day(NOON.date())
+    told = Survey()([file]).sources
+
+    monkeypatch.setattr(rollup_survey, "_by_footer", lambda _part: None)
+    assert Survey()([file]).sources == told
+    assert sorted(each.rows for each in told.values()) == [2, 3]
+    assert {each.hours for each in told.values()} == (
+        {1 << 12} if last < 60 else {1 << 12, 1 << 12 | 1 << 13}
+    )

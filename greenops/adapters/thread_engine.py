@@ -22,9 +22,11 @@ class ThreadEngine:
 
     Args:
         workers: Threads; none: one for each core that this process may use, and four at most.
+        spare: Results that may wait beside one for each thread, so that no thread does; each takes its memory.
     """
 
-    def __init__(self, workers: int | None = None) -> None:
+    def __init__(self, workers: int | None = None, spare: int = 1) -> None:
+        self._spare = spare
         self._workers = workers or min(len(os.sched_getaffinity(0)), MOST)
 
     @property
@@ -36,7 +38,9 @@ class ThreadEngine:
         """The result of every part, in the order of the parts."""
         pool = ThreadPoolExecutor(self._workers, "engine")
         try:
-            yield from in_order(lambda part: pool.submit(work, part), parts, self._workers + 1)
+            yield from in_order(
+                lambda part: pool.submit(work, part), parts, self._workers + self._spare
+            )
         finally:
             pool.shutdown(cancel_futures=True)
 

@@ -160,7 +160,8 @@ class Replayer:
             | {each[9:] for each in fields if each.startswith("baseline.")}
         )
         batches = history.batches(days, columns, staged=self.staged)
-        yield from ThreadEngine().run(self._answered, self._asked(batches, fields, sampled))
+        # A batch takes some fifty megabytes, so none waits.
+        yield from ThreadEngine(spare=0).run(self._answered, self._asked(batches, fields, sampled))
 
     def _asked(
         self, batches: Iterable[RecordedBatch], fields: frozenset[str], sampled: set[date]

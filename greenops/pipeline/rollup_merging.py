@@ -17,7 +17,7 @@ from greenops.pipeline.rollup_cells import (
     Durations,
     Words,
 )
-from greenops.pipeline.rollup_sums import merged_sums, totals
+from greenops.pipeline.rollup_sums import added, totals
 
 
 def merged(parts: Sequence[Cells], step_us: int) -> Cells:
@@ -36,7 +36,7 @@ def merged(parts: Sequence[Cells], step_us: int) -> Cells:
     width = int(steps.max(initial=0)) + 1
     groups = Groups.of(series * width + steps, len(words[0].codes) * width)
     first = groups.firsts
-    series, words = _used_series(series[first], words)
+    series, words = used_series(series[first], words)
     counts = np.empty((len(COUNTS), len(groups)), np.int64)
     for place in range(len(COUNTS)):
         counts[place] = groups.added(_joined([each.counts[place] for each in parts]))
@@ -63,8 +63,8 @@ def _merged_series(parts: Sequence[Cells]) -> tuple[Any, tuple[Words, ...]]:
     return _joined(series), tuple(each.some(firsts) for each in words)
 
 
-def _used_series(series: Any, words: Sequence[Words]) -> tuple[Any, tuple[Words, ...]]:
-    """The series without those that no cell is of, and without words that none has."""
+def used_series(series: Any, words: Sequence[Words]) -> tuple[Any, tuple[Words, ...]]:
+    """The series of cells without those that no cell is of, and without words that none has."""
     there = np.zeros(len(words[0].codes), np.bool_)
     there[series] = True
     used = tuple(_used(each.known, each.codes[there]) for each in words)
@@ -90,7 +90,7 @@ def _merged_words(parts: Sequence[Words]) -> Words:
 def _merged_sums(parts: Sequence[Any], groups: Groups) -> Any:
     found = np.zeros((len(MEASURES), 3, len(groups)), np.int64)
     for place in range(len(MEASURES) if parts else 0):
-        found[place] = merged_sums([each[place] for each in parts], groups)
+        found[place] = added([each[place] for each in parts], groups)
     return found
 
 

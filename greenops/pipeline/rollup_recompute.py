@@ -11,7 +11,7 @@ import numpy as np
 
 from greenops.adapters.rollup_files import MINUTE, RollupFiles
 from greenops.domain.factors import FactorTable
-from greenops.domain.grouping import combined, ordered
+from greenops.domain.grouping import Groups, combined, ordered
 from greenops.grid.factors import intensity_at
 from greenops.pipeline.rollup_cells import COUNTS, MEASURES, Cells, Words
 from greenops.pipeline.rollup_sums import BITS, added, doubles, sums_of, whole
@@ -94,10 +94,11 @@ class Recompute:
         cells = cells.some(cells.counts[WITH_ENERGY] > 0)
         service, method, region = map(cells.word, KEY)
         groups, members = _same(service, method)
+        together = Groups.of(groups, len(members))
         grams, methods = self._grams(cells, region)
         known = ~np.isnan(grams)
         after = sums_of(grams[known], groups[known], len(members))
-        energy, before = (added(cells.sums[at], groups, len(members)) for at in (ENERGY, CARBON))
+        energy, before = (added([cells.sums[at]], together) for at in (ENERGY, CARBON))
         found = {}
         for at, member in enumerate(members.tolist()):
             mine = groups == at

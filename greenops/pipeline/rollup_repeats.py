@@ -50,39 +50,40 @@ def text_repeats(tables: Iterable[pa.Table]) -> Any:
 def repeats(keys: Sequence[Any]) -> Any:
     """Places of the rows whose key an earlier row has, rising; `keys` come in pieces, in the order of reading."""
     bits = max(0, (sum(map(len, keys)) // PIECE).bit_length())
-    divided = [_divided(each, bits) for each in keys]
+    divided = [_divided(each, _leading(each, bits), bits) for each in keys]
     slots = np.empty(2**SLOT_BITS, np.uint32)
-    found = [np.zeros(0, np.int64)]
+    later = {}
     for number in range(2**bits if keys else 0):
-        alike = np.concatenate([each[number] for each in divided])
-        if _some_equal(alike, bits, slots):
-            rows = np.flatnonzero(np.concatenate([_leading(each, bits) for each in keys]) == number)
-            _, first = np.unique(alike, return_index=True)
-            found.append(np.delete(rows, first))
-    return np.sort(np.concatenate(found))
+        places = _later(np.concatenate([each[number] for each in divided]), bits, slots)
+        if len(places):
+            later[number] = places
+    if not later:
+        return np.zeros(0, np.int64)
+    leading = np.concatenate([_leading(each, bits) for each in keys])
+    rows = _divided(np.arange(len(leading)), leading, bits)
+    return np.sort(np.concatenate([rows[number][places] for number, places in later.items()]))
 
 
-def _divided(keys: Any, bits: int) -> list[Any]:
-    """Keys by their leading bits, of each number in the order in which they come."""
-    leading = _leading(keys, bits)
+def _later(keys: Any, bits: int, slots: Any) -> Any:
+    """Places of the keys that an earlier place has too; so many of their leading bits are the same."""
+    suspects = _sharing(keys, bits, slots)
+    if len(suspects):
+        # Most share a slot by chance, and hardly any of them another one.
+        suspects = suspects[_sharing(keys[suspects], bits + SLOT_BITS, slots)]
+    _, first = np.unique(keys[suspects], return_index=True)
+    return np.delete(suspects, first)
+
+
+def _divided(values: Any, leading: Any, bits: int) -> list[Any]:
+    """Values by the leading bits of their keys, of each number in the order in which they come."""
     ends = np.cumsum(np.bincount(leading, minlength=2**bits))
-    return np.split(keys[np.argsort(leading, kind="stable")], ends[:-1])
+    return np.split(values[np.argsort(leading, kind="stable")], ends[:-1])
 
 
 def _leading(keys: Any, bits: int) -> Any:
     # One byte is sorted in half the time of two.
     kind = np.uint8 if bits <= BYTE else np.uint16
     return (keys >> np.uint64(64 - bits)).astype(kind) if bits else np.zeros(len(keys), kind)
-
-
-def _some_equal(keys: Any, bits: int, slots: Any) -> bool:
-    """Whether two of some keys are one; so many of their leading bits are the same."""
-    # Most share a slot by chance, and hardly any of them another one.
-    for skipped in (bits, bits + SLOT_BITS):
-        keys = keys[_sharing(keys, skipped, slots)]
-        if not len(keys):
-            return False
-    return len(np.unique(keys)) < len(keys)
 
 
 def _sharing(keys: Any, skipped: int, holder: Any) -> Any:

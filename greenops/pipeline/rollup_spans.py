@@ -30,6 +30,7 @@ from greenops.pipeline.rollup_cells import (
     validity,
     words_of,
 )
+from greenops.pipeline.rollup_merging import used_series
 from greenops.pipeline.rollup_sums import AT_ONCE, sums_by_group, totals, whole_sums
 
 MINUTE_US: Final = 60 * 10**6
@@ -74,7 +75,8 @@ def _some(table: pa.Table) -> Rolled:
     durations = _durations(table)
     minutes = _summed(durations, cells, len(first), measures)
     at = time[first] - time[first] % MINUTE_US
-    by_minute = Cells(at, series[first], words, *minutes, NO_DURATIONS)
+    # A file's list of series may be long, and hours of many files have many parts.
+    by_minute = Cells(at, *used_series(series[first], words), *minutes, NO_DURATIONS)
     return Rolled(by_minute, _by_duration(durations, by_minute, cells))
 
 

@@ -97,29 +97,15 @@ def totals(codes: Any, size: int, counts: Any = None) -> tuple[Any, Any]:
 def sums_of(values: Any, groups: Any, size: int) -> Any:
     """As `sums_by_group`, of any number of numbers."""
     found = np.zeros((3, size), np.int64)
-    places = np.tile(np.arange(size), 2)
+    both = Groups.of(np.tile(np.arange(size), 2), size)
     for first in range(0, len(values), AT_ONCE):
         some = slice(first, first + AT_ONCE)
         more = sums_by_group(values[some], groups[some], size)
-        found = added(np.concatenate([found, more], axis=1), places, size)
+        found = added([found, more], both)
     return found
 
 
-def added(sums: Any, groups: Any, size: int) -> Any:
-    """Sums of sums by group: `sums` has shape (3, n), what comes has shape (3, size)."""
-    found = np.zeros((3, size), np.int64)
-    about = np.zeros(size)
-    for first in range(0, sums.shape[1], AT_ONCE):
-        some = slice(first, first + AT_ONCE)
-        for part in range(3):
-            np.add.at(found[part], groups[some], sums[part, some])
-        about += np.bincount(groups[some], weights=sums[0, some], minlength=size)
-        found = carried(found)
-        found[:, about >= BEYOND] = [[MOST_UNITS], [0], [0]]
-    return found
-
-
-def merged_sums(parts: Sequence[Any], groups: Groups) -> Any:
+def added(parts: Sequence[Any], groups: Groups) -> Any:
     """Sums of sums by group: those of parts, each of shape (3, n), one part after the other."""
     found = np.zeros((3, len(groups)), np.int64)
     rows = sum(each.shape[1] for each in parts)

@@ -34,7 +34,9 @@ def test_ids_in_a_row_have_keys_of_their_own(shift):
 
 
 @pytest.mark.parametrize("count", [0, 1, 50, 40_000, 300_000])
-def test_every_later_row_of_a_key_is_found(count):
+@pytest.mark.parametrize("piece", [2**15, 2**9], ids=["few pieces", "more than a byte tells"])
+def test_every_later_row_of_a_key_is_found(monkeypatch, count, piece):
+    monkeypatch.setattr(rollup_repeats, "PIECE", piece)
     rng = np.random.default_rng(count)
     keys = rng.integers(0, 2**64, count, np.uint64)
     if count > 1:

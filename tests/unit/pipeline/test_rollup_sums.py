@@ -8,6 +8,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
+from greenops.domain.grouping import Groups
 from greenops.pipeline.rollup_cells import bounds_of, bucket_of
 from greenops.pipeline.rollup_sums import (
     MOST_UNITS,
@@ -81,16 +82,16 @@ def test_sums_of_sums_are_the_same_in_any_order_and_any_pieces(scale):
     pieces = [
         sums_by_group(values[some], groups[some], GROUPS) for some in np.array_split(order, 17)
     ]
-    places = np.tile(np.arange(GROUPS), 17)
+    together = Groups.of(np.tile(np.arange(GROUPS), 17), GROUPS)
 
-    assert integers(added(np.concatenate(pieces, axis=1), places, GROUPS)) == expected
+    assert integers(added(pieces, together)) == expected
 
 
 def test_a_sum_stays_at_the_most_that_is_kept():
     most = np.array([[MOST_UNITS - 1], [2**36 - 1], [2**36 - 1]] * 1)
     many = np.repeat(most, 600_000, axis=1)
 
-    found = added(many, np.zeros(600_000, np.int64), 1)
+    found = added([many], Groups.of(np.zeros(600_000, np.int64), 1))
 
     assert integers(found) == [MOST_UNITS * QUANTA]
     assert int(decimals(found, np.ones(1, np.bool_))[0].as_py()) == MOST_UNITS * QUANTA

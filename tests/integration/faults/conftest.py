@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import random
-import signal
 import subprocess
 import sys
 import time
@@ -19,7 +18,7 @@ import pytest
 import requests
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from greenops.demo.processes import free_ports
+from greenops.demo.processes import END_WITHIN_S, free_ports
 from greenops.domain.replay import Replay
 
 ROOT = Path(__file__).parents[3]
@@ -150,14 +149,16 @@ class House:
 
     def end(self) -> None:
         """End what still runs, children of a held run included."""
-        for process in self.started:
-            if process.poll() is None:
-                process.terminate()
-                try:
-                    process.wait(8)
-                except subprocess.TimeoutExpired:
-                    process.send_signal(signal.SIGKILL)
-                    process.wait(5)
+        running = [process for process in self.started if process.poll() is None]
+        for process in running:
+            process.terminate()
+        until = time.monotonic() + END_WITHIN_S
+        for process in running:
+            try:
+                process.wait(max(0.1, until - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
 
 
 def spans(rng: random.Random, count: int) -> tuple[ExportTraceServiceRequest, set[str]]:

@@ -229,10 +229,11 @@ def _keys_of(rows: pa.Table) -> list[str]:
 
 EMPTY: Final = pa.table(
     {
-        **{f"{name}_id": pa.array([], pa.string()) for name, _ in IDS},
-        **{name: pa.array([], WORD) for name in ("small_file", *WORDS, *MORE_WORDS)},
-        **{name: pa.array([], INSTANT) for name in ("start", "end", "time")},
-        **{name: pa.array([], pa.float64()) for name in ("energy_j", *DERIVED)},
-        "attributes": pa.array([], MAP),
+        **{f"{name}_id": pa.nulls(0, pa.string()) for name, _ in IDS},
+        **{name: pa.nulls(0, WORD) for name in ("small_file", *WORDS, *MORE_WORDS)},
+        **{name: pa.nulls(0, INSTANT) for name in ("start", "end", "time")},
+        **{name: pa.nulls(0, pa.float64()) for name in ("energy_j", *DERIVED)},
+        "attributes": pa.nulls(0, MAP),
     }
 )
+"""Made of nulls: Arrow loads pandas, where it is installed, for other arrays."""

@@ -22,6 +22,9 @@ def run(args: argparse.Namespace) -> int:
     """Serve until told to stop."""
     import logging
 
+    from greenops.adapters.allocator import hold_little
+
+    hold_little()
     from greenops.adapters.clock import SystemClock
     from greenops.config import load_settings
     from greenops.service.serve import serve

@@ -8,7 +8,6 @@ import threading
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-from greenops.adapters.allocator import hold_little
 from greenops.adapters.factor_file import FactorFile
 from greenops.adapters.grid_cache_files import GridCacheFiles
 from greenops.adapters.parquet_lake import ParquetLake
@@ -42,7 +41,6 @@ def serve(settings: Settings, clock: Clock, tell: Callable[[str], None]) -> None
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda _number, _frame: stop.set())
-    hold_little()
     upkeep = upkeep_of(settings, clock)
     footprint = Footprint()
     telemetry = Telemetry(

@@ -1,0 +1,52 @@
+"""A process that is ours alone loads no pandas because Arrow would; whoever else wants it still gets it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(find_spec("pandas") is None, reason="no pandas; pip install pandas"),
+]
+
+LOADED = "print('pandas' in sys.modules)"
+
+
+def says(*lines: str) -> str:
+    """What a new process prints."""
+    code = "\n".join(("import sys", *lines))
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True)
+    return done.stdout.strip()
+
+
+def test_arrow_loads_pandas_where_nobody_asks_it_not_to() -> None:
+    assert says("import pyarrow as pa", "pa.array([1])", LOADED) == "True"
+
+
+def test_what_serves_makes_arrays_without_pandas() -> None:
+    held = ("from greenops.adapters.allocator import hold_little", "hold_little()")
+    serves = ("import greenops.service.serve, pyarrow as pa", "pa.array([1])")
+
+    assert says(*held, *serves, LOADED) == "False"
+
+
+def test_what_makes_roll_ups_loads_no_pandas(tmp_path: Path) -> None:
+    work = (
+        "from greenops.pipeline.rollup_worker import main",
+        f"assert main([{str(tmp_path)!r}, '-']) == 0",
+        "import pyarrow as pa",
+        "pa.array([1])",
+    )
+
+    assert says(*work, LOADED) == "False"
+
+
+def test_pandas_can_be_imported_afterwards() -> None:
+    held = ("from greenops.adapters.allocator import hold_little", "hold_little()")
+
+    assert says(*held, "import pandas", LOADED) == "True"

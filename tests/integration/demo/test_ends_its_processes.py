@@ -12,7 +12,7 @@ import pytest
 
 from greenops.demo import leash
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.slow]
 
 DEMO = """
 import os, signal, sys, time

@@ -29,6 +29,12 @@ def hold_little() -> None:
     _leave_pandas()
 
 
+def give_back() -> None:
+    """Return what lies free between used memory to the system: 1 ms idle, 4 to 10 after 20,000 spans were written."""
+    with contextlib.suppress(AttributeError, OSError):
+        ctypes.CDLL(None).malloc_trim(0)
+
+
 def _leave_pandas() -> None:
     """Let Arrow look for pandas, which it does once, at its first array, and find none.
 

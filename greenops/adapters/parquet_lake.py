@@ -139,9 +139,10 @@ class ParquetLake:
         """
         table = table.select(SPANS.names).cast(SPANS)
         days = pc.floor_temporal(table.column("time"), unit="day")
-        stem = segment or uuid.uuid4().hex
-        for day in pc.unique(days):
-            self._keep("spans", day.as_py().date(), stem, table.filter(pc.equal(days, day)))
+        stem, found = segment or uuid.uuid4().hex, pc.unique(days)
+        for day in found:
+            of_day = table if len(found) == 1 else table.filter(pc.equal(days, day))
+            self._keep("spans", day.as_py().date(), stem, of_day)
 
     def write_accounts(self, rows: Sequence[EnergyAccount], segment: str | None = None) -> None:
         """Keep readings of energy accounts."""

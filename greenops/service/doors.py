@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import uvicorn
 
+from greenops.adapters.allocator import give_back
 from greenops.config import Settings
 from greenops.errors import Unreachable
 from greenops.ports import ControlPlane
@@ -73,7 +74,11 @@ class Doors:
             self._servers.append(_serve(app, listening))
         numbers = [each.getsockname()[1] for each in held]
         self.ports = Ports(numbers[0], port, numbers[1])
-        every(settings.flush_s, self._intake.flush, self._stop)
+        every(settings.flush_s, self._flush, self._stop)
+
+    def _flush(self) -> None:
+        self._intake.flush()
+        give_back()
 
     def close(self) -> None:
         """Stop listening, let open requests end, flush what was accepted."""

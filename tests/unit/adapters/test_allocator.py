@@ -1,7 +1,8 @@
-"""A process that is ours alone loads no pandas because Arrow would; whoever else wants it still gets it."""
+"""A process that is ours alone loads no pandas because Arrow would, and returns memory that lies free."""
 
 from __future__ import annotations
 
+import platform
 import subprocess
 import sys
 from importlib.util import find_spec
@@ -9,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(find_spec("pandas") is None, reason="no pandas; pip install pandas"),
-]
+pytestmark = pytest.mark.slow
+beside_pandas = pytest.mark.skipif(
+    find_spec("pandas") is None, reason="no pandas; pip install pandas"
+)
 
 LOADED = "print('pandas' in sys.modules)"
 
@@ -24,10 +25,12 @@ def says(*lines: str) -> str:
     return done.stdout.strip()
 
 
+@beside_pandas
 def test_arrow_loads_pandas_where_nobody_asks_it_not_to() -> None:
     assert says("import pyarrow as pa", "pa.array([1])", LOADED) == "True"
 
 
+@beside_pandas
 def test_what_serves_makes_arrays_without_pandas() -> None:
     held = ("from greenops.adapters.allocator import hold_little", "hold_little()")
     serves = ("import greenops.service.serve, pyarrow as pa", "pa.array([1])")
@@ -35,6 +38,7 @@ def test_what_serves_makes_arrays_without_pandas() -> None:
     assert says(*held, *serves, LOADED) == "False"
 
 
+@beside_pandas
 def test_what_makes_roll_ups_loads_no_pandas(tmp_path: Path) -> None:
     work = (
         "from greenops.pipeline.rollup_worker import main",
@@ -46,7 +50,26 @@ def test_what_makes_roll_ups_loads_no_pandas(tmp_path: Path) -> None:
     assert says(*work, LOADED) == "False"
 
 
+@beside_pandas
 def test_pandas_can_be_imported_afterwards() -> None:
     held = ("from greenops.adapters.allocator import hold_little", "hold_little()")
 
     assert says(*held, "import pandas", LOADED) == "True"
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc is asked for it")
+def test_what_lies_free_below_something_in_use_is_given_back() -> None:
+    held = (
+        "from greenops.adapters.allocator import give_back, hold_little",
+        "from greenops.adapters.free_memory import held_memory",
+        "import numpy as np",
+        "hold_little()",
+        "many = [np.ones(1000) for _ in range(8000)]",
+        "last = many[-1]",
+        "del many",
+        "before = held_memory()",
+        "give_back()",
+        "print(before - held_memory())",
+    )
+
+    assert int(says(*held)) > 0.8 * 8000 * 8000

@@ -26,7 +26,7 @@ from greenops.pipeline.footprint import Footprint
 from greenops.pipeline.span_columns import SpanColumns, joined
 from greenops.ports import Clock
 from greenops.service.rows import Accounts, Refusal, account_rows
-from greenops.service.span_reader import SpanReader, unnamed
+from greenops.service.span_reader import SpanReader, parses, unnamed
 from greenops.service.unflushed import Rows, Unflushed
 
 log = logging.getLogger("greenops.intake")
@@ -35,10 +35,8 @@ TRACES: Final = b"T"
 METRICS: Final = b"M"
 AHEAD: Final = timedelta(minutes=10)
 """How far a sender's clock may be ahead of ours."""
-LARGE: Final = 64 * 2**10
-"""Messages that are read by themselves [bytes]; smaller ones wait for others, since columns cost by the look."""
-MOST_WAITING: Final = 512 * 2**10
-"""Most bytes of small messages that wait to be read [bytes]."""
+MOST_WAITING: Final = 2**20
+"""Bytes of messages above which those that wait are read [bytes]: columns cost by the look, not by the span."""
 
 
 class RowListener(Protocol):
@@ -54,10 +52,10 @@ class RowListener(Protocol):
 class Intake:
     """Write-ahead log, lake and sums of one receiver.
 
-    A message is written to the log as it came, then acknowledged; its spans are summed at once where
-    they are many, else together with others before anybody looks at a sum. Every flush turns a segment
-    of the log into lake files of the segment's name, and only then forgets the segment. A crash
-    anywhere in between repeats the last step and changes nothing.
+    A message is written to the log as it came, then acknowledged; its spans are summed together with those
+    of others, once there are many, and before anybody looks at a sum. Every flush turns a segment of the log
+    into lake files of the segment's name, and only then forgets the segment. A crash anywhere in between
+    repeats the last step and changes nothing.
     """
 
     def __init__(
@@ -124,21 +122,13 @@ class Intake:
         Raises:
             Unreachable: They could not be written down; the sender must send again.
         """
-        raw = message.SerializeToString() if raw is None else raw
-        if len(raw) < LARGE:
-            refused = unnamed(message)
-            if refused < _spans_in(message):
-                self._write_small(raw)
-            return refused
-        # Rows come first: what has none must not be in the log, where it would return at each start.
-        found = self._reader.read(raw)
-        if found.spans is not None:
-            with self._writing:
-                self._unflushed.add(self._wal.append(TRACES, raw), found.spans)
-            self._count(found.spans)
-        return found.refused
+        refused = unnamed(message)
+        # What has no row must not be in the log, where it would be looked for at each start.
+        if refused < _spans_in(message):
+            self._write(message.SerializeToString() if raw is None else raw)
+        return refused
 
-    def _write_small(self, raw: bytes) -> None:
+    def _write(self, raw: bytes) -> None:
         with self._writing:
             self._waiting.append((self._wal.append(TRACES, raw), raw))
             self._waiting_bytes += len(raw)
@@ -159,7 +149,7 @@ class Intake:
 
     def _settle(self, segment: str, messages: Sequence[bytes]) -> None:
         try:
-            parts, _ = self._reader.read_all(messages)
+            parts = self._reader.read(messages)
             for spans in parts:
                 self._count(spans)
         except Exception:
@@ -262,8 +252,8 @@ class Intake:
 
     def _rows(self, segment: Path, payloads: Sequence[bytes]) -> Rows:
         traces = [each[1:] for each in payloads if each[:1] == TRACES]
-        spans, strange = self._reader.read_all(traces)
-        rows = Rows(spans)
+        sound = [each for each in traces if parses(each)]
+        rows, strange = Rows(self._reader.read(sound)), len(traces) - len(sound)
         for payload in payloads:
             if payload[:1] != TRACES:
                 try:

@@ -35,6 +35,7 @@ LATEST: Final = 253_402_300_799_000_000
 """The last second of the year 9999 [us since 1970]."""
 TRACE_BYTES: Final = 16
 SPAN_BYTES: Final = 8
+NO_TRACE, NO_SPAN = bytes(TRACE_BYTES), bytes(SPAN_BYTES)
 OUTGOING: Final = (Span.SPAN_KIND_CLIENT, Span.SPAN_KIND_PRODUCER)
 MAPPED: Final = frozenset(
     {
@@ -97,8 +98,8 @@ def has_ids(span: Span) -> bool:
     return (
         len(trace) == TRACE_BYTES
         and len(own) == SPAN_BYTES
-        and trace != bytes(TRACE_BYTES)
-        and own != bytes(SPAN_BYTES)
+        and trace != NO_TRACE
+        and own != NO_SPAN
     )
 
 

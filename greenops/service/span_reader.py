@@ -14,7 +14,7 @@ from greenops.observe.enrichment_batch import SeenSpan, SpanBatch, batch_of
 from greenops.pipeline.enriching import WANTED, Enriching, at_simulated_time
 from greenops.pipeline.span_columns import SpanColumns
 from greenops.ports import Clock
-from greenops.service.otlp_columns import KINDS, Found, columns_of
+from greenops.service.otlp_columns import KINDS, columns_of
 from greenops.service.rows import attributes_of, has_ids, span_rows
 from greenops.service.wire import Odd
 
@@ -34,30 +34,39 @@ class SpanReader:
     def __init__(self, clock: Clock, enriching: Enriching | None = None) -> None:
         self._clock, self._enriching = clock, enriching
 
-    def read(self, raw: bytes) -> Found:
-        """Rows of messages that lie one after the other, which a whole parser has taken."""
-        simulated = self.simulated if self._clock.replay else None
+    def read(self, messages: Sequence[bytes]) -> list[SpanColumns]:
+        """Rows of messages, which a whole parser has taken, in their order."""
+        return [spans for part in _together(messages) for spans in self._read(part)]
+
+    def _read(self, messages: Sequence[bytes]) -> list[SpanColumns]:
         try:
-            found = columns_of(raw, simulated, WANTED if self._enriching else ())
+            # Protobuf joins messages by laying them side by side.
+            found = self._by_columns(b"".join(messages))
         except (Odd, *FAULTS):
-            # Whatever columns stumble over, rows take: what was acknowledged must never stay unread.
-            found = self._by_rows(ExportTraceServiceRequest.FromString(raw))
-        if self._enriching and found.spans is not None and found.looked is not None:
-            return Found(self._enriching.add(found.spans, found.looked), found.refused)
-        return found
+            # What columns stumble over is one message, mostly, and those beside it shall not pay for it.
+            if len(messages) > 1:
+                half = len(messages) // 2
+                return [*self._read(messages[:half]), *self._read(messages[half:])]
+            # Rows take whatever it is: what was acknowledged must never stay unread.
+            found = self._by_rows(ExportTraceServiceRequest.FromString(messages[0]))
+        return [] if found is None else [found]
 
-    def _by_rows(self, message: ExportTraceServiceRequest) -> Found:
-        rows, refused = list(span_rows(message, self.simulated)), unnamed(message)
+    def _by_columns(self, raw: bytes) -> SpanColumns | None:
+        simulated = self.simulated if self._clock.replay else None
+        found = columns_of(raw, simulated, WANTED if self._enriching else ())
+        return self._enriched(found.spans, found.looked)
+
+    def _by_rows(self, message: ExportTraceServiceRequest) -> SpanColumns | None:
+        rows = list(span_rows(message, self.simulated))
         if not rows:
-            return Found(None, refused)
+            return None
         spans = SpanColumns.of_rows(rows)
-        return Found(spans, refused, looked_at(message, spans) if self._enriching else None)
+        return self._enriched(spans, looked_at(message, spans) if self._enriching else None)
 
-    def read_all(self, messages: Sequence[bytes]) -> tuple[list[SpanColumns], int]:
-        """Rows of many messages, and how many of them no parser takes."""
-        sound = [each for each in messages if _parses(each)]
-        found = (self.read(raw).spans for raw in _together(sound))
-        return [each for each in found if each is not None], len(messages) - len(sound)
+    def _enriched(self, spans: SpanColumns | None, looked: SpanBatch | None) -> SpanColumns | None:
+        if spans is None or looked is None or self._enriching is None:
+            return spans
+        return self._enriching.add(spans, looked)
 
     def simulated(self, wall: datetime) -> datetime:
         """The simulated instant of a wall instant."""
@@ -110,7 +119,8 @@ def unnamed(message: ExportTraceServiceRequest) -> int:
     )
 
 
-def _parses(raw: bytes) -> bool:
+def parses(raw: bytes) -> bool:
+    """Whether a whole parser takes a message."""
     try:
         ExportTraceServiceRequest.FromString(raw)
     except DecodeError:
@@ -118,15 +128,14 @@ def _parses(raw: bytes) -> bool:
     return True
 
 
-def _together(messages: Sequence[bytes]) -> list[bytes]:
-    """Messages joined into some of a size that is read well; protobuf joins them by laying them side by side."""
-    found: list[bytes] = []
-    waiting: list[bytes] = []
-    size = 0
+def _together(messages: Sequence[bytes]) -> list[list[bytes]]:
+    """Messages in parts of a size that is read well."""
+    found: list[list[bytes]] = []
+    size = AT_ONCE + 1
     for each in messages:
-        if waiting and size + len(each) > AT_ONCE:
-            found.append(b"".join(waiting))
-            waiting, size = [], 0
-        waiting.append(each)
         size += len(each)
-    return [*found, b"".join(waiting)] if waiting else found
+        if size > AT_ONCE:
+            found.append([])
+            size = len(each)
+        found[-1].append(each)
+    return found

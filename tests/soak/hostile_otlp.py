@@ -125,8 +125,7 @@ class House:
         unnamed(sent)
         self._taken += 1
         if self._taken % COMPARED == 0:
-            spans = self._plain.read(raw).spans
-            by_columns = [] if spans is None else spans.rows()
+            by_columns = [row for spans in self._plain.read([raw]) for row in spans.rows()]
             if by_columns != list(span_rows(sent, lambda wall: wall)):
                 raise ValueError("columns and rows differ")
         self._waiting.append((seed, raw))
@@ -139,16 +138,15 @@ class House:
     def settle(self) -> dict[int, str]:
         """Take together what waits; gives the fault of each message that has one alone."""
         waiting, self._waiting = self._waiting, []
-        fault = self._take(b"".join(raw for _, raw in waiting))
+        fault = self._take(*(raw for _, raw in waiting))
         if fault is None:
             return {}
         found = {seed: said for seed, raw in waiting if (said := self._take(raw)) is not None}
         return found or {waiting[0][0]: f"these {len(waiting)} together: {fault}"}
 
-    def _take(self, raw: bytes) -> str | None:
+    def _take(self, *messages: bytes) -> str | None:
         try:
-            spans = self._reader.read(raw).spans
-            if spans is not None:
+            for spans in self._reader.read(messages):
                 spans.lake_table().validate(full=True)
                 fresh = self._sums.add_columns(spans)
                 if len(fresh):

@@ -24,12 +24,11 @@ from greenops.adapters.parquet_lake import ParquetLake
 from greenops.adapters.wal import Wal
 from greenops.domain.spans import EnergyAccount
 from greenops.pipeline.footprint import Footprint
-from greenops.service.intake import LARGE, Intake, every
+from greenops.service.intake import MOST_WAITING, Intake, every
 from greenops.service.otlp import http_app
 
 KILLS = 10
 MANY = 300
-"""Spans of a message that is large enough to be read by itself."""
 RECEIVER = Path(__file__).with_name("receiver.py")
 AT_NS = 1_760_000_000_000_000_000
 
@@ -61,7 +60,6 @@ def many(number: int) -> ExportTraceServiceRequest:
         spans.add().CopyFrom(spans[0])
         spans[-1].span_id = at.to_bytes(8, "big")
         spans[-1].attributes.add(key="text").value.string_value = "x" * 200
-    assert request.ByteSize() > LARGE
     return request
 
 
@@ -333,7 +331,20 @@ def test_columns_that_found_no_room_in_memory_are_read_from_the_log(tmp_path):
     assert footprint.spans == len(list(lake.spans())) == 3 * MANY + 1
 
 
-def test_a_fault_while_small_messages_are_summed_loses_none(tmp_path, caplog, monkeypatch):
+def test_no_more_waits_to_be_summed_than_is_read_at_once(tmp_path):
+    footprint, intake, _ = receiver(tmp_path)
+    waits = []
+
+    for number in range(1, 61):
+        intake.traces(many(1000 * number))
+        waits.append(intake._waiting_bytes)
+
+    assert max(waits) <= MOST_WAITING
+    assert waits.count(0) >= 1, "nothing was summed before anybody looked"
+    assert footprint.spans == 60 * MANY
+
+
+def test_a_fault_while_messages_are_summed_loses_none(tmp_path, caplog, monkeypatch):
     footprint, intake, lake = receiver(tmp_path)
     monkeypatch.setattr(intake, "_count", lambda _spans: 1 // 0)
     intake.traces(message(1))

@@ -25,9 +25,9 @@ def test_a_fault_of_one_message_among_many_is_found(monkeypatch):
     house = hostile_otlp.House()
     own, taken = house._take, []
 
-    def take(raw: bytes) -> str | None:
-        taken.append(raw)
-        return "ours" if house._raw[3] in raw else own(raw)
+    def take(*messages: bytes) -> str | None:
+        taken.append(messages)
+        return "ours" if house._raw[3] in messages else own(*messages)
 
     monkeypatch.setattr(house, "_take", take)
     for seed, raw in enumerate(house._raw[:6]):

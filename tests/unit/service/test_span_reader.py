@@ -11,6 +11,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from greenops.adapters.factor_file import FactorFile
 from greenops.observe import attributes as names
 from greenops.pipeline.enriching import Enriching
+from greenops.service import span_reader
 from greenops.service.rows import MAPPED
 from greenops.service.span_reader import SpanReader
 from greenops.testing.clock import FakeClock
@@ -22,6 +23,10 @@ FACTORS = FactorFile(None).table()
 
 def reader(enriching: Enriching | None = None) -> SpanReader:
     return SpanReader(FakeClock(NOW), enriching or Enriching(lambda: FACTORS))
+
+
+def rows_of(own: SpanReader, *messages: bytes):
+    return [row for spans in own.read(messages) for row in spans.rows()]
 
 
 def request(spans, **resource) -> bytes:
@@ -50,7 +55,7 @@ CALL = {
 
 
 def test_a_call_without_energy_gets_an_estimate_and_its_carbon():
-    (row,) = reader().read(request([(3, CALL)])).spans.rows()
+    (row,) = rows_of(reader(), request([(3, CALL)]))
 
     assert row.energy_j > 0
     assert row.method == "estimated"
@@ -59,7 +64,7 @@ def test_a_call_without_energy_gets_an_estimate_and_its_carbon():
 
 
 def test_a_metered_span_without_carbon_gets_that_of_its_region_and_time():
-    (row,) = reader().read(request([(2, {names.ENERGY_SELF: 3.6e6})])).spans.rows()
+    (row,) = rows_of(reader(), request([(2, {names.ENERGY_SELF: 3.6e6})]))
 
     region = FACTORS.regions["eu-north-1"]
     assert row.energy_j == 3.6e6
@@ -69,7 +74,7 @@ def test_a_metered_span_without_carbon_gets_that_of_its_region_and_time():
 def test_where_carbon_cannot_be_known_the_span_says_why():
     raw = request([(2, {names.ENERGY_SELF: 1.0, "a": "b"})], **{"cloud.region": "the moon"})
 
-    (row,) = reader().read(raw).spans.rows()
+    (row,) = rows_of(reader(), raw)
 
     assert row.carbon_g is None
     assert row.attributes == {"a": '"b"', names.CARBON_UNKNOWN: '"no_region"'}
@@ -78,47 +83,75 @@ def test_where_carbon_cannot_be_known_the_span_says_why():
 def test_what_a_span_says_itself_stands():
     said = {**CALL, names.ENERGY_SELF: 5.0, names.CARBON_SELF: 0.25}
 
-    (row,) = reader().read(request([(3, said)])).spans.rows()
+    (row,) = rows_of(reader(), request([(3, said)]))
 
     assert (row.energy_j, row.carbon_g, row.method) == (5.0, 0.25, None)
 
 
 def test_columns_and_rows_get_the_same():
-    own = reader()
-    differ = 0
+    own, plain, differ = reader(), SpanReader(FakeClock(NOW)), 0
 
     for seed in range(60):
         sent = message(seed, spans=15, oddity=0.02)
-        raw = sent.SerializeToString()
-        by_columns, by_rows = own.read(raw), own._by_rows(sent)
-        if by_rows.spans is None:
+        by_rows = own._by_rows(sent)
+        if by_rows is None:
             continue
-        assert own._enriching is not None
-        rows = own._enriching.add(by_rows.spans, by_rows.looked).rows()
-        assert by_columns.spans is not None
-        assert by_columns.spans.rows() == rows, seed
-        differ += rows != by_rows.spans.rows()
+        rows = by_rows.rows()
+        assert rows_of(own, sent.SerializeToString()) == rows, seed
+        differ += rows != rows_of(plain, sent.SerializeToString())
 
     assert differ > 20
+
+
+def test_a_message_that_is_no_task_for_columns_is_read_by_rows_alone(monkeypatch):
+    plain = [message(seed, spans=9, oddity=0.0) for seed in range(40)]
+    odd = ExportTraceServiceRequest()
+    odd.CopyFrom(plain[17])
+    # Columns take parents of eight bytes.
+    odd.resource_spans[0].scope_spans[0].spans[0].parent_span_id = b"four"
+    sent = [each.SerializeToString() for each in (*plain[:17], odd, *plain[18:])]
+    own, by_rows = reader(), []
+    read = SpanReader._by_rows
+
+    def seen(self, one):
+        by_rows.append(one)
+        return read(self, one)
+
+    monkeypatch.setattr(SpanReader, "_by_rows", seen)
+    found = rows_of(own, *sent)
+
+    assert by_rows == [odd]
+    assert found == [row for raw in sent for row in rows_of(reader(), raw)] != []
+
+
+def test_more_than_is_read_at_once_comes_in_order(monkeypatch):
+    sent = [message(seed, spans=9, oddity=0.0).SerializeToString() for seed in range(40)]
+    whole = rows_of(reader(), *sent)
+    monkeypatch.setattr(span_reader, "AT_ONCE", 3 * len(sent[0]))
+
+    parts = reader().read(sent)
+
+    assert len(parts) > 10
+    assert [row for spans in parts for row in spans.rows()] == whole
 
 
 def test_spans_sent_twice_get_the_same_numbers():
     raw = request([(3, CALL), (2, {names.ENERGY_SELF: 2.0})])
 
-    assert reader().read(raw).spans.rows() == reader().read(raw + raw).spans.rows()[:2]
+    assert rows_of(reader(), raw) == rows_of(reader(), raw, raw)[:2]
 
 
 def test_a_new_table_holds_for_what_is_read_from_then_on():
     tables = [FACTORS]
     own = reader(Enriching(lambda: tables[-1]))
     raw = request([(2, {names.ENERGY_SELF: 3.6e6})])
-    (before,) = own.read(raw).spans.rows()
+    (before,) = rows_of(own, raw)
     region = FACTORS.regions["eu-north-1"]
     tables.append(
         type(FACTORS)("new", {**FACTORS.regions, "eu-north-1": _with(region, annual=2000.0)})
     )
 
-    (after,) = own.read(raw).spans.rows()
+    (after,) = rows_of(own, raw)
 
     assert before.carbon_g != after.carbon_g
     assert after.carbon_g == pytest.approx(2000.0 * region.pue)
@@ -135,7 +168,7 @@ def test_no_span_of_ours_carries_a_number_that_cannot_be():
         [(3, {**CALL, "gen_ai.usage.output_tokens": 10**9}), (2, {names.ENERGY_SELF: math.inf})]
     )
 
-    for row in reader().read(raw).spans.rows():
+    for row in rows_of(reader(), raw):
         assert row.energy_j is None or 0 <= row.energy_j <= 1e12
         assert not MAPPED & row.attributes.keys()
 
@@ -151,6 +184,6 @@ def test_a_replay_looks_at_the_simulated_instant():
             return Replay(shifted, NOW, 1.0)
 
     own = SpanReader(Replayed(NOW), Enriching(lambda: FACTORS))
-    found = own.read(request([(2, {names.ENERGY_SELF: 1.0})])).spans
+    (row,) = rows_of(own, request([(2, {names.ENERGY_SELF: 1.0})]))
 
-    assert found.rows()[0].time == shifted + timedelta(seconds=1)
+    assert row.time == shifted + timedelta(seconds=1)

@@ -59,6 +59,8 @@ def serve(settings: Settings, clock: Clock, tell: Callable[[str], None]) -> None
     intake.listeners.append(telemetry)
     control = assemble(settings, clock, footprint, telemetry, lake, intake.of_traces)
     declared.extend(control.workloads)
+    # The first caller need not wait for tables.
+    enriching.enricher()
     packing = Packing(settings.state / "lake", clock, upkeep=upkeep)
     rolling_up = RollingUp(settings.state / "lake", clock, settings.lake_rollup_s)
     try:

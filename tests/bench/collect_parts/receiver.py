@@ -170,6 +170,8 @@ def _round(messages: list[bytes]) -> tuple[float, float, int]:
         )
         intake.listeners.append(page)
         intake.recover()
+        # As `greenops serve` does at its start.
+        enriching.enricher()
         begun = time.process_time()
         for raw in messages:
             intake.traces(parsed(raw, PROTOBUF, ExportTraceServiceRequest()), raw)

@@ -58,12 +58,10 @@ class Found:
     """What a message holds.
 
     Attributes:
-        spans: A row for each span that can be one; none where there is none.
-        refused: How many cannot.
+        spans: A row for each span that says which it is; none where there is none.
     """
 
     spans: SpanColumns | None
-    refused: int
     looked: SpanBatch | None = None
     """What was looked at of these spans, for enrichment."""
 
@@ -87,17 +85,16 @@ def columns_of(raw: bytes, simulated: Simulated | None, wanted: Collection[str] 
     spans = _inside(data, scopes).of(tag(2, BYTES))
     inside = _inside(data, spans)
     good = _named(data, inside, len(spans.owner))
-    refused = int(len(good) - good.sum())
     owner = scopes.owner[spans.owner]
-    if refused:
+    if not good.all():
         begin, length = spans.start[good], spans.length[good]
         owner, inside = owner[good], fields(data, begin, begin + length)
     if not len(owner):
-        return Found(None, refused)
+        return Found(None)
     facts = Facts.of(data, resources, len(top.owner))
     builder = _Builder(data, inside, facts, owner)
     found = builder.columns(simulated)
-    return Found(found, refused, builder.looked(found, wanted) if wanted else None)
+    return Found(found, builder.looked(found, wanted) if wanted else None)
 
 
 def _inside(data: Data, of: Fields) -> Fields:

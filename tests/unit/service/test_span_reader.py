@@ -103,25 +103,53 @@ def test_columns_and_rows_get_the_same():
     assert differ > 20
 
 
-def test_a_message_that_is_no_task_for_columns_is_read_by_rows_alone(monkeypatch):
-    plain = [message(seed, spans=9, oddity=0.0) for seed in range(40)]
+def odd_of(plain: ExportTraceServiceRequest) -> bytes:
+    """The same with parents that columns do not take, for they have not eight bytes."""
     odd = ExportTraceServiceRequest()
-    odd.CopyFrom(plain[17])
-    # Columns take parents of eight bytes.
-    odd.resource_spans[0].scope_spans[0].spans[0].parent_span_id = b"four"
-    sent = [each.SerializeToString() for each in (*plain[:17], odd, *plain[18:])]
-    own, by_rows = reader(), []
-    read = SpanReader._by_rows
+    odd.CopyFrom(plain)
+    for part in odd.resource_spans:
+        for scope in part.scope_spans:
+            for span in scope.spans:
+                span.parent_span_id = b"four"
+    return bytes(odd.SerializeToString())
 
-    def seen(self, one):
-        by_rows.append(one)
-        return read(self, one)
 
-    monkeypatch.setattr(SpanReader, "_by_rows", seen)
-    found = rows_of(own, *sent)
+@pytest.fixture
+def looks(monkeypatch):
+    """What columns were tried on and what rows took [bytes]."""
+    seen: dict[str, list[int]] = {"columns": [], "rows": []}
+    columns, rows = SpanReader._by_columns, SpanReader._by_rows
 
-    assert by_rows == [odd]
-    assert found == [row for raw in sent for row in rows_of(reader(), raw)] != []
+    def by_columns(self, raw):
+        seen["columns"].append(len(raw))
+        return columns(self, raw)
+
+    def by_rows(self, sent):
+        seen["rows"].append(sent.ByteSize())
+        return rows(self, sent)
+
+    monkeypatch.setattr(SpanReader, "_by_columns", by_columns)
+    monkeypatch.setattr(SpanReader, "_by_rows", by_rows)
+    return seen
+
+
+@pytest.mark.parametrize("odd", [(17,), (0, 39), range(40)], ids=["one", "two", "all"])
+def test_rows_take_little_beside_what_is_no_task_for_columns(odd, looks, monkeypatch):
+    plain = [message(seed, spans=9, oddity=0.0) for seed in range(40)]
+    sent = [odd_of(e) if n in odd else e.SerializeToString() for n, e in enumerate(plain)]
+    alone = [row for raw in sent for row in rows_of(reader(), raw)]
+    most, whole = 3 * max(map(len, sent)), sum(map(len, sent))
+    monkeypatch.setattr(span_reader, "BY_ROWS", most)
+    for each in looks.values():
+        each.clear()
+
+    found = rows_of(reader(), *sent)
+
+    assert found == alone != []
+    assert sum(looks["rows"]) <= most * len(odd)
+    assert max(looks["rows"]) <= most
+    # Halves of halves until rows take them: no message costs a look of its own.
+    assert len(looks["columns"]) <= min(len(odd) * 2 * 6, 4 * whole / most + 1)
 
 
 def test_more_than_is_read_at_once_comes_in_order(monkeypatch):

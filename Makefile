@@ -17,7 +17,7 @@ demo: $(VENV)/.demo  ## the shop, one day in a minute, then the console
 
 test: $(VENV)/.dev  ## the whole suite with branch coverage
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest --numprocesses=$(WORKERS) --dist=loadfile --no-loadscope-reorder $(ARGS)
+	$(BIN)/coverage run -m pytest --numprocesses=$(WORKERS) --dist=loadfile $(ARGS)
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 

@@ -69,9 +69,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.get_closest_marker("network") or item.get_closest_marker("peer"):
             item.add_marker(pytest.mark.enable_socket)
-    # Files that wait for processes of their own come first: at the end one alone would hold up all workers for minutes.
-    slow = {item.path for item in items if item.get_closest_marker("slow")}
-    items.sort(key=lambda item: item.path not in slow)
 
 
 def pytest_terminal_summary(

@@ -14,6 +14,10 @@ import pytest
 
 from greenops.demo import processes
 
+# Where a test of gRPC came before, a command that is forked here would start gRPC's poller anew in its child, whose
+# descriptors are closed: it aborts. Children here start other programs and need no gRPC.
+os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "0"
+
 # How long an example takes says how busy the machine is, and in a fresh clone how long tables of characters take to make.
 hypothesis.settings.register_profile(
     "greenops", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]

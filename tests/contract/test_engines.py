@@ -38,7 +38,7 @@ def engine(request):
     made.close()
 
 
-pytestmark = [pytest.mark.slow, pytest.mark.network]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(120), pytest.mark.network]
 
 
 def test_an_engine_is_one(engine):

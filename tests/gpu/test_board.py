@@ -21,7 +21,7 @@ from tests.gpu.experiments import Bench
 from tests.gpu.page import Findings
 from tests.gpu.sensors import NvmlSensors
 
-pytestmark = [pytest.mark.gpu, pytest.mark.slow]
+pytestmark = [pytest.mark.gpu, pytest.mark.slow, pytest.mark.timeout(300)]
 WINDOW_S = 10.0
 RUNS = 5
 

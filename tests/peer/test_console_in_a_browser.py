@@ -26,7 +26,7 @@ from greenops.service.intake import Intake
 from greenops.service.metrics import Telemetry
 from greenops.testing.clock import FakeClock
 
-pytestmark = [pytest.mark.peer, pytest.mark.network, pytest.mark.slow]
+pytestmark = [pytest.mark.peer, pytest.mark.network, pytest.mark.slow, pytest.mark.timeout(150)]
 NOW = datetime(2021, 9, 17, 7, tzinfo=UTC)
 DRIVER = Path(__file__).with_name("drive_console.py")
 

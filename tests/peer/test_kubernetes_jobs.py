@@ -40,7 +40,7 @@ from greenops.testing.kubernetes import FakeKubernetes
 from tests.integration.pipeline.job_house import NOW, House, kubeconfig, write_policies
 from tests.peer.kubernetes_cluster import Cluster
 
-pytestmark = [pytest.mark.peer, pytest.mark.network, pytest.mark.slow]
+pytestmark = [pytest.mark.peer, pytest.mark.network, pytest.mark.slow, pytest.mark.timeout(180)]
 HOUR = timedelta(hours=1)
 
 

@@ -32,7 +32,7 @@ from greenops.testing.clock import FakeClock
 from tests.peer.seaweedfs import ENVIRONMENT, SeaweedFs
 from tests.unit.adapters.told_by_others import amount, fill, told
 
-pytestmark = [pytest.mark.peer]
+pytestmark = [pytest.mark.peer, pytest.mark.timeout(240)]
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 TOMORROW = date(2026, 11, 24)

@@ -16,7 +16,7 @@ from greenops.config import Settings
 from greenops.demo.processes import free_ports
 from greenops.domain.action import Action, Outcome, SetWeights
 
-pytestmark = [pytest.mark.peer, pytest.mark.network, pytest.mark.slow]
+pytestmark = [pytest.mark.peer, pytest.mark.network, pytest.mark.slow, pytest.mark.timeout(60)]
 
 
 def upstream(name):

@@ -19,6 +19,7 @@ from greenops.testing.grid import check_grid_without_forecasts
 pytestmark = [
     pytest.mark.peer,
     pytest.mark.slow,
+    pytest.mark.timeout(120),
     pytest.mark.skipif(
         not (shutil.which("prometheus") and shutil.which("promtool")),
         reason="no Prometheus here: make peers, or apt-get install --no-install-recommends prometheus",

@@ -209,6 +209,7 @@ class Loop:
 
 @pytest.mark.slow
 @pytest.mark.network
+@pytest.mark.timeout(120)
 def test_a_loop_killed_at_twenty_random_moments_never_stops_a_run(tmp_path):
     chance = random.Random(7)
 

@@ -60,6 +60,7 @@ def gitlab(folder):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(120)
 def test_the_github_steps_pass_on_shipped_policies(repository):
     said = {step: github(repository, step) for step in ("check", "layout", "test", "compare")}
 
@@ -70,6 +71,7 @@ def test_the_github_steps_pass_on_shipped_policies(repository):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(120)
 def test_the_github_steps_fail_on_what_is_wrong_and_still_leave_their_reports(repository):
     at = repository / "policies" / "cleaner-within.yaml"
     text = at.read_text().replace("choose: at-bound", "choose: over")
@@ -85,6 +87,7 @@ def test_the_github_steps_fail_on_what_is_wrong_and_still_leave_their_reports(re
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(120)
 def test_the_gitlab_job_passes_on_shipped_policies_and_fails_on_a_typo(repository):
     code, said = gitlab(repository)
     assert code == 0, said

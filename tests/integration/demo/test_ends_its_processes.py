@@ -12,7 +12,7 @@ import pytest
 
 from greenops.demo import leash
 
-pytestmark = [pytest.mark.slow]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
 
 DEMO = """
 import os, signal, sys, time

@@ -28,7 +28,7 @@ from greenops.policy import compile_policies
 from greenops.units import Kwh, to_joules
 
 pytest.importorskip("onnxruntime", reason="the demo's models need `make demo` or `make test`")
-pytestmark = [pytest.mark.network, pytest.mark.slow]
+pytestmark = [pytest.mark.network, pytest.mark.slow, pytest.mark.timeout(240)]
 
 
 class Played:

@@ -173,6 +173,7 @@ def nights_before(state, policies) -> None:
 
 
 @pytest.mark.feature("A4", "K8", "J3")
+@pytest.mark.timeout(180)
 def test_a_fed_server_sends_every_catalogued_series_and_goes_on_after_a_kill(house, tools):
     fed = Feeder(house("metrics"), tools)
     nights_before(fed.house.state, tools.demo)

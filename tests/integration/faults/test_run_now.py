@@ -21,6 +21,7 @@ from greenops.pipeline.evidence import verify
 pytestmark = [
     pytest.mark.network,
     pytest.mark.slow,
+    pytest.mark.timeout(120),
     pytest.mark.feature("C4"),
 ]
 

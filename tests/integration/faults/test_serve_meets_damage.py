@@ -23,7 +23,7 @@ from greenops.domain.evidence import EntryKind
 from greenops.errors import DataMissing
 from greenops.pipeline.evidence import open_ledger, verify
 
-pytestmark = [pytest.mark.network, pytest.mark.slow]
+pytestmark = [pytest.mark.network, pytest.mark.slow, pytest.mark.timeout(90)]
 
 NIGHT = datetime(2021, 10, 8, 7, 0, tzinfo=UTC)
 

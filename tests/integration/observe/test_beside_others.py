@@ -92,6 +92,7 @@ def beside(body: str, folder: Path) -> dict[str, float | None]:
 
 @pytest.mark.slow
 @pytest.mark.peer
+@pytest.mark.timeout(150)
 @pytest.mark.parametrize(
     ("package", "body", "span"),
     [

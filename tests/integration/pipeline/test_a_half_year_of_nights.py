@@ -43,6 +43,7 @@ def nights():
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(120)
 @pytest.mark.feature("C2", "C6", "B1")
 def test_on_every_night_the_rule_holds_the_deadline_is_kept_and_most_carbon_is_saved(decider):
     savings = []
@@ -66,6 +67,7 @@ def test_on_every_night_the_rule_holds_the_deadline_is_kept_and_most_carbon_is_s
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(120)
 @pytest.mark.feature("B1")
 def test_with_durations_that_err_by_a_fifth_at_most_one_job_in_a_hundred_is_late(decider):
     draw = random.Random(11)

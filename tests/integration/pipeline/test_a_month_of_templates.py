@@ -92,6 +92,7 @@ def moves(row: dict[str, Any]) -> bool:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(120)
 @pytest.mark.feature("C2")
 def test_cleaner_within_a_tenth_decides_nothing_above_a_tenth_more_over_a_month():
     moved = bound = 0
@@ -110,6 +111,7 @@ def test_cleaner_within_a_tenth_decides_nothing_above_a_tenth_more_over_a_month(
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(120)
 @pytest.mark.feature("C3", "C6")
 def test_cheaper_unless_decides_nothing_above_the_line_unless_the_deadline_leaves_nothing_else():
     moved = bound = over = 0

@@ -17,7 +17,7 @@ from greenops.pipeline.server_metering import ServerMetering
 from greenops.testing.clock import FakeClock
 from greenops.testing.meters import SyntheticMeter
 
-pytestmark = [pytest.mark.network, pytest.mark.slow]
+pytestmark = [pytest.mark.network, pytest.mark.slow, pytest.mark.timeout(120)]
 
 
 @pytest.fixture(scope="module")

@@ -105,6 +105,7 @@ def cost(prices: PriceSeries, start: datetime, end: datetime) -> float | None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(120)
 @pytest.mark.feature("B9", "A3")
 def test_in_every_shock_of_a_month_a_run_stays_under_its_cap_or_no_way_does_and_it_is_told():
     gave_way = infeasible = 0

@@ -33,6 +33,7 @@ def days():
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(180)
 @pytest.mark.feature("B4")
 def test_sets_are_made_two_hours_ahead_at_the_cleanest_slot_whose_cache_lasts_until_closing():
     settings = Settings()

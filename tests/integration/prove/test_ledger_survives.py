@@ -63,6 +63,7 @@ def run(script: str, state: Path) -> subprocess.Popen[str]:
 
 @pytest.mark.feature("C11")
 @pytest.mark.slow
+@pytest.mark.timeout(180)
 def test_a_writer_killed_at_any_moment_loses_nothing_it_answered_for(tmp_path):
     moments = random.Random(11)
     answered = -1

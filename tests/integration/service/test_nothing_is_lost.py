@@ -72,6 +72,7 @@ def receiver(folder: Path) -> tuple[Footprint, Intake, ParquetLake]:
 
 @pytest.mark.network
 @pytest.mark.slow
+@pytest.mark.timeout(180)
 def test_no_acknowledged_span_is_lost_by_ten_kills(tmp_path):
     dice, sent, acknowledged = random.Random(8), 0, set()
 

@@ -13,7 +13,7 @@ from greenops.domain.evidence import Verification
 from greenops.domain.footprint import CacheSavings, RemoteEnergy, TokenCurve, TokenPoint
 from greenops.show import tables
 
-pytestmark = [pytest.mark.network, pytest.mark.slow]
+pytestmark = [pytest.mark.network, pytest.mark.slow, pytest.mark.timeout(60)]
 
 
 def overview() -> None:

@@ -10,6 +10,7 @@ from greenops.domain.override import Held
 pytestmark = [
     pytest.mark.network,
     pytest.mark.slow,
+    pytest.mark.timeout(60),
     pytest.mark.feature("C4"),
 ]
 KEY = "nightly-enrichment/2021-10-08"

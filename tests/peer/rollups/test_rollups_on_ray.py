@@ -12,7 +12,7 @@ import pytest
 from greenops.adapters.packaged import packaged
 from tests.peer.rollups.cluster import ADDRESSES, RayCluster
 
-pytestmark = [pytest.mark.peer, pytest.mark.slow]
+pytestmark = [pytest.mark.peer, pytest.mark.slow, pytest.mark.timeout(240)]
 A_HOUR_AGAIN = 2_000
 """Spans of the hour before that each hour but the first has once more."""
 

@@ -13,6 +13,8 @@ from greenops.pipeline.policy_prove import need_solver
 
 pytest.importorskip("z3")
 
+pytestmark = pytest.mark.timeout(150)  # a solver's time depends on the machine
+
 RULES = """apiVersion: greenops.dev/v1alpha1
 kind: PlacementPolicy
 metadata: {name: eu-only, owners: [a@example.com]}

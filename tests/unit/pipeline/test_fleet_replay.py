@@ -191,6 +191,7 @@ def test_however_runs_are_shared_out_the_sums_are_equal(rows):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(120)
 def test_processes_give_the_same_sums():
     replay, runs = FleetReplay(history(), SOURCES), fleet(40, seed=4)
 
@@ -201,6 +202,7 @@ def test_processes_give_the_same_sums():
 
 @pytest.mark.slow
 @pytest.mark.network
+@pytest.mark.timeout(120)
 def test_ray_gives_the_same_sums():
     pytest.importorskip("ray", reason="no Ray; `pip install greenops-engine[ray]`")
     from greenops.adapters.ray_engine import RayEngine

@@ -172,6 +172,7 @@ def test_many_faults_of_one_kind_are_some_lines(caplog):
 
 @pytest.mark.slow
 @pytest.mark.untraced
+@pytest.mark.timeout(120)
 def test_refreshes_at_once_and_killed_while_spans_come_make_what_one_makes(lake):
     dice = random.Random(20)
     rows = random_spans(dice, 3000, hours=30)

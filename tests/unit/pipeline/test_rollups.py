@@ -264,6 +264,7 @@ def test_files_that_are_packed_while_they_are_read_are_found_again(lake):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(120)
 @pytest.mark.parametrize(
     "engine", [ProcessEngine(2), ThreadEngine(3)], ids=["processes", "threads"]
 )

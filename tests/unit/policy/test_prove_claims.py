@@ -26,6 +26,8 @@ from greenops.policy.prove_rules import told
 from greenops.policy.prove_solve import Answer, decide
 from greenops.policy.prove_witness import Witness, seen
 
+pytestmark = pytest.mark.timeout(150)  # a solver's time depends on the machine
+
 HEAD = """apiVersion: greenops.dev/v1alpha1
 kind: PlacementPolicy
 metadata: {{name: {name}, owners: [a@example.com]}}

@@ -20,6 +20,8 @@ from greenops.policy.prove_numbers import Exact, Rounded, Unsettled  # noqa: E40
 from greenops.policy.prove_pattern import regex  # noqa: E402
 from greenops.policy.prove_terms import Cannot, Items  # noqa: E402
 
+pytestmark = pytest.mark.timeout(150)  # a solver's time depends on the machine
+
 START = datetime(2026, 11, 23, 23, 30, tzinfo=UTC)
 FIELDS = {
     "job.team": ("string", ["etl", "é", "", "a-1"]),

@@ -140,6 +140,7 @@ def test_an_empty_ledger_is_verified():
 
 @pytest.mark.feature("C11")
 @pytest.mark.slow
+@pytest.mark.timeout(300)
 def test_any_one_byte_changed_anywhere_is_found():
     data = b"".join(LINES)
 

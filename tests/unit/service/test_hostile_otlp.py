@@ -10,6 +10,7 @@ COUNT = 20_000
 
 
 @pytest.mark.untraced
+@pytest.mark.timeout(300)
 def test_damaged_messages_are_taken_or_refused_in_one_line():
     tally = hostile_otlp.trial(range(COUNT))
 

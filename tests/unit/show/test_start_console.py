@@ -95,6 +95,7 @@ def test_the_api_address_has_a_default():
 
 @pytest.mark.slow
 @pytest.mark.network
+@pytest.mark.timeout(90)
 @pytest.mark.parametrize("told", [signal.SIGINT, signal.SIGTERM])
 def test_the_console_answers_on_its_port_and_ends_with_its_child_when_told(tmp_path, told):
     with socket.socket() as free:

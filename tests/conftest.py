@@ -31,6 +31,9 @@ WORKER, WORKERS = (
 )
 processes.PORTS = processes.PORTS[WORKER::WORKERS]  # type: ignore[misc]
 
+TRACED_CHILDREN = "COVERAGE_PROCESS_CONFIG"
+"""Variable by which a coverage run traces the processes that are started in it. Source: coverage's `patch = subprocess`."""
+
 REFERENCE = Path(
     os.environ.get("GREENOPS_REFERENCE_DATA", Path(__file__).parents[2] / "shared" / "data")
 )
@@ -55,14 +58,20 @@ def _same_main() -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def _untraced(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Repetitions of what other tests show once run without a coverage run's tracer, which multiplies their time."""
+    """Repetitions of what other tests show once run without a coverage run's tracer, which multiplies their time.
+
+    So do the processes that they start.
+    """
     tracer = sys.gettrace()
     if request.node.get_closest_marker("untraced") is None or tracer is None:
         yield
         return
     sys.settrace(None)
+    children = os.environ.pop(TRACED_CHILDREN, None)
     yield
     sys.settrace(tracer)
+    if children is not None:
+        os.environ[TRACED_CHILDREN] = children
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -117,10 +117,6 @@ class ParquetLake:
         self._counters = self._folder / "counters.json"
         self._subjects = Subjects(folder)
 
-    def prepare(self) -> None:
-        """Load what the first write needs: Arrow looks for pandas then, for up to a second."""
-        pa.array([""], pa.string())
-
     # -- writing
 
     def write_spans(self, rows: Sequence[SpanRow], segment: str | None = None) -> None:

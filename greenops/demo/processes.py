@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -145,17 +145,22 @@ class Household:
     def end(self, *names: str) -> None:
         """SIGTERM, a while to flush, then SIGKILL; all named ones at once."""
         ours = [each for each in self.children if each.name in names]
-        for each in ours:
-            if each.process.poll() is None:
-                each.process.terminate()
-        until = time.monotonic() + END_WITHIN_S
-        for each in ours:
-            try:
-                each.process.wait(max(0.1, until - time.monotonic()))
-            except subprocess.TimeoutExpired:
-                each.process.kill()
-                each.process.wait()
+        end([each.process for each in ours])
         self.children = [each for each in self.children if each not in ours]
+
+
+def end(processes: Sequence[subprocess.Popen[bytes]]) -> None:
+    """SIGTERM, a while to flush, then SIGKILL; all at once."""
+    for each in processes:
+        if each.poll() is None:
+            each.terminate()
+    until = time.monotonic() + END_WITHIN_S
+    for each in processes:
+        try:
+            each.wait(max(0.1, until - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            each.kill()
+            each.wait()
 
 
 def answers(url: str) -> bool:

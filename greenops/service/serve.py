@@ -51,7 +51,6 @@ def serve(settings: Settings, clock: Clock, tell: Callable[[str], None]) -> None
         footprint.scores,
     )
     lake = ParquetLake(settings.state / "lake")
-    lake.prepare()
     declared: list[Workload] = []
     enriching = Enriching(FactorFile(settings.state / "factors.json").table, lambda: declared)
     wal = Wal(settings.state / "lake" / "wal", sync=settings.wal_sync == "always")

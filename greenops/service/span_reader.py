@@ -21,7 +21,8 @@ from greenops.service.wire import Odd
 AT_ONCE: Final = 4 * 2**20
 """Bytes of messages that are read together [bytes]: beyond, columns leave the processor's caches."""
 BY_ROWS: Final = 64 * 2**10
-"""Bytes of messages that rows take together where columns cannot [bytes]: some 200 spans, 20 ms; a look costs 6."""
+"""Bytes of messages that rows take together where columns cannot [bytes]: 160 spans of ten attributes, some 10
+ms; a look at columns costs 6."""
 FAULTS: Final = (IndexError, KeyError, TypeError, ValueError, OverflowError, pa.ArrowException)
 
 

@@ -162,7 +162,6 @@ def _round(messages: list[bytes]) -> tuple[float, float, int]:
     """CPU seconds of taking and of flushing, and how many spans have no energy then."""
     with tempfile.TemporaryDirectory() as folder:
         lake, sums, clock = ParquetLake(Path(folder)), Footprint(), SystemClock()
-        lake.prepare()
         enriching = Enriching.shipped()
         intake = Intake(lake, Wal(Path(folder) / "wal"), sums, clock, enriching)
         page = Telemetry(

@@ -18,7 +18,7 @@ import pytest
 import requests
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from greenops.demo.processes import END_WITHIN_S, free_ports
+from greenops.demo.processes import end, free_ports
 from greenops.domain.replay import Replay
 
 ROOT = Path(__file__).parents[3]
@@ -149,16 +149,7 @@ class House:
 
     def end(self) -> None:
         """End what still runs, children of a held run included."""
-        running = [process for process in self.started if process.poll() is None]
-        for process in running:
-            process.terminate()
-        until = time.monotonic() + END_WITHIN_S
-        for process in running:
-            try:
-                process.wait(max(0.1, until - time.monotonic()))
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+        end(self.started)
 
 
 def spans(rng: random.Random, count: int) -> tuple[ExportTraceServiceRequest, set[str]]:

@@ -13,6 +13,7 @@ from greenops.adapters.parquet_lake import SPANS
 from greenops.pipeline.span_columns import SpanColumns
 from greenops.service.otlp_columns import columns_of
 from greenops.service.rows import has_ids, span_rows
+from greenops.service.span_reader import unnamed
 from greenops.service.wire import Odd
 from tests.unit.service.otlp_messages import damaged, in_other_words, message
 
@@ -87,13 +88,9 @@ def test_a_replay_tells_the_time_of_spans_that_do_not():
 
 def test_spans_without_ids_are_counted_and_left_out():
     request = message(3, spans=30, oddity=1.0)
-    wanting = [
-        span
-        for part in request.resource_spans
-        for scope in part.scope_spans
-        for span in scope.spans
-        if not has_ids(span)
-    ]
+    scopes = [scope for part in request.resource_spans for scope in part.scope_spans]
+    spans = [span for scope in scopes for span in scope.spans]
+    wanting = [span for span in spans if not has_ids(span)]
     for part in request.resource_spans:
         for name in ("cloud.region", "greenops.grid.zone", "greenops.energy.method"):
             kept = [each for each in part.resource.attributes if each.key != name]
@@ -107,6 +104,8 @@ def test_spans_without_ids_are_counted_and_left_out():
     found = columns_of(request.SerializeToString(), None)
 
     assert len(wanting) > 3
+    assert unnamed(request) == len(wanting)
+    assert len(found.spans) == len(spans) - len(wanting)
     assert found.spans.rows() == by_rows(request.SerializeToString())
 
 

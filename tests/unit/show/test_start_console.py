@@ -16,6 +16,7 @@ from requests.adapters import HTTPAdapter, Retry
 from greenops.adapters.packaged import packaged
 from greenops.cli import console
 from greenops.cli.main import main
+from greenops.demo.processes import free_ports
 from greenops.errors import Unreachable
 from greenops.show.control import api_url
 
@@ -98,9 +99,7 @@ def test_the_api_address_has_a_default():
 @pytest.mark.timeout(90)
 @pytest.mark.parametrize("told", [signal.SIGINT, signal.SIGTERM])
 def test_the_console_answers_on_its_port_and_ends_with_its_child_when_told(tmp_path, told):
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    (port,) = free_ports(1)
     words = [sys.executable, "-m", "greenops.cli.main", "console", "--port", str(port)]
     # A test run in the background inherits an ignored SIGINT; a person at a terminal does not.
     script = f"import signal; signal.signal(signal.SIGINT, signal.default_int_handler); import argparse; from greenops.cli import console as c; p = argparse.ArgumentParser(); c.add_parser(p.add_subparsers()); a = p.parse_args({words[3:]!r}); raise SystemExit(a.run(a))"
@@ -122,7 +121,7 @@ def answers(port: int) -> bool:
 
 def healthy(port: int) -> bool:
     session = requests.Session()
-    session.mount(
-        "http://", HTTPAdapter(max_retries=Retry(connect=60, backoff_factor=0.1, backoff_max=0.5))
-    )
+    # Without `total=None` ten tries are all, 5 s, whatever `connect` says.
+    tries = Retry(total=None, connect=60, backoff_factor=0.1, backoff_max=0.5)
+    session.mount("http://", HTTPAdapter(max_retries=tries))
     return session.get(f"http://127.0.0.1:{port}/_stcore/health", timeout=5).text == "ok"

@@ -8,12 +8,12 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from types import FrameType
+from types import FrameType, MappingProxyType
 from typing import Final
 
 from greenops.errors import Unreachable, one_line
@@ -46,7 +46,11 @@ class Ended:
 
 
 def run_aside(
-    work: str, given: Sequence[str], stopped: Callable[[], bool], longest_s: float
+    work: str,
+    given: Sequence[str],
+    stopped: Callable[[], bool],
+    longest_s: float,
+    environ: Mapping[str, str] = MappingProxyType({}),
 ) -> Ended | None:
     """Run work and wait for its end.
 
@@ -55,6 +59,7 @@ def run_aside(
         given: Those texts.
         stopped: True ends the work.
         longest_s: After so long it is ended [s].
+        environ: Variables that it gets where the service has none of that name.
 
     Returns:
         None where it was stopped.
@@ -62,7 +67,7 @@ def run_aside(
     Raises:
         Unreachable: It cannot be started, or took too long.
     """
-    process = _started(work, given)
+    process = _started(work, given, environ)
     until = time.monotonic() + longest_s
     try:
         while time.monotonic() < until:
@@ -78,9 +83,9 @@ def run_aside(
     raise Unreachable("GO0425", f"{work} took more than {longest_s:g} s and was ended")
 
 
-def _started(work: str, given: Sequence[str]) -> subprocess.Popen[bytes]:
+def _started(work: str, given: Sequence[str], more: Mapping[str, str]) -> subprocess.Popen[bytes]:
     command = _command(work, os.getpid(), given)
-    environ = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+    environ = {**more, **os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
     try:
         # A session of its own: Ctrl-C at a terminal is the service's to handle.
         return subprocess.Popen(  # noqa: S603  (our own interpreter and module)

@@ -24,7 +24,7 @@ def run(args: argparse.Namespace) -> int:
 
     from greenops.adapters.allocator import hold_little
 
-    # Before what follows makes arrays.
+    # Before what follows loads Arrow.
     hold_little()
     from greenops.adapters.clock import SystemClock
     from greenops.config import load_settings

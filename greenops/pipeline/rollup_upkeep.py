@@ -14,6 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
+from greenops.adapters.allocator import ONE_POOL
 from greenops.adapters.free_memory import free_memory
 from greenops.adapters.lake_store import KEPT
 from greenops.adapters.rollup_place import SPANS
@@ -167,4 +168,4 @@ def lines_of(ended: Ended) -> list[str]:
 def _in_a_process(lake: Path, days: Sequence[str], stopped: Callable[[], bool]) -> Ended | None:
     free = free_memory()
     most = "-" if free is None else str(int(PART * free))
-    return run_aside(WORK, [str(lake), most, *days], stopped, LONGEST_S)
+    return run_aside(WORK, [str(lake), most, *days], stopped, LONGEST_S, ONE_POOL)

@@ -105,7 +105,7 @@ def _bind(host: str, port: int, setting: str) -> socket.socket:
 
 def _serve(app: Any, listening: socket.socket) -> tuple[uvicorn.Server, threading.Thread]:
     server = uvicorn.Server(
-        uvicorn.Config(app, log_level="error", access_log=False, lifespan="off")
+        uvicorn.Config(app, ws="none", log_level="error", access_log=False, lifespan="off")
     )
     thread = threading.Thread(
         target=server.run, args=([listening],), name="greenops-http", daemon=True

@@ -1,7 +1,8 @@
-"""A process that is ours alone loads no pandas because Arrow would, and returns memory that lies free."""
+"""A process that is ours alone has one pool of memory, loads no pandas because Arrow would, and returns what lies free."""
 
 from __future__ import annotations
 
+import os
 import platform
 import subprocess
 import sys
@@ -15,14 +16,35 @@ beside_pandas = pytest.mark.skipif(
     find_spec("pandas") is None, reason="no pandas; pip install pandas"
 )
 
+HELD = ("from greenops.adapters.allocator import hold_little", "hold_little()")
 LOADED = "print('pandas' in sys.modules)"
+USED = (
+    "import io, os, pyarrow as pa, pyarrow.parquet as pq",
+    "pq.write_table(pa.table({'a': ['x' * n for n in range(1000)]}), io.BytesIO())",
+    "pools = {n: getattr(pa, n + '_memory_pool')() for n in pa.supported_memory_backends()}",
+    "print(*(name for name, pool in pools.items() if pool.max_memory()))",
+    "print(os.environ.get('ARROW_DEFAULT_MEMORY_POOL'))",
+)
+"""Prints the pools that were taken from, and what processes that are started would hear of it."""
 
 
-def says(*lines: str) -> str:
+def says(*lines: str, **environ: str) -> str:
     """What a new process prints."""
     code = "\n".join(("import sys", *lines))
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True)
+    command = [sys.executable, "-c", code]
+    ours = {**os.environ, **environ}
+    done = subprocess.run(command, env=ours, capture_output=True, check=True, text=True)
     return done.stdout.strip()
+
+
+def test_what_serves_takes_memory_from_the_c_library_alone() -> None:
+    asked = ("from greenops.cli.main import build_parser", "build_parser().parse_args(['serve'])")
+
+    assert says(*asked, *HELD, "import greenops.service.serve", *USED) == "system\nNone"
+
+
+def test_arrows_pool_stays_the_one_that_was_asked_for() -> None:
+    assert says(*HELD, *USED, ARROW_DEFAULT_MEMORY_POOL="jemalloc") == "jemalloc\njemalloc"
 
 
 @beside_pandas
@@ -32,10 +54,9 @@ def test_arrow_loads_pandas_where_nobody_asks_it_not_to() -> None:
 
 @beside_pandas
 def test_what_serves_makes_arrays_without_pandas() -> None:
-    held = ("from greenops.adapters.allocator import hold_little", "hold_little()")
     serves = ("import greenops.service.serve, pyarrow as pa", "pa.array([1])")
 
-    assert says(*held, *serves, LOADED) == "False"
+    assert says(*HELD, *serves, LOADED) == "False"
 
 
 @beside_pandas
@@ -52,9 +73,8 @@ def test_what_makes_roll_ups_loads_no_pandas(tmp_path: Path) -> None:
 
 @beside_pandas
 def test_pandas_can_be_imported_afterwards() -> None:
-    held = ("from greenops.adapters.allocator import hold_little", "hold_little()")
 
-    assert says(*held, "import pandas", LOADED) == "True"
+    assert says(*HELD, "import pandas", LOADED) == "True"
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc is asked for it")

@@ -24,6 +24,9 @@ def main(given):
         score = open("/proc/self/oom_score_adj").read().strip()
         print(json.dumps([os.nice(0), score, os.getsid(0) == os.getpid()]), file=sys.stderr)
         return 3
+    if given[0] == "reads":
+        print([os.environ.get(each) for each in given[1:]], end="", file=sys.stderr)
+        return 0
     if given[0] == "dies":
         os.kill(os.getpid(), signal.SIGKILL)
     if given[0] == "deaf":
@@ -43,8 +46,8 @@ def work(tmp_path, monkeypatch):
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
 
 
-def run(*given, stopped=lambda: False, longest_s=60.0):
-    return run_aside(WORK, [str(each) for each in given], stopped, longest_s)
+def run(*given, stopped=lambda: False, longest_s=60.0, environ=None):
+    return run_aside(WORK, [str(each) for each in given], stopped, longest_s, environ or {})
 
 
 def alive(pid):
@@ -60,6 +63,16 @@ def test_it_gives_way_and_says_how_it_ended():
 
     assert ended.code == 3
     assert json.loads(ended.said) == [LEAST_URGENT, FIRST_TO_GO.decode(), True]
+
+
+def test_variables_are_for_it_alone_unless_the_service_has_them(monkeypatch):
+    monkeypatch.setenv("THEIRS", "kept")
+    monkeypatch.delenv("OURS", raising=False)
+
+    ended = run("reads", "OURS", "THEIRS", environ={"OURS": "new", "THEIRS": "new"})
+
+    assert ended == Ended(0, "['new', 'kept']")
+    assert "OURS" not in os.environ
 
 
 def test_a_signal_that_ended_it_is_told():

@@ -10,6 +10,7 @@ import pytest
 
 from greenops.adapters.side_process import Ended
 from greenops.errors import Unreachable
+from greenops.pipeline import rollup_upkeep
 from greenops.pipeline.rollup_upkeep import ALL_S, RollingUp, lines_of
 from greenops.testing.clock import FakeClock
 
@@ -194,6 +195,27 @@ def test_whatever_ends_a_refresh_is_told_in_lines_with_codes(ended, lines):
     assert all(line.startswith("GO") and "\n" not in line for line in found)
     assert all(any(part in line for line in found) for part in lines)
     assert bool(found) == bool(lines)
+
+
+def test_the_process_takes_memory_from_the_c_library_alone(tmp_path, monkeypatch, caplog):
+    (tmp_path / "names_pool.py").write_text(
+        "import pyarrow, sys\n"
+        "def main(given):\n"
+        "    sys.stderr.write('GO0425 ' + pyarrow.default_memory_pool().backend_name)\n"
+        "    return 0\n"
+    )
+    monkeypatch.setenv(
+        "PYTHONPATH", os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
+    )
+    monkeypatch.setattr(rollup_upkeep, "WORK", "names_pool:main")
+    house = House(tmp_path)
+    work = RollingUp(tmp_path, house.clock, 300.0)
+    house.change("2026-11-22")
+    house.clock.advance(timedelta(seconds=work.wait_s()))
+
+    work.once()
+
+    assert caplog.messages == ["GO0425 system"]
 
 
 def test_the_thread_ends_in_the_middle_of_a_refresh(tmp_path):

@@ -1,4 +1,4 @@
-"""Columns of a packed file are encoded by what is in them, and read back as they were."""
+"""Columns of the lake's files are encoded by what is in them, or by their types, and read back as they were."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from greenops.adapters.lake_encodings import encodings
+from greenops.adapters.lake_encodings import at_sight, encodings
 
 ROWS = 20_000
 BEGAN = datetime(2026, 11, 1, tzinfo=UTC)
@@ -33,6 +33,14 @@ def rows():
             "p95_ms": pa.nulls(ROWS, pa.float64()),
         }
     )
+
+
+@pytest.fixture
+def with_attributes(rows):
+    pairs = pa.array(
+        [[("url.path", f'"/{at % 9}"')] for at in range(ROWS)], pa.map_(pa.string(), pa.string())
+    )
+    return rows.append_column("attributes", pairs)
 
 
 def read_encodings(path):
@@ -76,3 +84,35 @@ def test_a_table_without_rows_has_an_encoding_too(tmp_path, rows):
     pq.write_table(nothing, tmp_path / "a.parquet", **encodings(nothing))
 
     assert pq.read_table(tmp_path / "a.parquet").num_rows == 0
+
+
+def test_at_sight_words_are_listed_and_ids_and_amounts_are_not(tmp_path, with_attributes):
+    path = tmp_path / "a.parquet"
+
+    pq.write_table(with_attributes, path, **at_sight(with_attributes.schema))
+
+    found = read_encodings(path)
+    listed = {name for name, each in found.items() if "RLE_DICTIONARY" in each}
+    assert listed == {"region", "attributes.key_value.key", "attributes.key_value.value"}
+    assert "DELTA_BINARY_PACKED" in found["start"]
+    assert "BYTE_STREAM_SPLIT" in found["carbon_g"]
+    back = pq.read_table(path)
+    # NaN is not equal to itself.
+    assert back.drop(["carbon_g"]).equals(with_attributes.drop(["carbon_g"]))
+    assert (
+        back["carbon_g"]
+        .combine_chunks()
+        .view(pa.int64())
+        .equals(with_attributes["carbon_g"].combine_chunks().view(pa.int64()))
+    )
+
+
+def test_at_sight_least_and_most_are_told_of_all_but_attributes(tmp_path, with_attributes):
+    path = tmp_path / "a.parquet"
+
+    pq.write_table(with_attributes, path, **at_sight(with_attributes.schema))
+
+    group = pq.read_metadata(path).row_group(0)
+    columns = [group.column(at) for at in range(group.num_columns)]
+    told = {each.path_in_schema for each in columns if each.is_stats_set}
+    assert told == set(with_attributes.column_names) - {"attributes"}

@@ -44,7 +44,7 @@ def test_what_serves_takes_memory_from_the_c_library_alone() -> None:
 
 
 def test_arrows_pool_stays_the_one_that_was_asked_for() -> None:
-    assert says(*HELD, *USED, ARROW_DEFAULT_MEMORY_POOL="jemalloc") == "jemalloc\njemalloc"
+    assert says(*HELD, *USED, ARROW_DEFAULT_MEMORY_POOL="mimalloc") == "mimalloc\nmimalloc"
 
 
 @beside_pandas
@@ -73,7 +73,6 @@ def test_what_makes_roll_ups_loads_no_pandas(tmp_path: Path) -> None:
 
 @beside_pandas
 def test_pandas_can_be_imported_afterwards() -> None:
-
     assert says(*HELD, "import pandas", LOADED) == "True"
 
 

@@ -139,7 +139,7 @@ class ParquetLake:
         stem, found = segment or uuid.uuid4().hex, pc.unique(days)
         for day in found:
             of_day = table if len(found) == 1 else table.filter(pc.equal(days, day))
-            self._keep("spans", day.as_py().date(), stem, of_day, **at_sight(SPANS))
+            self._keep("spans", day.as_py().date(), stem, of_day)
 
     def write_accounts(self, rows: Sequence[EnergyAccount], segment: str | None = None) -> None:
         """Keep readings of energy accounts."""
@@ -177,10 +177,10 @@ class ParquetLake:
             ]
             self._keep(name, day, stem, pa.Table.from_arrays(columns, schema=schema))
 
-    def _keep(self, name: str, day: date, stem: str, table: pa.Table, **how: Any) -> None:
+    def _keep(self, name: str, day: date, stem: str, table: pa.Table) -> None:
         table = self._subjects.kept(name, table)
         path = self._folder / name / f"day={day.isoformat()}" / f"{stem}.parquet"
-        replaced(path, partial(pq.write_table, table, **(how or {"compression": "zstd"})))
+        replaced(path, partial(pq.write_table, table, **at_sight(table.schema)))
 
     def write_counters(self, shown: Mapping[tuple[str | None, str], float]) -> None:
         """Keep what the counters showed, by workload and name or category of energy [J, g].
